@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Local APIC model (SDM vol. 3, chapter 10, Advanced Programmable Interrupt Controller).
+ *
+ * Owns the register page, the timer and the delivery of interrupts between vCPUs and
+ * from MSIs. The register page has the architecture's layout, so that a backend with
+ * APIC virtualization can hand it to the processor as the virtual-APIC page.
+ *
+ * Who may touch what: the registers belong to the vCPU's thread (vcpu->mutex). Senders,
+ * on any CPU and in any context, only set bits in @pending and @pending_level and raise
+ * VHM_REQ_APIC; the vCPU's thread moves them into IRR and TMR with vhm_apic_sync().
+ */
+#ifndef VHM_APIC_H
+#define VHM_APIC_H
+
+#include <linux/bitmap.h>
+#include "vhm.h"
+
+enum vhm_apic_mode {
+	VHM_APIC_DISABLED,
+	VHM_APIC_XAPIC,
+	VHM_APIC_X2APIC,
+};
+
+/**
+ * struct vhm_apic - local APIC of one vCPU
+ * @vcpu: its vCPU
+ * @regs: register page, page aligned
+ * @base_msr: IA32_APIC_BASE
+ * @pending: vectors sent and not yet in IRR, any context, atomic bit operations
+ * @pending_level: whether each of @pending is level triggered
+ * @timer: for all three modes
+ * @timer_deadline_tsc: IA32_TSC_DEADLINE, guest TSC
+ * @timer_period_ns: periodic mode
+ * @timer_target: time of the next expiry, host monotonic; 0 if not armed
+ */
+struct vhm_apic {
+	struct vhm_vcpu *vcpu;
+	void *regs;
+	u64 base_msr;
+	DECLARE_BITMAP(pending, 256);
+	DECLARE_BITMAP(pending_level, 256);
+	struct hrtimer timer;
+	u64 timer_deadline_tsc;
+	u64 timer_period_ns;
+	ktime_t timer_target;
+};
+
+int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
+void vhm_apic_free(struct vhm_vcpu *vcpu);		/* timer cancelled; apic may be NULL */
+void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init);	/* power-up, or INIT: keeps id and base */
+enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic);
+
+/* Register access by page offset; xAPIC rules. False: no such register (reads give 0). */
+bool vhm_apic_read(struct vhm_apic *apic, u32 offset, u32 *value);
+bool vhm_apic_write(struct vhm_apic *apic, u32 offset, u32 value);
+/* The processor has already stored the value (APIC-write VM exit): act on it. */
+void vhm_apic_written(struct vhm_apic *apic, u32 offset);
+/* x2APIC MSRs 0x800-0x8ff and IA32_TSC_DEADLINE, IA32_APIC_BASE; -EINVAL: the guest gets #GP(0) */
+int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value);
+int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value);
+
+/* vCPU thread: move what senders left and an expired timer into IRR. */
+void vhm_apic_sync(struct vhm_apic *apic);
+/* vCPU thread: vector to deliver now (priority above PPR), or -1. */
+int vhm_apic_deliverable(struct vhm_apic *apic);
+/* vCPU thread: highest bit of IRR or ISR regardless of priority, or -1. */
+int vhm_apic_highest_irr(struct vhm_apic *apic);
+int vhm_apic_highest_isr(struct vhm_apic *apic);
+/* vCPU thread: the processor takes this vector: IRR to ISR. */
+void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector);
+/* vCPU thread: end of interrupt. The vector if it was level triggered (the VMM is told), or -1. */
+int vhm_apic_eoi(struct vhm_apic *apic);
+/* Any context: is there anything for an idle vCPU to wake up for? */
+bool vhm_apic_has_pending(struct vhm_apic *apic);
+/* TPR as CR8 (bits 7-4), PPR refresh */
+u8 vhm_apic_get_cr8(const struct vhm_apic *apic);
+void vhm_apic_set_cr8(struct vhm_apic *apic, u8 cr8);
+u8 vhm_apic_ppr(const struct vhm_apic *apic);
+/* vectors in TMR (level triggered), for the backend's EOI-exit bitmap: 256 bits */
+void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap);
+
+/**
+ * struct vhm_interrupt - one interrupt message
+ * @destination: APIC id or logical destination, 32 bits
+ * @vector: vector
+ * @delivery_mode: APIC_DM_FIXED, APIC_DM_LOWEST, _SMI, _NMI, _INIT, _STARTUP, _EXTINT
+ * @logical: logical destination mode
+ * @level: level triggered
+ * @asserted: level of the message (INIT de-assert is ignored)
+ * @shorthand: APIC_DEST_SELF, _ALLINC, _ALLBUT or 0
+ */
+struct vhm_interrupt {
+	u32 destination;
+	u32 vector;
+	u32 delivery_mode;
+	bool logical;
+	bool level;
+	bool asserted;
+	u32 shorthand;
+};
+
+/* Deliver to all matching vCPUs; @source NULL for an MSI. Returns how many accepted. Any context. */
+int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vhm_interrupt *irq);
+int vhm_apic_deliver_msi(struct vhm_vm *vm, u64 address, u32 data);
+
+/* section VHM_SECTION_APIC (base_msr is in VHM_SECTION_SREGISTERS) */
+void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out);
+int vhm_apic_check_state(struct vhm_apic *apic, const struct vhm_apic_state *in);
+void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in);
+
+#endif /* VHM_APIC_H */

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Core objects: VM, vCPU, the backend they reach hardware through.
+ *
+ * Locks, in this order:
+ *   vcpu->mutex     one thread at a time uses a vCPU (run, state, set-up)
+ *   vm->lock        set-up of the VM: vCPU table, slot edits
+ *   process->lock   host-mm notifier of a process (ept/notifier.c)
+ *   ept->lock       second-level tables of one VM (ept/ept.h)
+ *
+ * This folder knows the x86 architecture (CPUID, local APIC), but no bit of VMX or
+ * EPT: those are behind struct vhm_backend_ops.
+ */
+#ifndef VHM_VHM_H
+#define VHM_VHM_H
+
+#include <linux/hrtimer.h>
+#include <linux/interval_tree.h>
+#include <linux/kref.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/rcuwait.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include <linux/vhm.h>
+
+#define VHM_MAX_VCPUS		255	/* local APIC ids 0-254; 255 is broadcast */
+#define VHM_MAX_SLOTS		4096
+#define VHM_MAX_CPUID_ENTRIES	256
+#define VHM_APIC_TIMER_HZ	1000000000u	/* one tick a nanosecond */
+
+typedef u64 gpa_t;		/* guest-physical address, bytes */
+typedef u64 gva_t;		/* guest-linear address, bytes */
+typedef u64 gfn_t;		/* guest-physical page number */
+typedef u64 hpa_t;		/* host-physical address, bytes */
+
+struct vhm_vm;
+struct vhm_vcpu;
+struct vhm_apic;
+
+/* ----------------------------------------------------------------- slots -- */
+
+/**
+ * struct vhm_memory_slot - one range of guest memory
+ * @hva_node: in the owning process's interval tree, by user address, inclusive;
+ *	under process->lock (ept/notifier.c)
+ * @vm: VM it belongs to
+ * @rcu: readers of vm->slots may still hold it
+ * @first_gfn: first page
+ * @pages: number of pages, not zero
+ * @user_address: address of the first byte in vm->mm
+ * @id: chosen by the VMM
+ * @flags: bits of enum vhm_slot_flag
+ *
+ * Immutable once published.
+ */
+struct vhm_memory_slot {
+	struct interval_tree_node hva_node;
+	struct vhm_vm *vm;
+	struct rcu_head rcu;
+	gfn_t first_gfn;
+	u64 pages;
+	unsigned long user_address;
+	u32 id;
+	u32 flags;
+};
+
+/**
+ * struct vhm_slot_table - the slots of a VM, sorted by first_gfn
+ * @rcu: for freeing
+ * @count: entries of @slot
+ * @slot: sorted, not overlapping
+ *
+ * Replaced as a whole: an edit builds a new table and publishes it under vm->lock.
+ */
+struct vhm_slot_table {
+	struct rcu_head rcu;
+	u32 count;
+	struct vhm_memory_slot *slot[];
+};
+
+int vhm_slots_add(struct vhm_vm *vm, const struct vhm_slot *arg);
+int vhm_slots_remove(struct vhm_vm *vm, u32 id);
+void vhm_slots_free(struct vhm_vm *vm);
+const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, gfn_t gfn);
+
+/* -------------------------------------------------------------------- VM -- */
+
+/**
+ * struct vhm_vm - a virtual machine
+ * @ref: one for the VM's descriptor, one for each vCPU's
+ * @mm: address space of the creator (mmgrab), immutable
+ * @flags: bits of enum vhm_vm_flag, immutable
+ * @dead: set once, never cleared; no vCPU enters the guest any more
+ * @lock: set-up: @vcpus, @slots
+ * @slots: RCU-protected, written under @lock; never NULL
+ * @slot_edits: raised after each publication of @slots (see ept/fault.c)
+ * @vcpus: by id; entries stay until the VM is freed; read under RCU
+ * @vcpu_count: number of entries of @vcpus
+ */
+struct vhm_vm {
+	struct kref ref;
+	struct mm_struct *mm;
+	u32 flags;
+	bool dead;
+	struct mutex lock;
+	struct vhm_slot_table __rcu *slots;
+	atomic64_t slot_edits;
+	struct xarray vcpus;
+	u32 vcpu_count;
+};
+
+struct vhm_vm *vhm_vm_create(u32 flags);
+void vhm_vm_get(struct vhm_vm *vm);
+void vhm_vm_put(struct vhm_vm *vm);
+
+/**
+ * vhm_vm_kill - stop a VM for good
+ * @vm: the VM
+ *
+ * Marks it dead and kicks its vCPUs. Any context that may send IPIs.
+ */
+void vhm_vm_kill(struct vhm_vm *vm);
+
+/**
+ * vhm_vm_flush_guest_cpus - make CPUs that execute this VM's guest leave it
+ * @vm: the VM
+ *
+ * Returns when every CPU that was inside the guest at the time of the call has left it.
+ * A CPU that enters later sees everything written before the call (full barrier).
+ * Context: interrupts enabled; may hold spinlocks.
+ */
+void vhm_vm_flush_guest_cpus(struct vhm_vm *vm);
+
+/* ------------------------------------------------------------------ vCPU -- */
+
+/* vcpu->mode: where its thread is, read by those who kick it */
+enum vhm_vcpu_mode {
+	VHM_OUTSIDE_GUEST,
+	VHM_IN_GUEST,
+};
+
+/* bits of vcpu->requests, each set by anyone and cleared by the vCPU's thread */
+enum vhm_request {
+	VHM_REQ_KICK,		/* back to user space with VHM_EXIT_KICKED */
+	VHM_REQ_APIC,		/* local APIC: something new in vhm_apic.pending */
+	VHM_REQ_TIMER,		/* local APIC: the timer expired */
+	VHM_REQ_NMI,		/* vcpu->nmi_pending was raised */
+	VHM_REQ_INIT,		/* an INIT arrived */
+	VHM_REQ_SIPI,		/* a SIPI arrived, vector in vcpu->sipi_vector */
+};
+
+/**
+ * struct vhm_vcpu - a virtual CPU
+ * @vm: its VM
+ * @id: its number and local APIC id
+ * @mutex: held while it runs or its state is read or written
+ * @cpu: CPU its hardware state is loaded on, -1 if on none
+ * @mode: enum vhm_vcpu_mode
+ * @requests: bits of enum vhm_request
+ * @wait: the vCPU's thread while it sleeps in HLT
+ * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
+ * @run: the run page, shared with user space and hostile
+ * @run_state: enum vhm_run_state, under @mutex
+ * @nmi_pending: NMIs to inject, 0-2
+ * @sipi_vector: of the last SIPI
+ * @regs: general registers, RIP and RFLAGS between exits
+ * @apic: local APIC model
+ * @cpuid: sorted table, NULL: all zeros; under @mutex
+ * @cpuid_count: entries of @cpuid
+ * @has_run: it has entered the guest once
+ * @stats: counters, by enum vhm_stat, written by the vCPU's thread alone
+ */
+struct vhm_vcpu {
+	struct vhm_vm *vm;
+	u32 id;
+	struct mutex mutex;
+	int cpu;
+	int mode;
+	unsigned long requests;
+	struct rcuwait wait;
+	struct preempt_notifier preempt_notifier;
+	struct vhm_run *run;
+	u32 run_state;
+	atomic_t nmi_pending;
+	u32 sipi_vector;
+	struct vhm_registers regs;
+	struct vhm_apic *apic;
+	struct vhm_cpuid_entry *cpuid;
+	u32 cpuid_count;
+	bool has_run;
+	u64 stats[VHM_STAT_COUNT];
+};
+
+int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out);
+void vhm_vcpu_free(struct vhm_vcpu *vcpu);
+int vhm_vcpu_run(struct vhm_vcpu *vcpu);
+
+/**
+ * vhm_vcpu_request - ask a vCPU's thread for something and make it look
+ * @vcpu: the vCPU
+ * @request: what
+ *
+ * Wakes it from HLT or makes its CPU leave the guest. Any context.
+ */
+void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request);
+
+/**
+ * vhm_vcpu_kick - make a vCPU's thread look at its requests
+ * @vcpu: the vCPU
+ */
+void vhm_vcpu_kick(struct vhm_vcpu *vcpu);
+
+/**
+ * vhm_vcpu_nmi - make an NMI pending
+ * @vcpu: the vCPU
+ *
+ * At most one is held back while another is in service (SDM vol. 3, 6.7.1, Handling
+ * Multiple NMIs). Any context.
+ */
+void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
+
+/* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
+u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);
+
+static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_request request)
+{
+	return test_bit(request, &vcpu->requests) &&
+	       test_and_clear_bit(request, &vcpu->requests);
+}
+
+/* --------------------------------------------------------------- backend -- */
+
+/**
+ * enum vhm_run_outcome - what ended the inner loop
+ * @VHM_RUN_TO_USER: exit_reason is filled in: return to user space
+ * @VHM_RUN_INTERRUPTED: a signal is pending
+ * @VHM_RUN_STOPPED: the VM is dead
+ * @VHM_RUN_NOT_RUNNABLE: the core decides: HLT, INIT, SIPI
+ */
+enum vhm_run_outcome {
+	VHM_RUN_TO_USER,
+	VHM_RUN_INTERRUPTED,
+	VHM_RUN_STOPPED,
+	VHM_RUN_NOT_RUNNABLE,
+};
+
+/**
+ * struct vhm_backend_ops - what the core needs of the hardware
+ *
+ * There is one backend in the module; main.c sets vhm_backend before anything can
+ * be created. Crossed once per VHM_VCPU_RUN, not once per exit.
+ */
+struct vhm_backend_ops {
+	/* limits and features for VHM_GET_INFO */
+	void (*describe)(struct vhm_info *info);
+
+	/* allocate a VM with its second-level tables; turns VMX on for the first */
+	struct vhm_vm *(*vm_alloc)(void);
+	/* after vm->mm and vm->slots are set: start following the host's mm */
+	int (*vm_start)(struct vhm_vm *vm);
+	void (*vm_free)(struct vhm_vm *vm);
+	/* a slot appears, before it is published: follow its user addresses */
+	void (*slot_track)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
+	/* a slot is gone from vm->slots: forget its addresses and zap its pages */
+	void (*slot_untrack)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
+
+	struct vhm_vcpu *(*vcpu_alloc)(struct vhm_vm *vm);
+	int (*vcpu_init)(struct vhm_vcpu *vcpu);	/* vcpu->apic and id are set */
+	void (*vcpu_free)(struct vhm_vcpu *vcpu);
+	/* registers after power-up (init false) or INIT (init true) */
+	void (*vcpu_reset)(struct vhm_vcpu *vcpu, bool init);
+	void (*vcpu_sipi)(struct vhm_vcpu *vcpu, u8 vector);
+
+	/* make the vCPU's hardware state current on this CPU; preemption off */
+	void (*vcpu_load)(struct vhm_vcpu *vcpu, int cpu);
+	void (*vcpu_unload)(struct vhm_vcpu *vcpu);
+
+	/* before the first entry of a VHM_VCPU_RUN, and after the last exit */
+	void (*run_begin)(struct vhm_vcpu *vcpu);
+	void (*run_end)(struct vhm_vcpu *vcpu);
+	/* the inner loop: enter, exit, handle, enter again */
+	enum vhm_run_outcome (*run)(struct vhm_vcpu *vcpu);
+
+	/* queue an exception for the next entry; -EINVAL if there is no such */
+	int (*inject_exception)(struct vhm_vcpu *vcpu, const struct vhm_event *event);
+	/* queue an ExtINT; -EBUSY if the guest cannot take it now */
+	int (*inject_extint)(struct vhm_vcpu *vcpu, u8 vector);
+	/* the guest goes on behind an instruction of this many bytes */
+	void (*retire)(struct vhm_vcpu *vcpu, u32 insn_bytes);
+	bool (*irq_window_open)(struct vhm_vcpu *vcpu);
+	/* something may be delivered at once: a halted vCPU must run */
+	bool (*has_deliverable_event)(struct vhm_vcpu *vcpu);
+
+	/* the APIC's mode (disabled, xAPIC, x2APIC) or its whole state changed */
+	void (*apic_mode_changed)(struct vhm_vcpu *vcpu);
+	/* the APIC's in-service or pending vectors were written from outside */
+	void (*apic_state_changed)(struct vhm_vcpu *vcpu);
+	/* the CPUID table was set */
+	void (*cpuid_changed)(struct vhm_vcpu *vcpu);
+
+	/* state sections; the vCPU is loaded, vcpu->mutex held */
+	void (*get_sregisters)(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);
+	int (*check_sregisters)(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
+	void (*set_sregisters)(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
+	u32 (*xsave_bytes)(struct vhm_vcpu *vcpu);
+	void (*get_xsave)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+	int (*set_xsave)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+	u64 (*get_xcr0)(struct vhm_vcpu *vcpu);
+	int (*set_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);
+	void (*get_debug)(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
+	int (*set_debug)(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
+	u32 (*msr_count)(struct vhm_vcpu *vcpu);
+	u32 (*msr_index)(struct vhm_vcpu *vcpu, u32 n);
+	int (*get_msr)(struct vhm_vcpu *vcpu, u32 index, u64 *value);
+	int (*set_msr)(struct vhm_vcpu *vcpu, u32 index, u64 value);
+	void (*get_events)(struct vhm_vcpu *vcpu, struct vhm_events *out);
+	int (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+	u64 (*get_tsc_offset)(struct vhm_vcpu *vcpu);
+	void (*set_tsc_offset)(struct vhm_vcpu *vcpu, u64 offset);
+};
+
+extern const struct vhm_backend_ops *vhm_backend;
+
+/* set by main.c; the only names of vmx/ that the composition root knows */
+extern const struct vhm_backend_ops vmx_backend_ops;
+int vmx_init(void);
+void vmx_exit(void);
+
+#endif /* VHM_VHM_H */
