@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Second-level page tables of one VM (EPT): what other folders may use.
+ *
+ * A VM's table is filled on faults from the page tables of the process that created
+ * the VM, and an mmu notifier of that process keeps it equal to them. No page is
+ * pinned: an entry may stay only as long as the host's own page-table entry does.
+ *
+ * Locks, in this order: process->lock (ept/notifier.h), ept->lock. Both are taken
+ * inside the host's mmap lock and reclaim, so nothing is allocated under them.
+ *
+ * Flushing. Whoever removes rights from an entry raises @generation under
+ * ept->lock. A CPU about to enter the guest does
+ *
+ *	WRITE_ONCE(vcpu->mode, VHM_IN_GUEST); smp_mb();
+ *	if (READ_ONCE(ept->generation) differs from what this CPU last flushed at)
+ *		INVEPT, single context, ept_pointer();
+ *
+ * with interrupts off, and ept_flush() does
+ *
+ *	generation raised; smp_mb() in vhm_vm_flush_guest_cpus(); mode read, CPU kicked
+ *
+ * so either the CPU sees the new generation or the flush sees the CPU in the guest
+ * and makes it leave; the next entry of that CPU then compares again. Pages and
+ * table pages that the entry led to are given up only after ept_flush().
+ *
+ * This folder executes no VMX instruction and does not know VPIDs, exits or the
+ * guest's own page tables.
+ */
+#ifndef VHM_EPT_H
+#define VHM_EPT_H
+
+#include <linux/spinlock.h>
+#include "vhm/vhm.h"
+
+#define EPT_LEVELS	4	/* of page tables; leaves are at levels 1 to 3 */
+#define EPT_GPA_BITS	48	/* width of a guest-physical address with 4 levels */
+
+struct vhm_process;
+
+/**
+ * struct ept_caps - what the processor can (SDM vol. 3, A.10, VPID and EPT Capabilities)
+ * @execute_only: entries that allow execution but not reading
+ * @page_2m: 2 MiB leaves
+ * @page_1g: 1 GiB leaves
+ * @accessed_dirty: accessed and dirty flags
+ */
+struct ept_caps {
+	bool execute_only;
+	bool page_2m;
+	bool page_1g;
+	bool accessed_dirty;
+};
+
+/**
+ * struct ept - the second-level page tables of one VM
+ * @vm: its VM, immutable
+ * @lock: all tables, @mapped, @tables, raising of @generation
+ * @root: level-4 table, immutable between ept_init() and ept_uninit()
+ * @generation: starts at 1; raised under @lock whenever an entry lost rights;
+ *	read without the lock when a CPU enters the guest
+ * @flushed_generation: no CPU in the guest uses translations older than this one
+ * @caps: what the processor can, immutable
+ * @process: notifier of the process, set by ept_start()
+ * @process_node: in process->epts, under process->lock
+ * @mapped: leaves, by level (index 1 to 3)
+ * @tables: table pages, the root included
+ * @dead: table pages unlinked and not yet flushed, under @lock
+ */
+struct ept {
+	struct vhm_vm *vm;
+	spinlock_t lock;
+	u64 *root;
+	u64 generation;
+	atomic64_t flushed_generation;
+	struct ept_caps caps;
+	struct vhm_process *process;
+	struct list_head process_node;
+	u64 mapped[EPT_LEVELS];
+	u64 tables;
+	struct list_head dead;
+};
+
+/**
+ * ept_init - set up empty tables
+ * @ept: zeroed or not
+ * @vm: its VM
+ * @caps: what the processor can
+ *
+ * Context: may sleep; memory is charged to the caller's cgroup.
+ * Return: 0 or -ENOMEM; after an error nothing needs ept_uninit().
+ */
+int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps);
+
+/**
+ * ept_start - follow the page tables of the VM's process from now on
+ * @ept: the tables; vm->mm is set
+ *
+ * Context: a thread whose current->mm is vm->mm; mmap lock not held; may sleep.
+ * Return: 0, -ENOMEM, or -EINTR.
+ */
+int ept_start(struct ept *ept);
+
+/**
+ * ept_uninit - free everything
+ * @ept: the tables; ept_start() may have failed or never been called
+ *
+ * Context: no vCPU of the VM can run any more; may sleep.
+ */
+void ept_uninit(struct ept *ept);
+
+/**
+ * ept_pointer - value for the EPT pointer of the VMCS
+ * @ept: the tables
+ *
+ * SDM vol. 3, 25.6.11, Extended-Page-Table Pointer (EPTP): write-back, 4 levels,
+ * accessed and dirty flags if the processor has them. Does not change.
+ */
+u64 ept_pointer(const struct ept *ept);
+
+/**
+ * struct ept_fault - an EPT violation without the architecture's bits
+ * @gpa: guest-physical address, bytes
+ * @read: the access was a read
+ * @write: the access was a write
+ * @fetch: the access was an instruction fetch
+ * @walk: it was made by the guest's page-table walk
+ */
+struct ept_fault {
+	gpa_t gpa;
+	bool read;
+	bool write;
+	bool fetch;
+	bool walk;
+};
+
+/**
+ * enum ept_fault_result - outcome of ept_fault_handle()
+ * @EPT_FAULT_FIXED: an entry was installed, or another vCPU had done so already:
+ *	run the instruction again
+ * @EPT_FAULT_MMIO: no slot is there, or it is read-only and this is a write, or
+ *	the page is one of ept_map_fixed()
+ * @EPT_FAULT_ERROR: the host cannot give the page; *error tells (a positive errno)
+ * @EPT_FAULT_INTERRUPTED: nothing was done because a signal is pending
+ */
+enum ept_fault_result {
+	EPT_FAULT_FIXED,
+	EPT_FAULT_MMIO,
+	EPT_FAULT_ERROR,
+	EPT_FAULT_INTERRUPTED,
+};
+
+/**
+ * ept_fault_handle - give the guest the page it asked for
+ * @ept: the tables, started
+ * @vcpu: the vCPU, for its counters
+ * @fault: what it did
+ * @error: set with EPT_FAULT_ERROR: EFAULT nothing mapped or not permitted, EHWPOISON
+ *	broken memory, ENOMEM
+ *
+ * Context: a thread whose current->mm is vm->mm; no locks but vcpu->mutex; may sleep.
+ */
+enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
+				       const struct ept_fault *fault, int *error);
+
+/**
+ * ept_slot_track - follow the user addresses of a slot
+ * @ept: the tables, started
+ * @slot: not yet published
+ *
+ * Context: vm->lock held.
+ */
+void ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot);
+
+/**
+ * ept_slot_untrack - forget a slot
+ * @ept: the tables, started
+ * @slot: no longer in vm->slots, and vm->slot_edits was raised since
+ *
+ * When it returns no CPU can reach the slot's pages through the guest, and none
+ * will be installed any more; readers of the old slot table may still hold @slot.
+ * Context: vm->lock held, or no vCPU can run; may sleep.
+ */
+void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot);
+
+/**
+ * ept_map_fixed - map a page of the kernel that no notifier and no slot edit removes
+ * @ept: the tables
+ * @gpa: guest-physical address, page aligned
+ * @hpa: host-physical address, page aligned
+ *
+ * Readable and writable, not executable. For the APIC-access page. The caller owns
+ * the page and keeps it until after ept_uninit(). A slot may cover @gpa: the fixed
+ * page is in front of it.
+ * Context: may sleep.
+ * Return: 0, -ENOMEM, -EINVAL beyond EPT_GPA_BITS, -EEXIST @gpa has a fixed page.
+ */
+int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa);
+
+/**
+ * ept_exit - wait until no callback of this module's notifiers can run
+ *
+ * Before module unload, when all VMs are gone. May sleep.
+ */
+void ept_exit(void);
+
+#endif /* VHM_EPT_H */
