@@ -69,7 +69,7 @@ struct ept_caps {
  */
 struct ept {
 	struct vhm_vm *vm;
-	spinlock_t lock;
+	spinlock_t lock;	/* second-level tables of one VM */
 	u64 *root;
 	u64 generation;
 	atomic64_t flushed_generation;

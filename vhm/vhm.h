@@ -45,6 +45,7 @@ struct vhm_apic;
  * struct vhm_memory_slot - one range of guest memory
  * @hva_node: in the owning process's interval tree, by user address, inclusive;
  *	under process->lock (ept/notifier.c)
+ * @tracker: the backend's own, set by slot_track
  * @vm: VM it belongs to
  * @rcu: readers of vm->slots may still hold it
  * @first_gfn: first page
@@ -57,6 +58,7 @@ struct vhm_apic;
  */
 struct vhm_memory_slot {
 	struct interval_tree_node hva_node;
+	void *tracker;
 	struct vhm_vm *vm;
 	struct rcu_head rcu;
 	gfn_t first_gfn;

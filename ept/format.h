@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Format of an EPT entry: pure functions, the only place that knows its bits.
+ *
+ * SDM vol. 3, 29.3.2, EPT Translation Mechanism: tables 29-1 (PML4 entry), 29-2 and 29-4
+ * (1 GiB and 2 MiB page), 29-3 and 29-5 (entry that references a table) and 29-6
+ * (4 KiB page). Includes no hardware header, takes no lock, touches no memory.
+ */
+#ifndef VHM_EPT_FORMAT_H
+#define VHM_EPT_FORMAT_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#define EPT_ENTRY_READ		BIT_ULL(0)
+#define EPT_ENTRY_WRITE		BIT_ULL(1)
+#define EPT_ENTRY_EXECUTE	BIT_ULL(2)
+#define EPT_ENTRY_RIGHTS	GENMASK_ULL(2, 0)
+#define EPT_ENTRY_MEMORY_TYPE	GENMASK_ULL(5, 3)	/* leaf */
+#define EPT_ENTRY_IGNORE_PAT	BIT_ULL(6)		/* leaf */
+#define EPT_ENTRY_LARGE		BIT_ULL(7)		/* leaf at level 2 or 3 */
+#define EPT_ENTRY_ACCESSED	BIT_ULL(8)		/* with accessed and dirty flags */
+#define EPT_ENTRY_DIRTY		BIT_ULL(9)		/* leaf, likewise */
+#define EPT_ENTRY_ADDRESS	GENMASK_ULL(51, 12)
+
+/*
+ * Ours, in a bit that the processor ignores in every kind of entry: a leaf of
+ * ept_map_fixed(), and every entry on the way to it.
+ */
+#define EPT_ENTRY_FIXED		BIT_ULL(52)
+
+/* Memory types (SDM vol. 3, 12.3, Methods of Caching Available) */
+#define EPT_MEMORY_UNCACHEABLE	0
+#define EPT_MEMORY_WRITE_BACK	6
+
+/* EPT pointer (SDM vol. 3, 25.6.11, Extended-Page-Table Pointer) */
+#define EPT_POINTER_MEMORY_TYPE_SHIFT	0
+#define EPT_POINTER_WALK_SHIFT		3
+#define EPT_POINTER_ACCESSED_DIRTY	BIT_ULL(6)
+
+#define EPT_TABLE_ENTRIES	512
+#define EPT_INDEX_BITS		9
+
+/* Pages that one entry at @level (1: 4 KiB page, 4: PML4 entry) spans. */
+static inline u64 ept_level_pages(int level)
+{
+	return 1ULL << (EPT_INDEX_BITS * (level - 1));
+}
+
+/* Index of page number @gfn in its table of @level. */
+static inline unsigned int ept_level_index(u64 gfn, int level)
+{
+	return (gfn >> (EPT_INDEX_BITS * (level - 1))) & (EPT_TABLE_ENTRIES - 1);
+}
+
+/*
+ * Any right makes an entry present (29.3.2). The processor may write accessed
+ * and dirty flags into present entries only, so an absent one is always 0.
+ */
+static inline bool ept_entry_present(u64 entry)
+{
+	return entry & EPT_ENTRY_RIGHTS;
+}
+
+static inline bool ept_entry_is_leaf(u64 entry, int level)
+{
+	return ept_entry_present(entry) &&
+	       (level == 1 || (level <= 3 && (entry & EPT_ENTRY_LARGE)));
+}
+
+static inline bool ept_entry_is_table(u64 entry, int level)
+{
+	return ept_entry_present(entry) && !ept_entry_is_leaf(entry, level);
+}
+
+static inline bool ept_entry_is_fixed(u64 entry)
+{
+	return entry & EPT_ENTRY_FIXED;
+}
+
+static inline u64 ept_entry_address(u64 entry)
+{
+	return entry & EPT_ENTRY_ADDRESS;
+}
+
+/* Rights of @entry include all of @wanted. */
+static inline bool ept_entry_allows(u64 entry, u64 wanted)
+{
+	return (entry & wanted & EPT_ENTRY_RIGHTS) == (wanted & EPT_ENTRY_RIGHTS);
+}
+
+/*
+ * Whether the processor would take @rights without an EPT misconfiguration
+ * (29.3.3.1, EPT Misconfigurations): no writing without reading, and execution
+ * alone only where it is supported.
+ */
+static inline bool ept_rights_valid(u64 rights, bool execute_only)
+{
+	if (rights & EPT_ENTRY_READ)
+		return true;
+	return !(rights & EPT_ENTRY_WRITE) && (!(rights & EPT_ENTRY_EXECUTE) || execute_only);
+}
+
+/* An entry that references the table at @hpa: all rights, the leaves decide. */
+static inline u64 ept_entry_make_table(u64 hpa)
+{
+	return (hpa & EPT_ENTRY_ADDRESS) | EPT_ENTRY_RIGHTS;
+}
+
+/*
+ * A leaf of RAM at @level. Write-back whatever the guest's PAT says (29.3.7, EPT and
+ * Memory Typing): the host caches these pages, and a guest's uncached mapping of
+ * one would bypass its caches.
+ */
+static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
+{
+	return (hpa & EPT_ENTRY_ADDRESS) | (rights & EPT_ENTRY_RIGHTS) |
+	       (EPT_MEMORY_WRITE_BACK << 3) | EPT_ENTRY_IGNORE_PAT |
+	       (level > 1 ? EPT_ENTRY_LARGE : 0);
+}
+
+static inline u64 ept_pointer_make(u64 root_hpa, int levels, bool accessed_dirty)
+{
+	return (root_hpa & EPT_ENTRY_ADDRESS) |
+	       (EPT_MEMORY_WRITE_BACK << EPT_POINTER_MEMORY_TYPE_SHIFT) |
+	       ((u64)(levels - 1) << EPT_POINTER_WALK_SHIFT) |
+	       (accessed_dirty ? EPT_POINTER_ACCESSED_DIRTY : 0);
+}
+
+#endif /* VHM_EPT_FORMAT_H */

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Iterator over EPT entries, see iter.h. Owns nothing and takes no lock.
+ */
+#include "ept/iter.h"
+
+#include <linux/io.h>
+
+#include "ept/format.h"
+
+u64 *ept_entry_table(u64 entry)
+{
+	return __va(ept_entry_address(entry));
+}
+
+/* Make the entry for iter->gfn at iter->level the current one. */
+static void settle(struct ept_iter *iter)
+{
+	iter->entry = iter->table[iter->level] + ept_level_index(iter->gfn, iter->level);
+	iter->value = READ_ONCE(*iter->entry);
+}
+
+struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, gfn_t end)
+{
+	iter->gfn = start;
+	iter->end = min_t(gfn_t, end, 1ULL << (EPT_GPA_BITS - PAGE_SHIFT));
+	iter->level = EPT_LEVELS;
+	iter->table[EPT_LEVELS] = root;
+	if (ept_iter_valid(iter))
+		settle(iter);
+	return iter;
+}
+
+void ept_iter_next(struct ept_iter *iter)
+{
+	u64 value = READ_ONCE(*iter->entry);
+
+	if (ept_entry_is_table(value, iter->level)) {
+		iter->table[--iter->level] = ept_entry_table(value);
+		settle(iter);
+		return;
+	}
+
+	iter->gfn = (iter->gfn | (ept_level_pages(iter->level) - 1)) + 1;
+	if (!ept_iter_valid(iter))
+		return;
+	/* Behind the last entry of a table: go on with the one that references the next. */
+	while (iter->level < EPT_LEVELS && !ept_level_index(iter->gfn, iter->level))
+		iter->level++;
+	settle(iter);
+}
+
+bool ept_iter_covers_entry(const struct ept_iter *iter, gfn_t start)
+{
+	u64 pages = ept_level_pages(iter->level);
+	gfn_t first = iter->gfn & ~(pages - 1);
+
+	return first >= start && first + pages <= iter->end;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Iterator over the entries that a range of guest-physical pages passes through.
+ *
+ * Visits entries in address order, an entry before those of the table it references,
+ * every level down to the first one without a table. The body may replace the
+ * current entry: the iterator reads it again and goes down only if it references a
+ * table then. Reads tables and nothing else; the caller holds what keeps them
+ * alive (ept->lock).
+ */
+#ifndef VHM_EPT_ITER_H
+#define VHM_EPT_ITER_H
+
+#include "ept/ept.h"
+
+/**
+ * struct ept_iter - position of a walk
+ * @table: the tables on the way, by level
+ * @entry: the current entry, in @table[@level]
+ * @value: what it was when the iterator reached it
+ * @level: its level, EPT_LEVELS to 1
+ * @gfn: first page of the range that lies in its span
+ * @end: first page after the range
+ */
+struct ept_iter {
+	u64 *table[EPT_LEVELS + 1];
+	u64 *entry;
+	u64 value;
+	int level;
+	gfn_t gfn;
+	gfn_t end;
+};
+
+/* Table that a table entry references. */
+u64 *ept_entry_table(u64 entry);
+
+/* @start and @end: pages, half-open; the walk ends at EPT_GPA_BITS. Returns @iter. */
+struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, gfn_t end);
+void ept_iter_next(struct ept_iter *iter);
+
+/* The whole span of the current entry lies in the range. */
+bool ept_iter_covers_entry(const struct ept_iter *iter, gfn_t start);
+
+static inline bool ept_iter_valid(const struct ept_iter *iter)
+{
+	return iter->gfn < iter->end;
+}
+
+#define for_each_ept_entry(iter, root, start, end)			\
+	for (struct ept_iter *__iter = ept_iter_start(iter, root, start, end); \
+	     ept_iter_valid(__iter);					\
+	     ept_iter_next(__iter))
+
+#endif /* VHM_EPT_ITER_H */

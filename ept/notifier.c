@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keeps the EPT of all VMs of a process equal to the process's page tables.
+ *
+ * Owns struct vhm_process: one per address space that has VMs, however many, so that a
+ * VM more costs a reference. Locks: process->lock, then ept->lock of one VM after
+ * another. The callbacks run in whatever context changes the address space, the OOM
+ * reaper included: they neither sleep nor allocate. Does not resolve pages
+ * (fault.c) and does not know entries (table.c).
+ */
+#include "ept/notifier.h"
+
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "ept/table.h"
+
+static struct vhm_process *to_process(struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct vhm_process, notifier);
+}
+
+static struct vhm_memory_slot *to_slot(struct interval_tree_node *node)
+{
+	return container_of(node, struct vhm_memory_slot, hva_node);
+}
+
+static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
+{
+	struct vhm_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+
+	if (!process)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&process->lock);
+	process->slots = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&process->epts);
+	init_waitqueue_head(&process->wait);
+	return &process->notifier;
+}
+
+static void free_notifier(struct mmu_notifier *notifier)
+{
+	kfree(to_process(notifier));
+}
+
+/* Zap the part of @slot that shows user addresses @start to @last. */
+static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
+			   unsigned long last)
+{
+	struct ept *ept = slot->tracker;
+	u64 first_page = 0, last_page = slot->pages - 1;
+
+	if (start > slot->hva_node.start)
+		first_page = (start - slot->hva_node.start) >> PAGE_SHIFT;
+	if (last < slot->hva_node.last)
+		last_page = (last - slot->hva_node.start) >> PAGE_SHIFT;
+
+	spin_lock(&ept->lock);
+	ept_zap_locked(ept, slot->first_gfn + first_page, slot->first_gfn + last_page + 1);
+	spin_unlock(&ept->lock);
+}
+
+/*
+ * Zap user addresses @start to @last in all VMs, then flush each VM once: the second
+ * ept_flush() of a VM finds nothing to do.
+ */
+static void zap_range(struct vhm_process *process, unsigned long start, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	lockdep_assert_held(&process->lock);
+	for (node = interval_tree_iter_first(&process->slots, start, last); node;
+	     node = interval_tree_iter_next(node, start, last))
+		zap_slot_range(to_slot(node), start, last);
+
+	for (node = interval_tree_iter_first(&process->slots, start, last); node;
+	     node = interval_tree_iter_next(node, start, last))
+		ept_flush(to_slot(node)->tracker);
+}
+
+static int invalidate_range_start(struct mmu_notifier *notifier,
+				  const struct mmu_notifier_range *range)
+{
+	struct vhm_process *process = to_process(notifier);
+
+	spin_lock(&process->lock);
+	ept_process_begin(process, range->start, range->end);
+	if (range->end > range->start)
+		zap_range(process, range->start, range->end - 1);
+	spin_unlock(&process->lock);
+	return 0;
+}
+
+static void invalidate_range_end(struct mmu_notifier *notifier,
+				 const struct mmu_notifier_range *range)
+{
+	struct vhm_process *process = to_process(notifier);
+
+	spin_lock(&process->lock);
+	WARN_ON_ONCE(!process->in_progress);
+	ept_process_end(process);
+	spin_unlock(&process->lock);
+
+	if (wq_has_sleeper(&process->wait))
+		wake_up_all(&process->wait);
+}
+
+/*
+ * The address space goes. The pages are freed afterwards without another call of
+ * invalidate_range_start(), so nothing may be left, and no thread that could run
+ * a vCPU exists any more.
+ */
+static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	struct vhm_process *process = to_process(notifier);
+	struct ept *ept;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(ept, &process->epts, process_node)
+		vhm_vm_kill(ept->vm);
+	ept_process_begin(process, 0, ULONG_MAX);
+	zap_range(process, 0, ULONG_MAX);
+	ept_process_end(process);
+	spin_unlock(&process->lock);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.release = release,
+	.invalidate_range_start = invalidate_range_start,
+	.invalidate_range_end = invalidate_range_end,
+	.alloc_notifier = alloc_notifier,
+	.free_notifier = free_notifier,
+};
+
+int ept_start(struct ept *ept)
+{
+	struct mmu_notifier *notifier = mmu_notifier_get(&notifier_ops, ept->vm->mm);
+
+	if (IS_ERR(notifier))
+		return PTR_ERR(notifier);
+	ept->process = to_process(notifier);
+	spin_lock(&ept->process->lock);
+	list_add(&ept->process_node, &ept->process->epts);
+	spin_unlock(&ept->process->lock);
+	return 0;
+}
+
+void ept_uninit(struct ept *ept)
+{
+	struct vhm_process *process = ept->process;
+
+	if (process) {
+		spin_lock(&process->lock);
+		list_del(&ept->process_node);
+		spin_unlock(&process->lock);
+		mmu_notifier_put(&process->notifier);
+		ept->process = NULL;
+	}
+	ept_free_tables(ept);
+}
+
+void ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
+{
+	struct vhm_process *process = ept->process;
+
+	slot->tracker = ept;
+	slot->hva_node.start = slot->user_address;
+	slot->hva_node.last = slot->user_address + (slot->pages << PAGE_SHIFT) - 1;
+	spin_lock(&process->lock);
+	interval_tree_insert(&slot->hva_node, &process->slots);
+	spin_unlock(&process->lock);
+}
+
+void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot)
+{
+	const gfn_t chunk = 1 << 18;	/* 1 GiB: bounds how long the lock is held */
+	struct vhm_process *process = ept->process;
+	gfn_t gfn = slot->first_gfn, end = gfn + slot->pages;
+
+	/*
+	 * Faults that looked the slot up before it was unpublished see slot_edits changed
+	 * once they have ept->lock, so what is zapped here stays zapped. Until then
+	 * the slot must stay in the tree: the host may take pages away meanwhile.
+	 */
+	while (gfn < end) {
+		gfn_t next = min(end, (gfn | (chunk - 1)) + 1);
+
+		spin_lock(&ept->lock);
+		ept_zap_locked(ept, gfn, next);
+		spin_unlock(&ept->lock);
+		gfn = next;
+		cond_resched();
+	}
+	ept_flush(ept);
+
+	spin_lock(&process->lock);
+	interval_tree_remove(&slot->hva_node, &process->slots);
+	spin_unlock(&process->lock);
+}
+
+void ept_exit(void)
+{
+	mmu_notifier_synchronize();
+}

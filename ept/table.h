@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tables of one VM: map, zap, flush, free. Inside ept/ only.
+ */
+#ifndef VHM_EPT_TABLE_H
+#define VHM_EPT_TABLE_H
+
+#include "ept/ept.h"
+
+/**
+ * struct ept_page_cache - zeroed table pages, allocated before any lock is taken
+ * @count: entries of @page
+ * @page: pages; one less than there are levels suffices for any leaf
+ */
+struct ept_page_cache {
+	int count;
+	u64 *page[EPT_LEVELS - 1];
+};
+
+/* Fill up; 0 or -ENOMEM. May sleep. */
+int ept_page_cache_fill(struct ept_page_cache *cache);
+void ept_page_cache_drain(struct ept_page_cache *cache);
+
+/**
+ * ept_map_locked - install a leaf
+ * @ept: the tables, ept->lock held
+ * @gfn: first page, aligned to @level
+ * @level: 1, 2 or 3
+ * @leaf: the entry, of ept_entry_make_leaf()
+ * @cache: pages for missing tables
+ *
+ * An entry for the same page keeps the rights it has. Whatever else is in the
+ * way is replaced, and the generation raised: another flush is due before those pages
+ * are given up, but not for the new one's sake.
+ *
+ * Return: 1 installed or changed; 0 there already; -EAGAIN @cache is empty and one more
+ * table is needed; -EEXIST a fixed page is in the way.
+ */
+int ept_map_locked(struct ept *ept, gfn_t gfn, int level, u64 leaf,
+		   struct ept_page_cache *cache);
+
+/**
+ * ept_zap_locked - remove all leaves but the fixed ones
+ * @ept: the tables, ept->lock held
+ * @start: first page
+ * @end: first page after the range
+ *
+ * A large leaf that lies in the range with a part goes as a whole. Raises the
+ * generation if anything went; ept_flush() must follow before anything the entries led
+ * to is given up.
+ */
+void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
+
+/**
+ * ept_flush - wait until no CPU uses what was zapped before
+ * @ept: the tables, ept->lock not held
+ *
+ * Also covers what others have zapped and not yet flushed: a caller that found an
+ * entry gone already may rely on it. Frees unlinked tables. Does nothing when
+ * nothing was zapped since the last flush. Context: interrupts enabled.
+ */
+void ept_flush(struct ept *ept);
+
+/* Free all tables, the root included; no CPU can walk them any more. */
+void ept_free_tables(struct ept *ept);
+
+#endif /* VHM_EPT_TABLE_H */
