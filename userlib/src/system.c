@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * System calls that return a negative errno and leave errno as they found it.
+ *
+ * No locks. Nothing here knows what a VM is.
+ */
+#include "internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Turns the -1 of a system call into its errno and puts the old errno back. */
+static int result_of(int result, int saved_errno)
+{
+	if (result == -1) {
+		result = -errno;
+		errno = saved_errno;
+	}
+	return result;
+}
+
+int vhm_sys_open(const char *path, int flags)
+{
+	int saved_errno = errno;
+
+	return result_of(open(path, flags | O_CLOEXEC), saved_errno);
+}
+
+void vhm_sys_close(int fd)
+{
+	int saved_errno = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved_errno;
+}
+
+int vhm_sys_ioctl(int fd, unsigned long command, void *argument)
+{
+	int saved_errno = errno;
+
+	return result_of(ioctl(fd, command, argument), saved_errno);
+}
+
+int vhm_sys_map(size_t bytes, int protection, int flags, int fd, void **out)
+{
+	int saved_errno = errno;
+	void *address = mmap(NULL, bytes, protection, flags, fd, 0);
+
+	if (address == MAP_FAILED)
+		return result_of(-1, saved_errno);
+	*out = address;
+	return 0;
+}
+
+void vhm_sys_unmap(void *address, size_t bytes)
+{
+	int saved_errno = errno;
+
+	if (address && bytes)
+		munmap(address, bytes);
+	errno = saved_errno;
+}
+
+int vhm_sys_file_bytes(int fd, uint64_t *bytes)
+{
+	int saved_errno = errno;
+	struct stat status;
+	int ret = result_of(fstat(fd, &status), saved_errno);
+
+	if (ret)
+		return ret;
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(status.st_mode) || status.st_size < 0)
+		return -EINVAL;
+	*bytes = (uint64_t)status.st_size;
+	return 0;
+}
+
+int vhm_sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+	int saved_errno = errno;
+	uint8_t *to = buffer;
+
+	if (range_wraps(offset, bytes) || offset + bytes > INT64_MAX)
+		return -EINVAL;
+	while (bytes) {
+		ssize_t got = pread(fd, to, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return result_of(-1, saved_errno);
+		if (!got)
+			return -ENODATA;
+		to += got;
+		offset += (uint64_t)got;
+		bytes -= (size_t)got;
+	}
+	errno = saved_errno;
+	return 0;
+}
+
+void *vhm_sys_alloc(size_t count, size_t bytes)
+{
+	int saved_errno = errno;
+	void *memory = calloc(count, bytes);
+
+	errno = saved_errno;
+	return memory;
+}
