@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the emulator: its configuration, its process, its end.
+
+Owns the emulator's process and dies with it. Knows nothing of what is booted.
+"""
+import ctypes
+import os
+import signal
+import subprocess
+
+IPS = 20_000_000  # instructions a second of emulated time: low, as the BIOS counts in time
+PR_SET_PDEATHSIG = 1
+
+# Options of the host's kernel without which the model does not boot, and why.
+MODEL_OPTIONS = {
+    # Fast short REP MOV without enhanced REP MOV: a pair that 6.1's memmove does not expect.
+    "corei7_icelake_u": "clearcpuid=fsrm",
+    "arrow_lake": "clearcpuid=fsrm",
+    "tigerlake": "clearcpuid=fsrm",
+}
+
+CONFIGURATION = """\
+display_library: {display}
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0
+memory: guest={memory}, host={memory}
+romimage: file={bios}
+vgaromimage: file={vga}
+ata0-master: type=disk, path={disk}, mode=flat, cylinders={cylinders}, heads=16, spt=63
+boot: disk
+com1: enabled=1, mode=file, dev={log}
+com2: enabled=1, mode={com2_mode}, dev={com2}
+clock: sync=none
+log: {emulator_log}
+panic: action=fatal
+error: action=report
+info: action=ignore
+debug: action=ignore
+"""
+
+
+def is_packaged(executable: str) -> bool:
+    """Debian's own 2.7, the fallback: it has a debugger inside and needs a display."""
+    return executable.startswith("/usr/")
+
+
+def kernel_options(executable: str, model: str, cpus: int) -> str:
+    """What the emulated machine needs on the kernel's command line."""
+    options = [
+        "console=ttyS0,115200",  # the default of 9600 is simulated faithfully
+        "tsc=reliable",
+        f"tsc_early_khz={IPS // 1000}",
+        "loglevel=4",
+        "cryptomgr.notests=1",
+        "printk.devkmsg=on",
+        "panic=0",
+        MODEL_OPTIONS.get(model, ""),
+    ]
+    if is_packaged(executable):
+        # 2.7 reports a wrong size of the XSAVE area, and may miss wake-ups from MWAIT.
+        options += ["clearcpuid=xsavec,xsaves", "idle=halt" if cpus > 1 else ""]
+    return " ".join(o for o in options if o)
+
+
+def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, com2, terminal):
+    """Starts the emulator with the disk image directory/disk; logs lie beside it."""
+    packaged = is_packaged(executable)
+    with open(os.path.join(directory, "bochsrc"), "w", encoding="ascii") as f:
+        f.write(
+            CONFIGURATION.format(
+                display='rfb, options="timeout=0"' if packaged else "nogui",
+                model=model,
+                cpus=cpus,
+                ips=IPS,
+                memory=memory,
+                bios=bios,
+                vga=vga,
+                disk=os.path.join(directory, "disk"),
+                cylinders=cylinders,
+                log=os.path.join(directory, "kernel.log"),
+                com2_mode="term" if terminal else "file",
+                com2=com2,
+                emulator_log=os.path.join(directory, "emulator.log"),
+            )
+        )
+    command = [executable, "-q", "-f", "bochsrc"]
+    if packaged:
+        with open(os.path.join(directory, "debugger"), "w", encoding="ascii") as f:
+            f.write("c\n")
+        command += ["-rc", "debugger"]
+    with open(os.path.join(directory, "emulator.out"), "wb") as out:
+        return subprocess.Popen(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def die_with_parent() -> None:
+    """Even if this process is killed with SIGKILL, no emulator keeps running."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def stop(process) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def last_words(directory: str) -> str:
+    """Why the emulator ended, in its own words."""
+    for name in ("emulator.log", "emulator.out"):
+        try:
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as f:
+                lines = [l.strip() for l in f if "PANIC" in l or ">>" in l]
+        except OSError:
+            continue
+        if lines:
+            return lines[-1]
+    return "no reason given"
