@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The virtual CPUs and their threads. See cpus.h.
+ */
+#include "cpus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpuid.h"
+#include "message.h"
+#include "report.h"
+
+/* ------------------------------------------------------------------- thread -- */
+
+static void end_as_culprit(struct cpu *cpu, enum outcome outcome, int error)
+{
+	if (machine_end(cpu->machine, outcome)) {
+		cpu->culprit = true;
+		cpu->error = error;
+	}
+}
+
+/* An exit that vhm_vcpu_dispatch() leaves to the VMM: none of them lets the guest go on. */
+static void end_by_exit(struct cpu *cpu)
+{
+	uint32_t reason = vhm_vcpu_run_page(cpu->vcpu)->exit_reason;
+
+	if (reason == VHM_EXIT_RESET)
+		machine_end(cpu->machine, OUTCOME_RESET);
+	else if (reason == VHM_EXIT_MEMORY_FAULT)
+		end_as_culprit(cpu, OUTCOME_ERROR, 0);
+	else
+		end_as_culprit(cpu, OUTCOME_CRASH, 0);
+}
+
+static void *run_cpu(void *context)
+{
+	struct cpu *cpu = context;
+	struct machine *machine = cpu->machine;
+
+	while (machine_outcome(machine) == OUTCOME_NONE) {
+		int result = vhm_vcpu_run(cpu->vcpu);
+
+		if (result == -EINTR)
+			continue;
+		if (!result) {
+			if (machine->options->debug_exits)
+				report_exit(cpu->vcpu);
+			result = vhm_vcpu_dispatch(cpu->vcpu, &machine_callbacks, machine);
+		}
+		if (result == VHM_DISPATCH_UNHANDLED)
+			end_by_exit(cpu);
+		else if (result < 0)
+			end_as_culprit(cpu, OUTCOME_ERROR, result);
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------------- set-up -- */
+
+static bool fail(int error)
+{
+	message("%s", vhm_explain(VHM_STEP_VCPU, error));
+	return false;
+}
+
+static bool create_one(struct cpus *cpus, unsigned int id, const struct cpuid_table *table)
+{
+	struct cpu *cpu = &cpus->cpu[id];
+	int error;
+
+	cpu->machine = cpus->machine;
+	error = vhm_vcpu_create(cpus->machine->vm, id, &cpu->vcpu);
+	if (!error)
+		error = vhm_vcpu_set_cpuid(cpu->vcpu, table->entries, table->count);
+	/* The others wait for the bootstrap processor to send them INIT and SIPI. */
+	if (!error && !id)
+		error = vhm_vcpu_set_entry(cpu->vcpu, &cpus->machine->entry);
+	return error ? fail(error) : true;
+}
+
+bool cpus_create(struct cpus *cpus, struct machine *machine)
+{
+	const struct vhm_info *info = vhm_get_info(machine->vhm);
+	struct cpuid_table table;
+	unsigned int id;
+	bool created;
+	int error;
+
+	*cpus = (struct cpus){ .machine = machine, .count = machine->options->cpu_count };
+	if (cpus->count > info->max_vcpus) {
+		message("--cpus %u is more than the %u of this host's module: give less",
+			cpus->count, info->max_vcpus);
+		cpus->count = 0;
+		return false;
+	}
+	cpus->cpu = calloc(cpus->count, sizeof(*cpus->cpu));
+	if (!cpus->cpu) {
+		cpus->count = 0;
+		return fail(-ENOMEM);
+	}
+	error = cpuid_table_create(&table, machine->vhm, machine->options);
+	if (error)
+		return fail(error);
+	created = true;
+	for (id = 0; created && id < cpus->count; id++)
+		created = create_one(cpus, id, &table);
+	cpuid_table_destroy(&table);
+	return created;
+}
+
+bool cpus_start(struct cpus *cpus)
+{
+	unsigned int id;
+
+	for (id = 0; id < cpus->count; id++) {
+		struct cpu *cpu = &cpus->cpu[id];
+		int error = pthread_create(&cpu->thread, NULL, run_cpu, cpu);
+
+		if (error) {
+			message("cannot start a vCPU thread: %s", strerror(error));
+			machine_end(cpus->machine, OUTCOME_ERROR);
+			return false;
+		}
+		cpu->started = true;
+	}
+	return true;
+}
+
+void cpus_stop(struct cpus *cpus)
+{
+	unsigned int id;
+
+	/* A kick is never lost, so each thread sees the outcome before it enters its guest again. */
+	for (id = 0; id < cpus->count; id++)
+		if (cpus->cpu[id].started)
+			vhm_vcpu_kick(cpus->cpu[id].vcpu);
+	for (id = 0; id < cpus->count; id++) {
+		if (cpus->cpu[id].started)
+			pthread_join(cpus->cpu[id].thread, NULL);
+		cpus->cpu[id].started = false;
+	}
+}
+
+void cpus_destroy(struct cpus *cpus)
+{
+	unsigned int id;
+
+	for (id = 0; id < cpus->count; id++)
+		vhm_vcpu_destroy(cpus->cpu[id].vcpu);
+	free(cpus->cpu);
+	cpus->cpu = NULL;
+	cpus->count = 0;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The virtual CPUs and their threads.
+ *
+ * Owns the vCPUs. Each is run by a thread of its own, which leaves its loop when the machine has ended; a thread
+ * that meets the end itself says so with machine_end(). A struct cpu belongs to its thread until cpus_stop().
+ */
+#ifndef VHMRUN_CPUS_H
+#define VHMRUN_CPUS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "machine.h"
+
+/**
+ * struct cpu - a virtual CPU
+ * @machine: its machine
+ * @vcpu: its handle
+ * @thread: runs it
+ * @started: @thread exists
+ * @culprit: this CPU ended the machine by a crash or an error
+ * @error: the error that did it, 0: the exit in the run page
+ */
+struct cpu {
+	struct machine *machine;
+	struct vhm_vcpu *vcpu;
+	pthread_t thread;
+	bool started;
+	bool culprit;
+	int error;
+};
+
+/**
+ * struct cpus - all virtual CPUs
+ * @machine: their machine
+ * @cpu: the CPUs; index is the local APIC id
+ * @count: how many
+ */
+struct cpus {
+	struct machine *machine;
+	struct cpu *cpu;
+	unsigned int count;
+};
+
+/* Create the vCPUs of a loaded machine. False: failed, and said why; cpus_destroy() is still due. */
+bool cpus_create(struct cpus *cpus, struct machine *machine);
+void cpus_destroy(struct cpus *cpus);
+
+/* False: failed, and said why; cpus_stop() is still due. All signals are blocked in the new threads. */
+bool cpus_start(struct cpus *cpus);
+
+/* The machine has ended: wait until no vCPU runs any more. */
+void cpus_stop(struct cpus *cpus);
+
+#endif /* VHMRUN_CPUS_H */

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The machine. See machine.h.
+ */
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "../devices/acpi.h"
+#include "message.h"
+
+/* RAM ends here below 4 GiB; above come the I/O APIC, the local APIC and room for devices. */
+#define LOW_RAM_END		0xc0000000ull
+#define HIGH_RAM_GPA		0x100000000ull
+#define VGA_GPA			0xa0000ull
+#define FIRMWARE_GPA		0xe0000ull	/* where systems search for the RSDP */
+#define FIRMWARE_END		0x100000ull
+#define UART_PORT		0x3f8
+#define UART_IRQ		4
+#define RTC_IRQ			8
+
+/* --------------------------------------------------------------- callbacks -- */
+
+static int after_access(struct machine *machine)
+{
+	/* A positive number brings the vCPU thread out of its loop. */
+	return machine_outcome(machine) != OUTCOME_NONE;
+}
+
+static int io_read(void *context, uint16_t port, unsigned int bytes, uint32_t *data)
+{
+	struct machine *machine = context;
+
+	vdev_bus_read(&machine->bus, VDEV_PORT, port, bytes, data);
+	return after_access(machine);
+}
+
+static int io_write(void *context, uint16_t port, unsigned int bytes, uint32_t data)
+{
+	struct machine *machine = context;
+
+	vdev_bus_write(&machine->bus, VDEV_PORT, port, bytes, &data);
+	return after_access(machine);
+}
+
+static int mmio_read(void *context, uint64_t gpa, unsigned int bytes, void *data)
+{
+	struct machine *machine = context;
+
+	vdev_bus_read(&machine->bus, VDEV_MMIO, gpa, bytes, data);
+	return after_access(machine);
+}
+
+static int mmio_write(void *context, uint64_t gpa, unsigned int bytes, const void *data)
+{
+	struct machine *machine = context;
+
+	vdev_bus_write(&machine->bus, VDEV_MMIO, gpa, bytes, data);
+	return after_access(machine);
+}
+
+static int eoi(void *context, uint32_t vector)
+{
+	struct machine *machine = context;
+
+	vdev_ioapic_eoi(&machine->ioapic, (uint8_t)vector);
+	return 0;
+}
+
+const struct vhm_callbacks machine_callbacks = {
+	.io_read = io_read,
+	.io_write = io_write,
+	.mmio_read = mmio_read,
+	.mmio_write = mmio_write,
+	.eoi = eoi,
+};
+
+/* An interrupt that no local APIC accepts is the guest's affair, as on a real bus. */
+static void send_msi(void *context, uint64_t address, uint32_t data)
+{
+	struct machine *machine = context;
+
+	vhm_vm_msi(machine->vm, address, data);
+}
+
+static void set_rtc_timer(void *context, int64_t delay_ns)
+{
+	struct machine *machine = context;
+	struct itimerspec when = { 0 };
+
+	if (delay_ns >= 0) {
+		when.it_value.tv_sec = delay_ns / 1000000000;
+		/* All zeros would disarm it. */
+		when.it_value.tv_nsec = delay_ns % 1000000000 + !delay_ns;
+	}
+	timerfd_settime(machine->rtc_fd, 0, &when, NULL);
+}
+
+static void power_request(void *context, enum vdev_power_request request)
+{
+	machine_end(context, request == VDEV_POWER_OFF ? OUTCOME_POWER_OFF : OUTCOME_RESET);
+}
+
+/* ----------------------------------------------------------------- outcome -- */
+
+bool machine_end(struct machine *machine, enum outcome outcome)
+{
+	int none = OUTCOME_NONE;
+	uint64_t one = 1;
+
+	if (!atomic_compare_exchange_strong(&machine->outcome, &none, (int)outcome))
+		return false;
+	if (write(machine->ended_fd, &one, sizeof(one)) < 0)
+		message("cannot wake the main thread: %s", strerror(errno));
+	return true;
+}
+
+enum outcome machine_outcome(struct machine *machine)
+{
+	return (enum outcome)atomic_load(&machine->outcome);
+}
+
+/* ------------------------------------------------------------------ set-up -- */
+
+static bool fail(enum vhm_step step, int error)
+{
+	message("%s", vhm_explain(step, error));
+	return false;
+}
+
+static bool fail_system(const char *what, int error)
+{
+	message("cannot %s: %s", what, strerror(-error));
+	return false;
+}
+
+static bool add_ram(struct machine *machine)
+{
+	const struct options *options = machine->options;
+	const struct vhm_info *info = vhm_get_info(machine->vhm);
+	uint64_t low = options->memory_bytes, high = 0;
+	int error;
+
+	if (low > LOW_RAM_END) {
+		high = low - LOW_RAM_END;
+		low = LOW_RAM_END;
+	}
+	if (info->gpa_bits < 64 && high > (1ull << info->gpa_bits) - HIGH_RAM_GPA) {
+		message("%" PRIu64 " MiB do not fit the %u address bits of this processor: give less",
+			options->memory_bytes >> 20, info->gpa_bits);
+		return false;
+	}
+	error = vhm_vm_add_memory(machine->vm, 0, low, 0, NULL);
+	if (!error && high)
+		error = vhm_vm_add_memory(machine->vm, HIGH_RAM_GPA, high, 0, NULL);
+	return error ? fail(VHM_STEP_MEMORY, error) : true;
+}
+
+static bool add_acpi_tables(struct machine *machine)
+{
+	const struct vdev_acpi_config config = {
+		.gpa = FIRMWARE_GPA,
+		.cpu_count = machine->options->cpu_count,
+		.ioapic_gpa = VDEV_IOAPIC_GPA,
+		.uart_port = UART_PORT,
+		.uart_irq = UART_IRQ,
+		.rtc_port = VDEV_RTC_PORT,
+		.rtc_irq = RTC_IRQ,
+	};
+	uint8_t tables[VDEV_ACPI_MAX_BYTES];
+	size_t bytes;
+	int error = vdev_acpi_build(&config, tables, sizeof(tables), &bytes);
+
+	if (!error)
+		error = vhm_vm_write(machine->vm, FIRMWARE_GPA, tables, bytes);
+	return error ? fail_system("build the ACPI tables", error) : true;
+}
+
+static bool attach_devices(struct machine *machine)
+{
+	const struct vdev_ioapic_config ioapic = { .msi = send_msi, .context = machine };
+	const struct vdev_rtc_config rtc = {
+		.set_timer = set_rtc_timer,
+		.context = machine,
+		.irq = vdev_ioapic_irq(&machine->ioapic, RTC_IRQ),
+	};
+	int error;
+
+	vdev_bus_init(&machine->bus);
+	vdev_ioapic_init(&machine->ioapic, &ioapic);
+	vdev_rtc_init(&machine->rtc, &rtc);
+	vdev_power_init(&machine->power, power_request, machine);
+
+	error = vdev_ioapic_attach(&machine->ioapic, &machine->bus, VDEV_IOAPIC_GPA);
+	if (!error)
+		error = vdev_rtc_attach(&machine->rtc, &machine->bus, VDEV_RTC_PORT);
+	if (!error)
+		error = vdev_power_attach(&machine->power, &machine->bus);
+	if (!error)
+		error = vdev_uart_attach(&machine->console.uart, &machine->bus, UART_PORT);
+	return error ? fail_system("attach the devices", error) : true;
+}
+
+static int open_image(const char *what, const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		message("cannot open the %s '%s': %s", what, path, strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+		message("the %s '%s' is not a regular file: give the path of an image", what, path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool load_linux(struct machine *machine)
+{
+	const struct options *options = machine->options;
+	const uint64_t low = options->memory_bytes < LOW_RAM_END ? options->memory_bytes :
+								  LOW_RAM_END;
+	struct vhm_memory_range ranges[4] = {
+		{ .gpa = 0, .bytes = VGA_GPA, .type = VHM_MEMORY_RAM },
+		{ .gpa = FIRMWARE_GPA, .bytes = FIRMWARE_END - FIRMWARE_GPA,
+		  .type = VHM_MEMORY_RESERVED },
+	};
+	struct vhm_boot boot = {
+		.initrd_fd = -1,
+		.command_line = options->command_line,
+		.rsdp_gpa = FIRMWARE_GPA,
+		.ranges = ranges,
+		.range_count = 2,
+	};
+	int error;
+
+	if (low > FIRMWARE_END)
+		ranges[boot.range_count++] = (struct vhm_memory_range){
+			.gpa = FIRMWARE_END, .bytes = low - FIRMWARE_END, .type = VHM_MEMORY_RAM,
+		};
+	if (options->memory_bytes > low)
+		ranges[boot.range_count++] = (struct vhm_memory_range){
+			.gpa = HIGH_RAM_GPA, .bytes = options->memory_bytes - low,
+			.type = VHM_MEMORY_RAM,
+		};
+
+	boot.kernel_fd = open_image("kernel", options->kernel);
+	if (boot.kernel_fd < 0)
+		return false;
+	if (options->initrd) {
+		boot.initrd_fd = open_image("initial RAM disk", options->initrd);
+		if (boot.initrd_fd < 0) {
+			close(boot.kernel_fd);
+			return false;
+		}
+	}
+	error = vhm_load_linux(machine->vm, &boot, &machine->entry);
+	if (boot.initrd_fd >= 0)
+		close(boot.initrd_fd);
+	close(boot.kernel_fd);
+	if (error)
+		message("'%s': %s", options->kernel, vhm_explain(VHM_STEP_LOAD, error));
+	return !error;
+}
+
+/* In the first 64 KiB enter with CS 0, as a PC enters its boot sector; else with CS:0. */
+static bool load_flat(struct machine *machine)
+{
+	const struct options *options = machine->options;
+	const uint32_t gpa = options->flat_gpa;
+	int error, fd = open_image("flat binary", options->flat);
+
+	if (fd < 0)
+		return false;
+	error = vhm_load_flat(machine->vm, fd, gpa, NULL);
+	close(fd);
+	if (error) {
+		message("'%s': %s", options->flat, vhm_explain(VHM_STEP_LOAD, error));
+		return false;
+	}
+	machine->entry = (struct vhm_entry){
+		.mode = VHM_ENTRY_REAL,
+		.cs = gpa < 0x10000 ? 0 : gpa >> 4,
+		.rip = gpa < 0x10000 ? gpa : 0,
+		.rsp = 0x7c00,
+	};
+	return true;
+}
+
+static bool open_descriptors(struct machine *machine)
+{
+	machine->ended_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	machine->rtc_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (machine->ended_fd < 0 || machine->rtc_fd < 0)
+		return fail_system("open an event descriptor", -errno);
+	return true;
+}
+
+bool machine_create(struct machine *machine, const struct options *options)
+{
+	int error;
+
+	memset(machine, 0, sizeof(*machine));
+	machine->options = options;
+	machine->ended_fd = -1;
+	machine->rtc_fd = -1;
+	error = console_init(&machine->console, vdev_ioapic_irq(&machine->ioapic, UART_IRQ),
+			     options->kernel);
+	if (error) {
+		machine->options = NULL;
+		return fail_system("set up the console", error);
+	}
+	if (!open_descriptors(machine) || !attach_devices(machine))
+		return false;
+
+	error = vhm_open(&machine->vhm, NULL);
+	if (error)
+		return fail(VHM_STEP_OPEN, error);
+	error = vhm_vm_create(machine->vhm, 0, &machine->vm);
+	if (error)
+		return fail(VHM_STEP_VM, error);
+	if (!add_ram(machine))
+		return false;
+	if (options->flat)
+		return load_flat(machine);
+	return add_acpi_tables(machine) && load_linux(machine);
+}
+
+void machine_destroy(struct machine *machine)
+{
+	if (!machine->options)
+		return;
+	vhm_vm_destroy(machine->vm);
+	vhm_close(machine->vhm);
+	console_uninit(&machine->console);
+	vdev_rtc_uninit(&machine->rtc);
+	vdev_ioapic_uninit(&machine->ioapic);
+	if (machine->rtc_fd >= 0)
+		close(machine->rtc_fd);
+	if (machine->ended_fd >= 0)
+		close(machine->ended_fd);
+}

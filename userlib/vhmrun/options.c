@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The command line. See options.h.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libvhm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../devices/acpi.h"
+#include "message.h"
+
+#define DEFAULT_MEMORY		(256ull << 20)
+#define LEAST_MEMORY		(1ull << 20)	/* ACPI tables lie just below */
+#define DEFAULT_FLAT_GPA	0x7c00u		/* where a PC loads its boot sector */
+#define REAL_MODE_END		0x100000u
+
+enum {
+	OPTION_FLAT_ADDRESS = 256,
+	OPTION_X2APIC,
+	OPTION_DEBUG_EXITS,
+	OPTION_VERSION,
+};
+
+static const char short_options[] = "k:i:a:m:c:f:vh";
+static const struct option long_options[] = {
+	{ "kernel",		required_argument,	NULL, 'k' },
+	{ "initrd",		required_argument,	NULL, 'i' },
+	{ "append",		required_argument,	NULL, 'a' },
+	{ "memory",		required_argument,	NULL, 'm' },
+	{ "cpus",		required_argument,	NULL, 'c' },
+	{ "flat",		required_argument,	NULL, 'f' },
+	{ "flat-address",	required_argument,	NULL, OPTION_FLAT_ADDRESS },
+	{ "x2apic",		required_argument,	NULL, OPTION_X2APIC },
+	{ "debug-exits",	no_argument,		NULL, OPTION_DEBUG_EXITS },
+	{ "verbose",		no_argument,		NULL, 'v' },
+	{ "help",		no_argument,		NULL, 'h' },
+	{ "version",		no_argument,		NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help_text[] =
+"Usage: vhmrun --kernel FILE [OPTION]...\n"
+"       vhmrun --flat FILE [OPTION]...\n"
+"Run a virtual machine with vhm.ko, its serial console on this terminal.\n"
+"\n"
+"  -k, --kernel FILE       Linux kernel: vmlinux or bzImage\n"
+"  -i, --initrd FILE       initial RAM disk\n"
+"  -a, --append TEXT       command line of the kernel, e.g. 'console=ttyS0'\n"
+"  -f, --flat FILE         run a flat binary in real mode instead of a kernel\n"
+"      --flat-address GPA  where to load and enter it (default 0x7c00)\n"
+"  -m, --memory SIZE       guest memory: 256M, 2G, ...; a plain number counts MiB\n"
+"                          (default 256M)\n"
+"  -c, --cpus N            virtual CPUs (default 1)\n"
+"      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
+"  -v, --verbose           say what is done; exit counters at the end\n"
+"      --debug-exits       report each exit to this program on stderr\n"
+"  -h, --help              this text\n"
+"      --version           version of the program\n"
+"\n"
+"Ctrl-A x quits, Ctrl-A h helps, Ctrl-A a sends Ctrl-A.\n"
+"Exit status: 0 power-off, 1 error, 2 usage, 3 reset, 4 guest crashed, 5 quit,\n"
+"128+N ended by signal N. See vhmrun(1).\n";
+
+static int usage_error(void)
+{
+	message_raw("Try 'vhmrun --help'.\n");
+	return STATUS_USAGE;
+}
+
+/* A size with a suffix, in bytes; a plain number counts MiB. False: not a size, or too large. */
+static bool parse_size(const char *text, uint64_t *bytes)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned int shift = 20;
+	unsigned long long value;
+	const char *suffix;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (errno || end == text || *text < '0' || *text > '9')
+		return false;
+	if (*end) {
+		suffix = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
+		if (!suffix)
+			return false;
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
+		end++;
+		if (*end == 'i' && end[1] == 'B')
+			end += 2;
+		if (*end)
+			return false;
+	}
+	if (value > UINT64_MAX >> shift)
+		return false;
+	*bytes = (uint64_t)value << shift;
+	return true;
+}
+
+static bool parse_number(const char *text, unsigned long least, unsigned long most,
+			 unsigned long *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoul(text, &end, 0);
+	return !errno && end != text && !*end && *text >= '0' && *text <= '9' &&
+	       *value >= least && *value <= most;
+}
+
+static int parse_memory(struct options *options, const char *text)
+{
+	uint64_t host_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
+
+	if (!parse_size(text, &options->memory_bytes)) {
+		message("--memory '%s' is not a size: give a number and K, M, G or T, such as 256M",
+			text);
+		return usage_error();
+	}
+	if (options->memory_bytes < LEAST_MEMORY) {
+		message("--memory '%s' is too small: give at least 1M, for Linux about 64M", text);
+		return STATUS_USAGE;
+	}
+	if (options->memory_bytes > host_bytes) {
+		message("--memory '%s' is more than the %llu MiB of this machine: give less", text,
+			(unsigned long long)(host_bytes >> 20));
+		return STATUS_USAGE;
+	}
+	options->memory_bytes &= ~page_mask;
+	return -1;
+}
+
+static int parse_cpus(struct options *options, const char *text)
+{
+	unsigned long value;
+
+	if (!parse_number(text, 1, VDEV_ACPI_MAX_CPUS, &value)) {
+		message("--cpus '%s': give a number from 1 to %d", text, VDEV_ACPI_MAX_CPUS);
+		return STATUS_USAGE;
+	}
+	options->cpu_count = (unsigned int)value;
+	return -1;
+}
+
+static int parse_flat_address(struct options *options, const char *text)
+{
+	unsigned long value;
+
+	if (!parse_number(text, 0, REAL_MODE_END - 16, &value) || value % 16) {
+		message("--flat-address '%s': give a multiple of 16 below 0x%x", text,
+			REAL_MODE_END);
+		return STATUS_USAGE;
+	}
+	options->flat_gpa = (uint32_t)value;
+	return -1;
+}
+
+static int parse_switch(bool *value, const char *name, const char *text)
+{
+	if (strcmp(text, "on") && strcmp(text, "off")) {
+		message("--%s '%s': give on or off", name, text);
+		return STATUS_USAGE;
+	}
+	*value = !strcmp(text, "on");
+	return -1;
+}
+
+static int print_and_exit(const char *text)
+{
+	fputs(text, stdout);
+	if (fflush(stdout)) {
+		message("cannot write to standard output: %s", strerror(errno));
+		return STATUS_ERROR;
+	}
+	return 0;
+}
+
+static int print_version(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "vhmrun %d.%d\n", LIBVHM_VERSION_MAJOR, LIBVHM_VERSION_MINOR);
+	return print_and_exit(text);
+}
+
+static int apply(struct options *options, int option, const char *argument)
+{
+	switch (option) {
+	case 'k':
+		options->kernel = argument;
+		return -1;
+	case 'i':
+		options->initrd = argument;
+		return -1;
+	case 'a':
+		options->command_line = argument;
+		return -1;
+	case 'f':
+		options->flat = argument;
+		return -1;
+	case 'm':
+		return parse_memory(options, argument);
+	case 'c':
+		return parse_cpus(options, argument);
+	case OPTION_FLAT_ADDRESS:
+		return parse_flat_address(options, argument);
+	case OPTION_X2APIC:
+		return parse_switch(&options->x2apic, "x2apic", argument);
+	case OPTION_DEBUG_EXITS:
+		options->debug_exits = true;
+		return -1;
+	case 'v':
+		options->verbose = true;
+		return -1;
+	case 'h':
+		return print_and_exit(help_text);
+	case OPTION_VERSION:
+		return print_version();
+	default:
+		return usage_error();
+	}
+}
+
+static int check(const struct options *options)
+{
+	if (!options->kernel == !options->flat) {
+		message("give either --kernel or --flat");
+		return usage_error();
+	}
+	if (options->flat && (options->initrd || *options->command_line)) {
+		message("--initrd and --append need --kernel");
+		return usage_error();
+	}
+	return -1;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	int option, status;
+
+	*options = (struct options){
+		.command_line = "",
+		.memory_bytes = DEFAULT_MEMORY,
+		.flat_gpa = DEFAULT_FLAT_GPA,
+		.cpu_count = 1,
+		.x2apic = true,
+	};
+	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+		status = apply(options, option, optarg);
+		if (status >= 0)
+			return status;
+	}
+	if (optind < argc) {
+		message("unexpected argument '%s'", argv[optind]);
+		return usage_error();
+	}
+	return check(options);
+}
