@@ -39,22 +39,27 @@ step()
 	shift
 	log=$VHM_CACHE/log/$(printf '%s' "$text" | tr -c 'A-Za-z0-9.' '-' | cut -c1-80).log
 	start=$SECONDS
+	[ -t 2 ] || say "$text ..."
+	# In the background for three reasons: the seconds can be counted, "exit" ends only the
+	# step, and set -e stays in force inside it, which it would not on the left of "||".
+	# With a process group of its own, an interrupt ends the whole of it.
+	set -m
 	if [ -n "${V:-}" ]; then
-		say "$text ..."
-		"$@" >&2 || status=$?
-	elif [ -t 2 ]; then
-		"$@" >"$log" 2>&1 </dev/null &
-		pid=$!
-		while kill -0 "$pid" 2>/dev/null; do
-			printf '\r%s ... %d s' "$text" $((SECONDS - start)) >&2
-			sleep 0.5
-		done
-		wait "$pid" || status=$?
-		printf '\r\033[K' >&2
+		(set -e; "$@") >&2 </dev/null &
 	else
-		say "$text ..."
-		"$@" >"$log" 2>&1 </dev/null || status=$?
+		(set -e; "$@") >"$log" 2>&1 </dev/null &
 	fi
+	pid=$!
+	set +m
+	# shellcheck disable=SC2064 # the process of now is meant
+	trap "kill -- -$pid 2>/dev/null; exit 130" INT TERM HUP
+	while [ -t 2 ] && [ -z "${V:-}" ] && kill -0 "$pid" 2>/dev/null; do
+		printf '\r%s ... %d s' "$text" $((SECONDS - start)) >&2
+		sleep 0.5
+	done
+	wait "$pid" || status=$?
+	trap - INT TERM HUP
+	[ ! -t 2 ] || printf '\r\033[K' >&2
 	if [ "$status" -ne 0 ]; then
 		say "$text: FAILED after $((SECONDS - start)) s"
 		if [ -z "${V:-}" ]; then
