@@ -33,6 +33,12 @@ enum vhm_apic_mode {
  * @timer_deadline_tsc: IA32_TSC_DEADLINE, guest TSC
  * @timer_period_ns: periodic mode
  * @timer_target: time of the next expiry, host monotonic; 0 if not armed
+ * @timer_mode: mode bits of the LVT timer register that the timer runs in
+ * @timer_divide_lg2: binary logarithm of the divisor it runs with
+ * @errors: error bits found since the last write to ESR, any context
+ * @level_eoi: see vhm_apic_take_level_eoi()
+ * @level_vectors_changed: TMR has changed; set here, cleared by the backend when it has
+ *	refreshed its EOI-exit bitmap
  */
 struct vhm_apic {
 	struct vhm_vcpu *vcpu;
@@ -44,6 +50,11 @@ struct vhm_apic {
 	u64 timer_deadline_tsc;
 	u64 timer_period_ns;
 	ktime_t timer_target;
+	u32 timer_mode;
+	u32 timer_divide_lg2;
+	atomic_t errors;
+	int level_eoi;
+	bool level_vectors_changed;
 };
 
 int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
@@ -59,6 +70,16 @@ void vhm_apic_written(struct vhm_apic *apic, u32 offset);
 /* x2APIC MSRs 0x800-0x8ff and IA32_TSC_DEADLINE, IA32_APIC_BASE; -EINVAL: the guest gets #GP(0) */
 int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value);
 int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value);
+/* May the processor answer RDMSR of this x2APIC register from the register page? */
+bool vhm_apic_msr_is_plain(u32 index);
+/*
+ * IA32_APIC_BASE from the VMM: any mode to any mode, registers stay. The guest's own
+ * writes go through vhm_apic_msr_write() and obey the architecture's transitions.
+ */
+int vhm_apic_check_base(const struct vhm_apic *apic, u64 base);
+void vhm_apic_set_base(struct vhm_apic *apic, u64 base);
+/* The offset between guest's and host's TSC has changed: the deadline moves with it. */
+void vhm_apic_tsc_changed(struct vhm_apic *apic);
 
 /* vCPU thread: move what senders left and an expired timer into IRR. */
 void vhm_apic_sync(struct vhm_apic *apic);
@@ -71,6 +92,11 @@ int vhm_apic_highest_isr(struct vhm_apic *apic);
 void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector);
 /* vCPU thread: end of interrupt. The vector if it was level triggered (the VMM is told), or -1. */
 int vhm_apic_eoi(struct vhm_apic *apic);
+/*
+ * vCPU thread: the level-triggered vector that a write to the EOI register through
+ * vhm_apic_write(), _written() or _msr_write() has ended since the last call, or -1.
+ */
+int vhm_apic_take_level_eoi(struct vhm_apic *apic);
 /* Any context: is there anything for an idle vCPU to wake up for? */
 bool vhm_apic_has_pending(struct vhm_apic *apic);
 /* TPR as CR8 (bits 7-4), PPR refresh */
@@ -100,7 +126,7 @@ struct vhm_interrupt {
 	u32 shorthand;
 };
 
-/* Deliver to all matching vCPUs; @source NULL for an MSI. Returns how many accepted. Any context. */
+/* Deliver to all matching vCPUs; @source NULL for an MSI. How many accepted. Any context. */
 int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vhm_interrupt *irq);
 int vhm_apic_deliver_msi(struct vhm_vm *vm, u64 address, u32 data);
 

@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Local APIC: registers, priorities and modes (SDM vol. 3, chapter 10,
+ * Advanced Programmable Interrupt Controller).
+ *
+ * Owns the register page. All of it belongs to the vCPU's thread (vcpu->mutex); what
+ * other contexts leave in vhm_apic.pending is taken in by vhm_apic_sync(). A processor
+ * with virtual-interrupt delivery edits IRR, ISR, TPR and PPR in the same page while the
+ * guest runs, so the page is the truth and nothing derived from it is kept elsewhere.
+ *
+ * Not modelled: SMM, the CMCI register, suppression of EOI broadcasts, and writes to the
+ * APIC ID, which is the vCPU's number for ever. Thermal, performance and LINT entries
+ * hold what the guest writes; nothing in the kernel fires them.
+ */
+#include "apic_internal.h"
+#include "cpuid.h"
+
+#include <linux/gfp.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+
+#define BASE_BSP	BIT_ULL(8)
+#define BASE_X2APIC	BIT_ULL(10)
+#define BASE_ENABLE	BIT_ULL(11)
+
+/* -------------------------------------------------------------- registers -- */
+
+/* status bits that a write may carry to no effect */
+#define LVT_STATUS	APIC_SEND_PENDING
+#define LINT_STATUS	(APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
+
+#define LVT_BITS	(APIC_LVT_MASKED | APIC_VECTOR_MASK)
+#define LINT_BITS	(LVT_BITS | APIC_MODE_MASK | APIC_INPUT_POLARITY | APIC_LVT_LEVEL_TRIGGER)
+#define ICR_BITS	(APIC_DEST_ALLBUT | APIC_INT_LEVELTRIG | APIC_INT_ASSERT | \
+			 APIC_DEST_LOGICAL | APIC_DM_FIXED_MASK | APIC_VECTOR_MASK)
+
+/*
+ * SDM vol. 3, table 10-1, Local APIC Register Address Map, and table 10-6, Local APIC
+ * Register Address Map Supported by x2APIC.
+ */
+static const struct lapic_register registers[LAPIC_REGISTERS] = {
+	[APIC_ID >> 4]		= { 0, 0, READ_ONLY | XAPIC_WRITE },
+	[APIC_LVR >> 4]		= { 0, 0, READ_ONLY },
+	[APIC_TASKPRI >> 4]	= { 0xff, 0, READ_WRITE },
+	[APIC_ARBPRI >> 4]	= { 0, 0, XAPIC_READ },
+	[APIC_PROCPRI >> 4]	= { 0, 0, XAPIC_READ | MSR_READ },
+	[APIC_EOI >> 4]		= { 0, 0, XAPIC_RW | MSR_WRITE },
+	[APIC_RRR >> 4]		= { 0, 0, XAPIC_READ },
+	[APIC_LDR >> 4]		= { APIC_LDR_MASK, 0, READ_ONLY | XAPIC_WRITE },
+	[APIC_DFR >> 4]		= { 0xf0000000, 0, XAPIC_RW },
+	[APIC_SPIV >> 4]	= { 0x3ff, 0, READ_WRITE },
+	[APIC_ISR >> 4 ... (APIC_ISR >> 4) + 7] = { 0, 0, READ_ONLY },
+	[APIC_TMR >> 4 ... (APIC_TMR >> 4) + 7] = { 0, 0, READ_ONLY },
+	[APIC_IRR >> 4 ... (APIC_IRR >> 4) + 7] = { 0, 0, READ_ONLY },
+	[APIC_ESR >> 4]		= { 0, 0, READ_WRITE },
+	[APIC_ICR >> 4]		= { ICR_BITS, APIC_ICR_BUSY, READ_WRITE },
+	[APIC_ICR2 >> 4]	= { 0xff000000, 0, XAPIC_RW },
+	[APIC_LVTT >> 4]	= { LVT_BITS | LAPIC_TIMER_MODE, LVT_STATUS, READ_WRITE },
+	[APIC_LVTTHMR >> 4]	= { LVT_BITS | APIC_MODE_MASK, LVT_STATUS, READ_WRITE },
+	[APIC_LVTPC >> 4]	= { LVT_BITS | APIC_MODE_MASK, LVT_STATUS, READ_WRITE },
+	[APIC_LVT0 >> 4]	= { LINT_BITS, LINT_STATUS, READ_WRITE },
+	[APIC_LVT1 >> 4]	= { LINT_BITS, LINT_STATUS, READ_WRITE },
+	[APIC_LVTERR >> 4]	= { LVT_BITS, LVT_STATUS, READ_WRITE },
+	[APIC_TMICT >> 4]	= { U32_MAX, 0, READ_WRITE },
+	[APIC_TMCCT >> 4]	= { 0, 0, XAPIC_READ | MSR_READ },
+	[APIC_TDCR >> 4]	= { 0xb, 0, READ_WRITE },
+	[APIC_SELF_IPI >> 4]	= { APIC_VECTOR_MASK, 0, MSR_WRITE },
+};
+
+/* The rules of the register at this offset that allow any of @access, or NULL */
+const struct lapic_register *lapic_find_register(u32 offset, u32 access)
+{
+	const struct lapic_register *reg;
+
+	if (offset & 0xf || offset >= LAPIC_BYTES)
+		return NULL;
+	reg = &registers[array_index_nospec(offset >> 4, LAPIC_REGISTERS)];
+	return reg->access & access ? reg : NULL;
+}
+
+bool lapic_guest_has(const struct vhm_apic *apic, u32 feature_bit_of_leaf_1_ecx)
+{
+	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(apic->vcpu, 1, 0);
+
+	return entry && entry->ecx & BIT(feature_bit_of_leaf_1_ecx);
+}
+
+static bool guest_has_deadline(const struct vhm_apic *apic)
+{
+	return lapic_guest_has(apic, VHM_CPUID_1_ECX_TSC_DEADLINE);
+}
+
+/* Bits of the LVT timer register that are reserved for this guest (10.5.1, figure 10-8) */
+static u32 reserved_timer_mode(const struct vhm_apic *apic, u32 value)
+{
+	if (!guest_has_deadline(apic))
+		return value & APIC_LVT_TIMER_TSCDEADLINE;
+	return (value & LAPIC_TIMER_MODE) == LAPIC_TIMER_MODE ? APIC_LVT_TIMER_PERIODIC : 0;
+}
+
+static void mask_all_lvts(struct vhm_apic *apic)
+{
+	u32 offset;
+
+	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 16)
+		lapic_set(apic, offset, lapic_get(apic, offset) | APIC_LVT_MASKED);
+}
+
+/* The APIC ID register, and in x2APIC mode the logical one: functions of id and mode */
+static void refresh_ids(struct vhm_apic *apic)
+{
+	u32 id = apic->vcpu->id;
+
+	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC) {
+		lapic_set(apic, APIC_ID, id);
+		lapic_set(apic, APIC_LDR, lapic_x2apic_ldr(id));
+	} else {
+		lapic_set(apic, APIC_ID, id << 24);
+		lapic_set(apic, APIC_LDR, lapic_get(apic, APIC_LDR) & APIC_LDR_MASK);
+	}
+}
+
+/* software-enabled or not: a disabled APIC masks its LVTs and keeps them so (10.4.7.2) */
+static void store_lvt(struct vhm_apic *apic, u32 offset, u32 value)
+{
+	if (!lapic_software_enabled(apic))
+		value |= APIC_LVT_MASKED;
+	if (offset == APIC_LVTT) {
+		value &= ~reserved_timer_mode(apic, value);
+		lapic_timer_poll(apic);		/* what has expired had the old vector */
+	}
+	lapic_set(apic, offset, value);
+	if (offset == APIC_LVTT)
+		lapic_timer_mode_written(apic);
+}
+
+/* A write, reduced to the bits that the register takes. The page may already hold it. */
+static void store(struct vhm_apic *apic, u32 offset, u32 value)
+{
+	if (lapic_is_lvt(offset)) {
+		store_lvt(apic, offset, value);
+		return;
+	}
+	switch (offset) {
+	case APIC_ID:
+		refresh_ids(apic);
+		break;
+	case APIC_DFR:
+		lapic_set(apic, offset, value | ~0xf0000000);
+		break;
+	case APIC_SPIV:
+		lapic_set(apic, offset, value);
+		if (!lapic_software_enabled(apic))
+			mask_all_lvts(apic);
+		break;
+	case APIC_EOI:
+		lapic_set(apic, offset, 0);
+		apic->level_eoi = vhm_apic_eoi(apic);
+		break;
+	case APIC_ESR:	/* shows what happened since the last write (10.5.3) */
+		lapic_set(apic, offset, atomic_xchg(&apic->errors, 0));
+		break;
+	case APIC_ICR:
+		lapic_set(apic, offset, value);
+		lapic_send_icr(apic);
+		break;
+	case APIC_TMICT:
+		lapic_timer_poll(apic);
+		lapic_timer_initial_written(apic, value);
+		break;
+	case APIC_TDCR:
+		lapic_timer_poll(apic);
+		lapic_set(apic, offset, value);
+		lapic_timer_divide_written(apic);
+		break;
+	case APIC_SELF_IPI:
+		lapic_set(apic, offset, 0);
+		lapic_send_self(apic, value);
+		break;
+	case APIC_TASKPRI:
+		lapic_set(apic, offset, value);
+		lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
+		break;
+	default:	/* LDR, ICR2 */
+		lapic_set(apic, offset, value);
+	}
+}
+
+u32 lapic_load(struct vhm_apic *apic, u32 offset)
+{
+	switch (offset) {
+	case APIC_PROCPRI:
+		return vhm_apic_ppr(apic);
+	case APIC_TMCCT:
+		return lapic_timer_current(apic);
+	default:
+		return lapic_get(apic, offset);
+	}
+}
+
+/**
+ * vhm_apic_read - read a register as the page of xAPIC mode gives it
+ * @apic: the APIC
+ * @offset: offset of the register, bytes
+ * @value: out: its value, 0 if there is none
+ *
+ * Context: the vCPU's thread.
+ * Return: whether there is such a register; without, ESR notes an illegal address.
+ */
+bool vhm_apic_read(struct vhm_apic *apic, u32 offset, u32 *value)
+{
+	*value = 0;
+	if (vhm_apic_mode(apic) != VHM_APIC_XAPIC)
+		return false;
+	if (!lapic_find_register(offset, XAPIC_READ)) {
+		lapic_error(apic, APIC_ESR_ILLREGA);
+		return false;
+	}
+	*value = lapic_load(apic, offset);
+	return true;
+}
+
+/**
+ * vhm_apic_write - write a register in the page of xAPIC mode
+ * @apic: the APIC
+ * @offset: offset of the register, bytes
+ * @value: value; reserved bits are dropped, read-only registers ignore it
+ *
+ * Context: the vCPU's thread.
+ * Return: whether there is such a register; without, ESR notes an illegal address.
+ */
+bool vhm_apic_write(struct vhm_apic *apic, u32 offset, u32 value)
+{
+	const struct lapic_register *reg = lapic_find_register(offset, XAPIC_READ);
+
+	if (vhm_apic_mode(apic) != VHM_APIC_XAPIC)
+		return false;
+	if (!reg) {
+		lapic_error(apic, APIC_ESR_ILLREGA);
+		return false;
+	}
+	if (reg->access & XAPIC_WRITE)
+		store(apic, offset, value & reg->stored);
+	return true;
+}
+
+/**
+ * vhm_apic_written - act on a register that the processor has already changed
+ * @apic: the APIC
+ * @offset: offset of the register, bytes
+ *
+ * For APIC-write VM exits (SDM vol. 3, 30.4.3.3, APIC-Write VM Exits). In x2APIC mode
+ * the processor has checked the reserved bits.
+ */
+void vhm_apic_written(struct vhm_apic *apic, u32 offset)
+{
+	bool x2apic = vhm_apic_mode(apic) == VHM_APIC_X2APIC;
+	const struct lapic_register *reg;
+
+	reg = lapic_find_register(offset, x2apic ? MSR_WRITE : XAPIC_WRITE);
+	if (reg)
+		store(apic, offset, lapic_get(apic, offset) & reg->stored);
+}
+
+/* ------------------------------------------------------------------ mode -- */
+
+enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic)
+{
+	u64 base = READ_ONCE(apic->base_msr);
+
+	if (!(base & BASE_ENABLE))
+		return VHM_APIC_DISABLED;
+	return base & BASE_X2APIC ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
+}
+
+static u64 bsp_bit(const struct vhm_apic *apic)
+{
+	return apic->vcpu->id ? 0 : BASE_BSP;
+}
+
+void lapic_reset_registers(struct vhm_apic *apic)
+{
+	memset(apic->regs, 0, PAGE_SIZE);
+	lapic_set(apic, APIC_LVR, LAPIC_VERSION);
+	lapic_set(apic, APIC_DFR, U32_MAX);
+	lapic_set(apic, APIC_SPIV, 0xff);
+	mask_all_lvts(apic);
+	refresh_ids(apic);
+	lapic_timer_reset(apic);
+
+	vhm_request_test_clear(apic->vcpu, VHM_REQ_APIC);
+	bitmap_zero(apic->pending, LAPIC_VECTORS);
+	bitmap_zero(apic->pending_level, LAPIC_VECTORS);
+	atomic_set(&apic->errors, 0);
+	apic->level_eoi = -1;
+	apic->level_vectors_changed = true;
+}
+
+/**
+ * vhm_apic_check_base - could the VMM load this IA32_APIC_BASE?
+ * @apic: the APIC
+ * @base: the value
+ *
+ * The page cannot move. Does not ask for the guest's CPUID, which may be loaded later.
+ *
+ * Return: 0, -EINVAL.
+ */
+int vhm_apic_check_base(const struct vhm_apic *apic, u64 base)
+{
+	u64 mode = base & (BASE_ENABLE | BASE_X2APIC);
+
+	if ((base & ~mode) != (APIC_DEFAULT_PHYS_BASE | bsp_bit(apic)) || mode == BASE_X2APIC)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * vhm_apic_set_base - load IA32_APIC_BASE for the VMM
+ * @apic: the APIC
+ * @base: a value that vhm_apic_check_base() accepted
+ *
+ * Registers stay as they are, so that this and vhm_apic_set_state() may be called in
+ * either order.
+ */
+void vhm_apic_set_base(struct vhm_apic *apic, u64 base)
+{
+	enum vhm_apic_mode old = vhm_apic_mode(apic);
+
+	WRITE_ONCE(apic->base_msr, base);
+	if (vhm_apic_mode(apic) == old)
+		return;
+	refresh_ids(apic);
+	lapic_set(apic, LAPIC_ICR_HIGH_X2APIC,
+		  vhm_apic_mode(apic) == VHM_APIC_X2APIC ? lapic_get(apic, APIC_ICR2) : 0);
+	vhm_backend->apic_mode_changed(apic->vcpu);
+}
+
+/*
+ * WRMSR to IA32_APIC_BASE. SDM vol. 3, 10.12.5, x2APIC State Transitions: disabled to
+ * x2APIC and x2APIC to xAPIC are no transitions. Disabling loses all state (10.4.3).
+ */
+static int write_base(struct vhm_apic *apic, u64 base)
+{
+	static const bool legal[3][3] = {	/* [from][to] */
+		[VHM_APIC_DISABLED]	= { true, true, false },
+		[VHM_APIC_XAPIC]	= { true, true, true },
+		[VHM_APIC_X2APIC]	= { true, false, true },
+	};
+	enum vhm_apic_mode from = vhm_apic_mode(apic), to;
+
+	base = (base & ~BASE_BSP) | bsp_bit(apic);	/* read-only here */
+	if (vhm_apic_check_base(apic, base))
+		return -EINVAL;
+	to = !(base & BASE_ENABLE) ? VHM_APIC_DISABLED :
+	     base & BASE_X2APIC ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
+	if (!legal[from][to])
+		return -EINVAL;
+	if (to == from)
+		return 0;
+	if (to == VHM_APIC_X2APIC && !lapic_guest_has(apic, VHM_CPUID_1_ECX_X2APIC))
+		return -EINVAL;
+	lapic_set(apic, APIC_ICR2, 0);
+	vhm_apic_set_base(apic, base);
+	if (to == VHM_APIC_DISABLED) {
+		lapic_reset_registers(apic);
+		vhm_backend->apic_state_changed(apic->vcpu);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ MSRs -- */
+
+static const struct lapic_register *find_msr(const struct vhm_apic *apic, u32 index, u32 access)
+{
+	if (vhm_apic_mode(apic) != VHM_APIC_X2APIC || index < APIC_BASE_MSR ||
+	    index >= APIC_BASE_MSR + LAPIC_REGISTERS)
+		return NULL;
+	return lapic_find_register((index - APIC_BASE_MSR) << 4, access);
+}
+
+/**
+ * vhm_apic_msr_is_plain - may the processor answer RDMSR from the register page?
+ * @index: MSR, 0x800-0x8ff
+ */
+bool vhm_apic_msr_is_plain(u32 index)
+{
+	return index >= APIC_BASE_MSR && index < APIC_BASE_MSR + LAPIC_REGISTERS &&
+	       lapic_find_register((index - APIC_BASE_MSR) << 4, PLAIN);
+}
+
+/**
+ * vhm_apic_msr_read - RDMSR of IA32_APIC_BASE, IA32_TSC_DEADLINE or an x2APIC register
+ * @apic: the APIC
+ * @index: MSR
+ * @value: out: its value
+ *
+ * Context: the vCPU's thread.
+ * Return: 0; -EINVAL: the guest gets #GP(0).
+ */
+int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value)
+{
+	u32 offset = (index - APIC_BASE_MSR) << 4;
+
+	if (index == MSR_IA32_APICBASE) {
+		*value = apic->base_msr;
+		return 0;
+	}
+	if (index == MSR_IA32_TSC_DEADLINE) {
+		if (!guest_has_deadline(apic))
+			return -EINVAL;
+		*value = lapic_timer_get_deadline(apic);
+		return 0;
+	}
+	if (!find_msr(apic, index, MSR_READ))
+		return -EINVAL;
+	*value = lapic_load(apic, offset);
+	if (offset == APIC_ICR)
+		*value |= (u64)lapic_get(apic, LAPIC_ICR_HIGH_X2APIC) << 32;
+	return 0;
+}
+
+/* x2APIC mode faults on reserved bits (10.12.2, figure and table notes; 10.12.9 for ICR). */
+static int write_x2apic(struct vhm_apic *apic, u32 index, u64 value)
+{
+	const struct lapic_register *reg = find_msr(apic, index, MSR_WRITE);
+	u32 offset = (index - APIC_BASE_MSR) << 4;
+
+	if (!reg || (u32)value & ~(reg->stored | reg->status))
+		return -EINVAL;
+	if (offset == APIC_ICR)
+		lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, value >> 32);
+	else if (value >> 32)
+		return -EINVAL;
+	if (offset == APIC_LVTT && reserved_timer_mode(apic, value))
+		return -EINVAL;
+	store(apic, offset, value & reg->stored);
+	return 0;
+}
+
+/**
+ * vhm_apic_msr_write - WRMSR to IA32_APIC_BASE, IA32_TSC_DEADLINE or an x2APIC register
+ * @apic: the APIC
+ * @index: MSR
+ * @value: written value
+ *
+ * Context: the vCPU's thread.
+ * Return: 0; -EINVAL: the guest gets #GP(0).
+ */
+int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value)
+{
+	if (index == MSR_IA32_APICBASE)
+		return write_base(apic, value);
+	if (index == MSR_IA32_TSC_DEADLINE) {
+		if (!guest_has_deadline(apic))
+			return -EINVAL;
+		lapic_timer_set_deadline(apic, value);
+		return 0;
+	}
+	return write_x2apic(apic, index, value);
+}
+
+/* ------------------------------------------------------------ priorities -- */
+
+static int highest(const struct vhm_apic *apic, u32 base)
+{
+	int i;
+	u32 word;
+
+	for (i = 7; i >= 0; i--) {
+		word = lapic_get(apic, base + i * 16);
+		if (word)
+			return i * 32 + __fls(word);
+	}
+	return -1;
+}
+
+int vhm_apic_highest_irr(struct vhm_apic *apic)
+{
+	return highest(apic, APIC_IRR);
+}
+
+int vhm_apic_highest_isr(struct vhm_apic *apic)
+{
+	return highest(apic, APIC_ISR);
+}
+
+/**
+ * vhm_apic_ppr - processor priority (SDM vol. 3, 10.8.3.1, Task and Processor Priorities)
+ * @apic: the APIC
+ */
+u8 vhm_apic_ppr(const struct vhm_apic *apic)
+{
+	u32 tpr = lapic_get(apic, APIC_TASKPRI) & 0xff;
+	int isr = highest(apic, APIC_ISR);
+
+	if (isr < 0 || tpr >> 4 >= isr >> 4)
+		return tpr;
+	return isr & 0xf0;
+}
+
+static void refresh_ppr(struct vhm_apic *apic)
+{
+	lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
+}
+
+/* vector that the processor would take now, or -1 */
+static int deliverable(const struct vhm_apic *apic)
+{
+	int irr = highest(apic, APIC_IRR);
+
+	if (irr < 0 || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
+		return -1;
+	return irr >> 4 > vhm_apic_ppr(apic) >> 4 ? irr : -1;
+}
+
+int vhm_apic_deliverable(struct vhm_apic *apic)
+{
+	refresh_ppr(apic);
+	return deliverable(apic);
+}
+
+/**
+ * vhm_apic_has_pending - is there anything for an idle vCPU to wake up for?
+ * @apic: the APIC
+ *
+ * Pending vectors count even if the priority holds them back: taking them in tells.
+ *
+ * Context: any.
+ */
+bool vhm_apic_has_pending(struct vhm_apic *apic)
+{
+	return test_bit(VHM_REQ_TIMER, &apic->vcpu->requests) ||
+	       !bitmap_empty(apic->pending, LAPIC_VECTORS) || deliverable(apic) >= 0;
+}
+
+void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector)
+{
+	lapic_assign_vector(apic, APIC_IRR, vector, false);
+	lapic_assign_vector(apic, APIC_ISR, vector, true);
+	refresh_ppr(apic);
+}
+
+int vhm_apic_eoi(struct vhm_apic *apic)
+{
+	int vector = highest(apic, APIC_ISR);
+
+	if (vector < 0)
+		return -1;
+	lapic_assign_vector(apic, APIC_ISR, vector, false);
+	refresh_ppr(apic);
+	return lapic_test_vector(apic, APIC_TMR, vector) ? vector : -1;
+}
+
+int vhm_apic_take_level_eoi(struct vhm_apic *apic)
+{
+	int vector = apic->level_eoi;
+
+	apic->level_eoi = -1;
+	return vector;
+}
+
+u8 vhm_apic_get_cr8(const struct vhm_apic *apic)
+{
+	return (lapic_get(apic, APIC_TASKPRI) & 0xff) >> 4;
+}
+
+void vhm_apic_set_cr8(struct vhm_apic *apic, u8 cr8)
+{
+	lapic_set(apic, APIC_TASKPRI, (cr8 & 0xf) << 4);
+	refresh_ppr(apic);
+}
+
+void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap)
+{
+	u32 words[LAPIC_VECTORS / 32];
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		words[i] = lapic_get(apic, APIC_TMR + i * 16);
+	bitmap_from_arr32(bitmap, words, LAPIC_VECTORS);
+}
+
+/* 64 vectors into IRR and TMR; those already in IRR keep waiting as one */
+static void take_in(struct vhm_apic *apic, u32 first_vector, u64 pending, u64 level)
+{
+	u32 i, irr, tmr, new_tmr;
+
+	for (i = 0; i < 2; i++, pending >>= 32, level >>= 32) {
+		irr = lapic_vector_offset(APIC_IRR, first_vector + i * 32);
+		tmr = lapic_vector_offset(APIC_TMR, first_vector + i * 32);
+		lapic_set(apic, irr, lapic_get(apic, irr) | (u32)pending);
+		new_tmr = (lapic_get(apic, tmr) & ~(u32)pending) | (u32)(pending & level);
+		if (new_tmr != lapic_get(apic, tmr)) {
+			lapic_set(apic, tmr, new_tmr);
+			apic->level_vectors_changed = true;
+		}
+	}
+}
+
+bool lapic_sync(struct vhm_apic *apic)
+{
+	unsigned long pending;
+	bool changed = false;
+	u32 i;
+
+	BUILD_BUG_ON(BITS_PER_LONG != 64);
+	lapic_timer_poll(apic);
+	/* Before the vectors are looked at: one that comes later raises it again. */
+	vhm_request_test_clear(apic->vcpu, VHM_REQ_APIC);
+	for (i = 0; i < LAPIC_VECTORS / 64; i++) {
+		if (!READ_ONCE(apic->pending[i]))
+			continue;
+		/* pairs with the barrier between trigger mode and vector in lapic_pend() */
+		pending = xchg(&apic->pending[i], 0);
+		if (vhm_apic_mode(apic) == VHM_APIC_DISABLED)
+			continue;	/* lost on the way */
+		take_in(apic, i * 64, pending, READ_ONCE(apic->pending_level[i]));
+		changed = true;
+	}
+	return changed;
+}
+
+void vhm_apic_sync(struct vhm_apic *apic)
+{
+	lapic_sync(apic);
+}
+
+/* ------------------------------------------------------------ life cycle -- */
+
+int vhm_apic_create(struct vhm_vcpu *vcpu)
+{
+	struct vhm_apic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+
+	if (!apic)
+		return -ENOMEM;
+	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!apic->regs) {
+		kfree(apic);
+		return -ENOMEM;
+	}
+	apic->vcpu = vcpu;
+	apic->base_msr = APIC_DEFAULT_PHYS_BASE | BASE_ENABLE | bsp_bit(apic);
+	lapic_timer_init(apic);
+	lapic_reset_registers(apic);
+	vcpu->apic = apic;
+	return 0;
+}
+
+void vhm_apic_free(struct vhm_vcpu *vcpu)
+{
+	struct vhm_apic *apic = vcpu->apic;
+
+	if (!apic)
+		return;
+	lapic_timer_stop(apic);
+	vcpu->apic = NULL;
+	free_page((unsigned long)apic->regs);
+	kfree(apic);
+}
+
+/**
+ * vhm_apic_reset - state after power-up or INIT
+ * @vcpu: its vCPU
+ * @init: INIT: mode and id stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1)
+ *
+ * Context: the vCPU's thread.
+ */
+void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init)
+{
+	struct vhm_apic *apic = vcpu->apic;
+
+	if (!init)
+		WRITE_ONCE(apic->base_msr,
+			   APIC_DEFAULT_PHYS_BASE | BASE_ENABLE | bsp_bit(apic));
+	lapic_reset_registers(apic);
+	vhm_backend->apic_mode_changed(vcpu);
+	vhm_backend->apic_state_changed(vcpu);
+}

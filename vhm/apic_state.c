@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Local APIC: saved state, section VHM_SECTION_APIC.
+ *
+ * Owns the mapping between the section and the model; all of it runs with vcpu->mutex
+ * held. Everything the model holds is in the section or follows from it, except the
+ * mode, which is in IA32_APIC_BASE (VHM_SECTION_SREGISTERS).
+ */
+#include "apic_internal.h"
+
+#include <linux/string.h>
+
+static u32 state_get(const struct vhm_apic_state *state, u32 offset)
+{
+	u32 value;
+
+	memcpy(&value, state->registers + offset, sizeof(value));
+	return value;
+}
+
+static void state_put(struct vhm_apic_state *state, u32 offset, u32 value)
+{
+	memcpy(state->registers + offset, &value, sizeof(value));
+}
+
+/**
+ * vhm_apic_get_state - section VHM_SECTION_APIC
+ * @apic: the APIC
+ * @out: out: its state
+ *
+ * What is on its way (pending vectors, an expired timer) is taken in first. In x2APIC
+ * mode the high half of ICR stands where xAPIC mode has it.
+ *
+ * Context: vcpu->mutex held.
+ */
+void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out)
+{
+	u32 offset;
+
+	if (lapic_sync(apic))
+		vhm_backend->apic_state_changed(apic->vcpu);
+	memset(out, 0, sizeof(*out));
+	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
+		if (lapic_find_register(offset, XAPIC_READ))
+			state_put(out, offset, lapic_load(apic, offset));
+	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC)
+		state_put(out, APIC_ICR2, lapic_get(apic, LAPIC_ICR_HIGH_X2APIC));
+	state_put(out, LAPIC_STATE_ERRORS, atomic_read(&apic->errors));
+	out->timer_deadline_tsc = apic->timer_deadline_tsc;
+	out->timer_remaining_ns = lapic_timer_remaining_ns(apic);
+}
+
+/* Is there a guest whose register at this offset (multiple of 4) reads so? */
+static bool possible(const struct vhm_apic *apic, u32 offset, u32 value)
+{
+	const struct lapic_register *reg = lapic_find_register(offset & ~0xf, XAPIC_READ);
+	u32 id = apic->vcpu->id;
+
+	if (offset & 0xf || !reg)
+		return !(value & ~(offset == LAPIC_STATE_ERRORS ? LAPIC_ESR_BITS : 0));
+
+	switch (offset) {
+	case APIC_ID:
+		return value == id || value == id << 24;
+	case APIC_LVR:
+		return value == LAPIC_VERSION;
+	case APIC_PROCPRI:
+		return value <= 0xff;
+	case APIC_LDR:
+		return !(value & ~APIC_LDR_MASK) || value == lapic_x2apic_ldr(id);
+	case APIC_DFR:
+		return (value | 0xf0000000) == U32_MAX;
+	case APIC_ISR:
+	case APIC_TMR:
+	case APIC_IRR:
+		return !(value & GENMASK(LAPIC_FIRST_VECTOR - 1, 0));
+	case APIC_ISR + 16 ... APIC_ISR + 0x70:
+	case APIC_TMR + 16 ... APIC_TMR + 0x70:
+	case APIC_IRR + 16 ... APIC_IRR + 0x70:
+	case APIC_ICR2:
+	case APIC_TMCCT:
+		return true;
+	case APIC_ESR:
+		return !(value & ~LAPIC_ESR_BITS);
+	default:
+		return !(value & ~reg->stored);
+	}
+}
+
+/**
+ * vhm_apic_check_state - could this be loaded?
+ * @apic: the APIC; its mode does not matter, which another section may change
+ * @in: state
+ *
+ * Return: 0; -EINVAL if no guest of this vCPU can have it.
+ */
+int vhm_apic_check_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
+{
+	bool enabled = state_get(in, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
+	u32 offset, lvtt = state_get(in, APIC_LVTT);
+
+	for (offset = 0; offset < LAPIC_BYTES; offset += 4) {
+		if (!possible(apic, offset, state_get(in, offset)))
+			return -EINVAL;
+		if (lapic_is_lvt(offset) && !(offset & 0xf) && !enabled &&
+		    !(state_get(in, offset) & APIC_LVT_MASKED))
+			return -EINVAL;
+	}
+	if ((lvtt & LAPIC_TIMER_MODE) == LAPIC_TIMER_MODE)
+		return -EINVAL;
+	return lapic_timer_check(lvtt, state_get(in, APIC_TMICT), state_get(in, APIC_TDCR),
+				 in->timer_deadline_tsc, in->timer_remaining_ns);
+}
+
+/**
+ * vhm_apic_set_state - load section VHM_SECTION_APIC
+ * @apic: the APIC
+ * @in: state that vhm_apic_check_state() accepted
+ *
+ * Replaces everything, vectors that are on their way included. PPR and the current
+ * count follow from the rest.
+ *
+ * Context: vcpu->mutex held.
+ */
+void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
+{
+	u32 offset;
+
+	lapic_reset_registers(apic);
+	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
+		if (lapic_find_register(offset, XAPIC_READ) && offset != APIC_TMCCT)
+			lapic_set(apic, offset, state_get(in, offset));
+	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC) {
+		lapic_set(apic, APIC_ID, apic->vcpu->id);
+		lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, state_get(in, APIC_ICR2));
+	} else {
+		lapic_set(apic, APIC_ID, apic->vcpu->id << 24);
+	}
+	lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
+	atomic_set(&apic->errors, state_get(in, LAPIC_STATE_ERRORS));
+	lapic_timer_reset(apic);
+	lapic_timer_load(apic, in->timer_deadline_tsc, in->timer_remaining_ns);
+	vhm_backend->apic_mode_changed(apic->vcpu);
+	vhm_backend->apic_state_changed(apic->vcpu);
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CPUID: the table of a vCPU and its answers.
+ *
+ * Owns vcpu->cpuid, under vcpu->mutex: checked against what is supported, sorted,
+ * with an index, so that an answer costs some dozens of instructions.
+ *
+ * Does not know what is supported: cpuid_supported.c does.
+ */
+#include "cpuid_internal.h"
+#include "apic.h"
+
+#include <linux/mm.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#define HYPERVISOR_LEAF	0x40000000u	/* to 0x400000ff: the VMM's to fill */
+#define XSAVE_COMPACT	(EAX_D_1(XSAVEC) | EAX_D_1(XSAVES))
+#define CR4_OSXSAVE	BIT(18)
+#define CR4_PKE		BIT(22)
+
+/* ----------------------------------------------------------------- check -- */
+
+enum { EAX = 1, EBX = 2, ECX = 4, EDX = 8, ALL = 15 };
+
+/*
+ * How a register of the VMM's table must relate to the supported one. Registers that
+ * are not named here inform the guest and are free.
+ */
+static const struct rule {
+	u32 leaf;
+	u32 first_subleaf;
+	u32 last_subleaf;
+	u8 features;		/* registers whose bits must be supported */
+	u8 fixed;		/* registers that must be the same */
+} rules[] = {
+	{ 1, 0, 0, ECX | EDX, 0 },
+	{ 6, 0, 0, ALL, 0 },
+	{ 7, 0, 0, EBX | ECX | EDX, 0 },
+	{ 7, 1, U32_MAX, ALL, 0 },
+	{ 0xd, 0, 0, EAX | EDX, 0 },
+	{ 0xd, 1, 1, EAX | ECX | EDX, 0 },
+	{ 0xd, 2, U32_MAX, 0, ALL },
+	{ 0x15, 0, 0, 0, ALL },
+	{ EXTENDED + 1, 0, 0, ECX | EDX, 0 },
+	{ EXTENDED + 7, 0, 0, ALL, 0 },
+	{ EXTENDED + 8, 0, 0, EBX | ECX | EDX, 0 },
+};
+
+static const struct rule *find_rule(u32 leaf, u32 subleaf)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].leaf == leaf && subleaf >= rules[i].first_subleaf &&
+		    subleaf <= rules[i].last_subleaf)
+			return &rules[i];
+	return NULL;
+}
+
+static bool same_question(const struct vhm_cpuid_entry *a, const struct vhm_cpuid_entry *b)
+{
+	return a->leaf == b->leaf &&
+	       (!(a->flags & b->flags & VHM_CPUID_SUBLEAF) || a->subleaf == b->subleaf);
+}
+
+/* bits that the answer computes, whatever the table says */
+static u32 dynamic_ecx(u32 leaf)
+{
+	return leaf == 1 ? ECX_1(OSXSAVE) : leaf == 7 ? ECX_7(OSPKE) : 0;
+}
+
+static int check_registers(const struct vhm_cpuid_entry *entry,
+			   const struct vhm_cpuid_entry *supported)
+{
+	const struct rule *rule = find_rule(supported->leaf,
+					    supported->flags & VHM_CPUID_SUBLEAF ?
+					    supported->subleaf : 0);
+	const u32 given[4] = {
+		entry->eax, entry->ebx, entry->ecx & ~dynamic_ecx(entry->leaf), entry->edx
+	};
+	const u32 able[4] = { supported->eax, supported->ebx, supported->ecx, supported->edx };
+	u32 i;
+
+	/* widths of addresses may shrink */
+	if (entry->leaf == EXTENDED + 8 &&
+	    (entry->eax >> 16 || (entry->eax & 0xff) > (supported->eax & 0xff) ||
+	     (entry->eax >> 8 & 0xff) > (supported->eax >> 8 & 0xff)))
+		return -EINVAL;
+	if (!rule)
+		return 0;
+	for (i = 0; i < 4; i++) {
+		if (rule->features & BIT(i) && given[i] & ~able[i])
+			return -EINVAL;
+		if (rule->fixed & BIT(i) && given[i] != able[i])
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_entry(const struct vhm_cpuid_entry *entry,
+		       const struct vhm_cpuid_entry *supported, u32 supported_count)
+{
+	u32 i;
+
+	if (entry->flags & ~VHM_CPUID_SUBLEAF || entry->reserved)
+		return -EINVAL;
+	if (entry->leaf >> 8 == HYPERVISOR_LEAF >> 8)
+		return 0;
+	if (!(entry->eax | entry->ebx | entry->ecx | entry->edx))
+		return 0;
+	for (i = 0; i < supported_count; i++)
+		if (supported[i].flags == entry->flags && same_question(entry, &supported[i]))
+			return check_registers(entry, &supported[i]);
+	return -EINVAL;
+}
+
+/**
+ * vhm_cpuid_check - may a guest have this table?
+ * @entries: the table, in any order
+ * @count: its entries
+ * @supported: what is supported
+ * @supported_count: its entries
+ *
+ * Return: 0; -EINVAL: too many, a duplicate, unknown flag, reserved field not zero, an
+ * unsupported bit, or a leaf that is not supported and not zero.
+ */
+int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,
+		    const struct vhm_cpuid_entry *supported, u32 supported_count)
+{
+	u32 i, j;
+
+	if (count > VHM_MAX_CPUID_ENTRIES)
+		return -EINVAL;
+	for (i = 0; i < count; i++) {
+		if (check_entry(&entries[i], supported, supported_count))
+			return -EINVAL;
+		for (j = 0; j < i; j++)
+			if (same_question(&entries[i], &entries[j]))
+				return -EINVAL;
+	}
+	return 0;
+}
+
+/* ----------------------------------------------------------- a vCPU's table -- */
+
+/*
+ * Behind the entries of vcpu->cpuid, in the same allocation: where the entries of each
+ * of the leaves 0-31 and 80000000H-8000001FH begin, or the number of entries.
+ */
+#define INDEXED_LEAVES	32u
+
+static u32 index_slot(u32 leaf)
+{
+	return (leaf >> 26 & INDEXED_LEAVES) | (leaf & (INDEXED_LEAVES - 1));
+}
+
+static bool is_indexed(u32 leaf)
+{
+	return !(leaf & ~(EXTENDED | (INDEXED_LEAVES - 1)));
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct vhm_cpuid_entry *x = a, *y = b;
+
+	if (x->leaf != y->leaf)
+		return x->leaf < y->leaf ? -1 : 1;
+	return x->subleaf < y->subleaf ? -1 : x->subleaf > y->subleaf;
+}
+
+static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries, u32 count)
+{
+	struct vhm_cpuid_entry *table;
+	u16 *index;
+	u32 i;
+
+	table = kvmalloc(count * sizeof(*table) + 2 * INDEXED_LEAVES * sizeof(*index),
+			 GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return NULL;
+	memcpy(table, entries, count * sizeof(*table));
+	for (i = 0; i < count; i++)
+		if (!(table[i].flags & VHM_CPUID_SUBLEAF))
+			table[i].subleaf = 0;	/* ignored */
+	sort(table, count, sizeof(*table), compare, NULL);
+
+	index = (u16 *)(table + count);
+	for (i = 0; i < 2 * INDEXED_LEAVES; i++)
+		index[i] = count;
+	for (i = count; i-- > 0;)
+		if (is_indexed(table[i].leaf))
+			index[index_slot(table[i].leaf)] = i;
+	return table;
+}
+
+/**
+ * vhm_cpuid_set - give a vCPU its CPUID table
+ * @vcpu: the vCPU, mutex held
+ * @entries: the table, in any order
+ * @count: its entries
+ *
+ * After the vCPU has run, only the table that it has is accepted.
+ *
+ * Return: 0; -EINVAL, see vhm_cpuid_check(); -EBUSY; -ENOMEM.
+ */
+int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, u32 count)
+{
+	u32 supported_count;
+	const struct vhm_cpuid_entry *supported = vhm_cpuid_table(&supported_count);
+	struct vhm_cpuid_entry *table;
+	bool same;
+
+	if (vhm_cpuid_check(entries, count, supported, supported_count))
+		return -EINVAL;
+	table = make_table(entries, count);
+	if (!table)
+		return -ENOMEM;
+	if (vcpu->has_run) {
+		same = vcpu->cpuid_count == count &&
+		       (!count || !memcmp(vcpu->cpuid, table, count * sizeof(*table)));
+		kvfree(table);
+		return same ? 0 : -EBUSY;
+	}
+	vhm_cpuid_free(vcpu);
+	vcpu->cpuid = table;
+	vcpu->cpuid_count = count;
+	vhm_backend->cpuid_changed(vcpu);
+	return 0;
+}
+
+void vhm_cpuid_free(struct vhm_vcpu *vcpu)
+{
+	kvfree(vcpu->cpuid);
+	vcpu->cpuid = NULL;
+	vcpu->cpuid_count = 0;
+}
+
+/* ---------------------------------------------------------------- answers -- */
+
+/* first entry that is not below this leaf, of leaves that have no index */
+static const struct vhm_cpuid_entry *search(const struct vhm_vcpu *vcpu, u32 leaf)
+{
+	u32 low = 0, high = vcpu->cpuid_count, middle;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (vcpu->cpuid[middle].leaf < leaf)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return vcpu->cpuid + low;
+}
+
+/**
+ * vhm_cpuid_find - the entry for a question, in a vCPU's table
+ * @vcpu: the vCPU
+ * @leaf: EAX
+ * @subleaf: ECX
+ *
+ * Return: the entry, with none of the fields that follow from guest state; NULL if
+ * there is none.
+ */
+const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	const struct vhm_cpuid_entry *entry = vcpu->cpuid;
+	const struct vhm_cpuid_entry *end = entry + vcpu->cpuid_count;
+
+	if (!entry)
+		return NULL;
+	if (likely(is_indexed(leaf)))
+		entry += ((const u16 *)end)[index_slot(leaf)];
+	else
+		entry = search(vcpu, leaf);
+	for (; entry < end && entry->leaf == leaf; entry++)
+		if (!(entry->flags & VHM_CPUID_SUBLEAF) || entry->subleaf == subleaf)
+			return entry;
+	return NULL;
+}
+
+/* bytes of the XSAVE area for these components (SDM vol. 1, 13.4.2 and 13.4.3) */
+static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact)
+{
+	const struct vhm_cpuid_entry *entry;
+	u32 i, end = XSAVE_LEGACY;
+
+	for (i = 2; i < 63; i++) {
+		if (!(components & BIT_ULL(i)))
+			continue;
+		entry = vhm_cpuid_find(vcpu, 0xd, i);
+		if (!entry)
+			continue;
+		if (!compact)
+			end = max(end, entry->ebx + entry->eax);
+		else	/* ECX bit 1: aligned to 64 bytes */
+			end = (entry->ecx & BIT(1) ? ALIGN(end, 64) : end) + entry->eax;
+	}
+	return end;
+}
+
+static void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 leaf,
+			   u32 subleaf, u32 regs[4])
+{
+	switch (leaf) {
+	case 1:
+		regs[1] = (regs[1] & GENMASK(23, 0)) | vcpu->id << 24;
+		regs[2] &= ~ECX_1(OSXSAVE);
+		if (regs[2] & ECX_1(XSAVE) && cr4 & CR4_OSXSAVE)
+			regs[2] |= ECX_1(OSXSAVE);
+		/* a disabled local APIC is not there (SDM vol. 3, 10.4.3) */
+		if (vcpu->apic && vhm_apic_mode(vcpu->apic) == VHM_APIC_DISABLED)
+			regs[3] &= ~EDX_1(APIC);
+		break;
+	case 7:
+		if (subleaf)
+			break;
+		regs[2] &= ~ECX_7(OSPKE);
+		if (regs[2] & ECX_7(PKU) && cr4 & CR4_PKE)
+			regs[2] |= ECX_7(OSPKE);
+		break;
+	case 0xb:
+		regs[3] = vcpu->id;
+		break;
+	case 0xd:
+		if (subleaf == 0)
+			regs[1] = xsave_bytes(vcpu, xcr0, false);
+		else if (subleaf == 1 && regs[0] & XSAVE_COMPACT)
+			regs[1] = xsave_bytes(vcpu, xcr0, true);
+		break;
+	}
+}
+
+/*
+ * No entry. A question beyond the last basic or extended leaf is answered with the data
+ * of the last basic leaf (SDM vol. 2A, CPUID); zeros for what the VMM left out, for the
+ * hypervisor's leaves and for the levels beyond the topology's last.
+ */
+static const struct vhm_cpuid_entry *fall_back(const struct vhm_vcpu *vcpu, u32 *leaf,
+					       u32 subleaf, u32 regs[4])
+{
+	const struct vhm_cpuid_entry *last = vhm_cpuid_find(vcpu, *leaf & EXTENDED, 0);
+	u32 asked = *leaf;
+
+	memset(regs, 0, 4 * sizeof(*regs));
+	if (asked == 0xb && vhm_cpuid_find(vcpu, 0xb, 0)) {
+		regs[2] = subleaf & 0xff;
+		regs[3] = vcpu->id;
+		return NULL;
+	}
+	if (asked >> 8 == HYPERVISOR_LEAF >> 8 || (last && asked <= last->eax))
+		return NULL;
+	last = vhm_cpuid_find(vcpu, 0, 0);
+	if (!last)
+		return NULL;
+	*leaf = last->eax;
+	return vhm_cpuid_find(vcpu, *leaf, subleaf);
+}
+
+/**
+ * vhm_cpuid_answer - execute CPUID for a guest
+ * @vcpu: the vCPU
+ * @cr4: CR4 as the guest sees it
+ * @xcr0: the guest's XCR0
+ * @regs: EAX, EBX, ECX, EDX: in: EAX leaf, ECX subleaf; out: the answer
+ *
+ * Context: the vCPU's thread.
+ */
+void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 regs[4])
+{
+	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd);
+	const struct vhm_cpuid_entry *entry;
+	u32 leaf = regs[0], subleaf = regs[2];
+
+	entry = vhm_cpuid_find(vcpu, leaf, subleaf);
+	if (unlikely(!entry))
+		entry = fall_back(vcpu, &leaf, subleaf, regs);
+	if (unlikely(!entry))
+		return;
+	regs[0] = entry->eax;
+	regs[1] = entry->ebx;
+	regs[2] = entry->ecx;
+	regs[3] = entry->edx;
+	if (leaf < 32 && dynamic_leaves & BIT(leaf))
+		answer_dynamic(vcpu, cr4, xcr0, leaf, subleaf, regs);
+}
