@@ -80,9 +80,11 @@ static inline uint64_t mask_bytes(unsigned int bytes)
 }
 
 /* General register by its number in the encoding. */
-static inline uint64_t *emulate_gpr(struct emulator *emulator, unsigned int number)
+static inline __u64 *emulate_gpr(struct emulator *emulator, unsigned int number)
 {
-	return &(&emulator->regs.rax)[number & 15];
+	uint8_t *first = (uint8_t *)&emulator->regs;
+
+	return (__u64 *)(void *)(first + (number & 15) * sizeof(__u64));
 }
 
 /* Merges a value as an instruction of this operand size does: 4 bytes clear the upper half. */
