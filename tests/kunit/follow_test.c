@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults and the notifier on a real address space: that of the process that loads the
+ * module. The guest is the test, which causes faults; the host is real: user
+ * writes, munmap, mmap, copy-on-write of the page of zeros.
+ *
+ * The one invariant that matters: an entry shows the page that the host's page table
+ * has now, and allows writing only where that does.
+ */
+#include "test.h"
+
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+/*
+ * User-Mode Linux has no lockless page-table walk: what the processor's would find is
+ * what the locked one finds without faulting anything in.
+ */
+static int test_gup_fast_only(unsigned long hva, int count, unsigned int flags,
+			      struct page **pages)
+{
+	return get_user_pages_unlocked(hva, count, pages, flags | FOLL_NOFAULT);
+}
+
+#define get_user_pages_fast_only test_gup_fast_only
+#include "ept/fault.c"
+#undef get_user_pages_fast_only
+
+#define PAGES		48UL		/* of user memory */
+#define WRITABLE_GFN	0x100ULL	/* slot 1: all of it */
+#define READONLY_GFN	0x7fff0ULL	/* slot 2: the same again, read-only */
+#define STEPS		1500
+
+/* Address space of the process that loads the module, which waits for the suites to end. */
+static struct mm_struct *test_mm;
+
+struct context {
+	struct kunit *test;
+	struct rnd_state random;
+	struct test_vm *tvm;
+	struct vhm_vcpu *vcpu;
+	unsigned long user;
+	u64 sum;			/* of what the user read */
+};
+
+/* ------------------------------------------------------------- the host -- */
+
+static unsigned long map_user(unsigned long address, unsigned long pages)
+{
+	return vm_mmap(NULL, address, pages << PAGE_SHIFT, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | (address ? MAP_FIXED : 0), 0);
+}
+
+/* Physical address of the host's page, 0 if there is none that allows this now. */
+static u64 host_page(unsigned long hva, bool write)
+{
+	struct page *page;
+	u64 hpa;
+
+	if (test_gup_fast_only(hva, 1, write ? FOLL_WRITE : 0, &page) != 1)
+		return 0;
+	hpa = page_to_pfn(page) << PAGE_SHIFT;
+	put_page(page);
+	return hpa;
+}
+
+/* ------------------------------------------------------------ the guest -- */
+
+static void on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
+{
+	ept_slot_track(&tvm->ept, slot);
+}
+
+static void on_untrack(struct test_vm *tvm, struct vhm_memory_slot *slot)
+{
+	ept_slot_untrack(&tvm->ept, slot);
+}
+
+static enum ept_fault_result guest_access(struct context *context, gfn_t gfn, bool write,
+					  int *error)
+{
+	struct ept_fault fault = { .gpa = gfn << PAGE_SHIFT, .read = !write, .write = write };
+
+	return ept_fault_handle(&context->tvm->ept, context->vcpu, &fault, error);
+}
+
+static u64 leaf_of(struct context *context, gfn_t gfn)
+{
+	int level;
+
+	return test_translate(context->tvm->ept.root, gfn, &level);
+}
+
+static int add_slot(struct test_vm *tvm, u32 id, gfn_t gfn, unsigned long user, u32 flags)
+{
+	struct vhm_slot slot = {
+		.size = sizeof(slot), .id = id, .flags = flags, .gpa = gfn << PAGE_SHIFT,
+		.bytes = PAGES << PAGE_SHIFT, .user_address = user,
+	};
+
+	return vhm_slots_add(&tvm->vm, &slot);
+}
+
+static void check_slot(struct context *context, gfn_t first_gfn, bool readonly)
+{
+	unsigned long i;
+
+	for (i = 0; i < PAGES; i++) {
+		unsigned long hva = context->user + (i << PAGE_SHIFT);
+		u64 leaf = leaf_of(context, first_gfn + i);
+
+		if (!leaf)
+			continue;
+		if (host_page(hva, false) != (leaf & 0xffffffffff000ULL))
+			KUNIT_FAIL(context->test, "page %lu: entry %llx, host has %llx", i, leaf,
+				   host_page(hva, false));
+		if (leaf & 2 && (readonly || !host_page(hva, true)))
+			KUNIT_FAIL(context->test, "page %lu: entry %llx allows writing", i, leaf);
+		if ((leaf & 5) != 5)
+			KUNIT_FAIL(context->test, "page %lu: entry %llx", i, leaf);
+	}
+}
+
+static void check(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+
+	check_slot(context, WRITABLE_GFN, false);
+	check_slot(context, READONLY_GFN, true);
+	KUNIT_EXPECT_EQ(context->test, (u64)atomic64_read(&ept->flushed_generation),
+			ept->generation);
+	KUNIT_EXPECT_TRUE(context->test, list_empty(&ept->dead));
+}
+
+/* ------------------------------------------------- set-up and tear-down -- */
+
+/* Expectations only while the thread uses the address space: an assertion would exit in it. */
+static struct test_vm *start_vm(struct kunit *test)
+{
+	static const struct ept_caps caps;
+	struct test_vm *tvm = test_vm_create(test);
+
+	tvm->vm.mm = test_mm;
+	tvm->on_track = on_track;
+	tvm->on_untrack = on_untrack;
+	KUNIT_ASSERT_EQ(test, ept_init(&tvm->ept, &tvm->vm, &caps), 0);
+	KUNIT_ASSERT_EQ(test, ept_start(&tvm->ept), 0);
+	return tvm;
+}
+
+static void stop_vm(struct test_vm *tvm)
+{
+	vhm_slots_free(&tvm->vm);
+	ept_uninit(&tvm->ept);
+}
+
+static struct context *begin(struct kunit *test)
+{
+	struct context *context = kunit_kzalloc(test, sizeof(*context), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context);
+	context->test = test;
+	context->vcpu = kunit_kzalloc(test, sizeof(*context->vcpu), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context->vcpu);
+	test_seed(test, &context->random);
+	context->tvm = start_vm(test);
+	kthread_use_mm(test_mm);
+	context->user = map_user(0, PAGES);
+	KUNIT_EXPECT_FALSE(test, IS_ERR_VALUE(context->user));
+	KUNIT_EXPECT_EQ(test, add_slot(context->tvm, 1, WRITABLE_GFN, context->user, 0), 0);
+	KUNIT_EXPECT_EQ(test, add_slot(context->tvm, 2, READONLY_GFN, context->user,
+				       VHM_SLOT_READONLY), 0);
+	return context;
+}
+
+static void end(struct context *context)
+{
+	stop_vm(context->tvm);
+	vm_munmap(context->user, PAGES << PAGE_SHIFT);
+	kthread_unuse_mm(test_mm);
+	ept_exit();
+}
+
+/* ----------------------------------------------------------------- cases -- */
+
+static void outcomes(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct test_vm *tvm = context->tvm;
+	unsigned long user = context->user;
+	u64 zeros, mine, generation;
+	int references, error = 0;
+	struct page *page;
+
+	/* no slot, one page before and behind, beyond the tables, a write to a read-only one */
+	KUNIT_EXPECT_EQ(test, guest_access(context, 5, false, &error), EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN - 1, true, &error), EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + PAGES, false, &error),
+			EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, guest_access(context, 1ULL << 36, false, &error), EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, guest_access(context, READONLY_GFN, true, &error), EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, tvm->ept.mapped[1], 0ULL);
+
+	/* A read of untouched memory shows the page of zeros, not writable. */
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, false, &error), EPT_FAULT_FIXED);
+	zeros = leaf_of(context, WRITABLE_GFN);
+	KUNIT_EXPECT_EQ(test, zeros, (page_to_pfn(ZERO_PAGE(0)) << PAGE_SHIFT) | 0x75);
+	KUNIT_EXPECT_EQ(test, context->vcpu->stats[VHM_STAT_PAGES_MAPPED], 1ULL);
+	/* The same again changes nothing. */
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, false, &error), EPT_FAULT_FIXED);
+	KUNIT_EXPECT_EQ(test, context->vcpu->stats[VHM_STAT_PAGES_MAPPED], 1ULL);
+	/* A write gives it a page of its own. */
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, true, &error), EPT_FAULT_FIXED);
+	mine = leaf_of(context, WRITABLE_GFN);
+	KUNIT_EXPECT_EQ(test, mine, host_page(user, true) | 0x77);
+	KUNIT_EXPECT_NE(test, mine & ~0xfffULL, zeros & ~0xfffULL);
+	KUNIT_EXPECT_TRUE(test, PageDirty(pfn_to_page(mine >> PAGE_SHIFT)));
+
+	/* What the user wrote is readable and writable at once; read-only in the other slot. */
+	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)user + PAGE_SIZE), 0);
+	page = pfn_to_page(host_page(user + PAGE_SIZE, true) >> PAGE_SHIFT);
+	references = page_count(page);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 1, false, &error),
+			EPT_FAULT_FIXED);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 1),
+			host_page(user + PAGE_SIZE, true) | 0x77);
+	KUNIT_EXPECT_EQ(test, guest_access(context, READONLY_GFN + 1, false, &error),
+			EPT_FAULT_FIXED);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, READONLY_GFN + 1),
+			host_page(user + PAGE_SIZE, true) | 0x75);
+	/* Nothing is pinned. */
+	KUNIT_EXPECT_EQ(test, page_count(page), references);
+	check(context);
+
+	/* munmap takes it from both slots with one flush; then the host cannot give it. */
+	generation = tvm->ept.generation;
+	tvm->flushes = 0;
+	KUNIT_EXPECT_EQ(test, vm_munmap(user, 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN), 0ULL);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, READONLY_GFN + 1), 0ULL);
+	KUNIT_EXPECT_GT(test, tvm->ept.generation, generation);
+	KUNIT_EXPECT_EQ(test, tvm->flushes, 1U);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, true, &error), EPT_FAULT_ERROR);
+	KUNIT_EXPECT_EQ(test, error, EFAULT);
+	KUNIT_EXPECT_EQ(test, guest_access(context, READONLY_GFN, false, &error), EPT_FAULT_ERROR);
+
+	/* A slot that is taken away is gone at once. */
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 9, true, &error),
+			EPT_FAULT_FIXED);
+	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&tvm->vm, 1), 0);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 9), 0ULL);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 9, true, &error),
+			EPT_FAULT_MMIO);
+	check(context);
+	end(context);
+}
+
+/* Host memory that only allows reading; a fixed page in front of a slot. */
+static void limited_pages(struct kunit *test)
+{
+	struct context *context = begin(test);
+	gfn_t fixed = WRITABLE_GFN + 3;
+	unsigned long got;
+	int error = 0;
+
+	got = vm_mmap(NULL, context->user, PAGE_SIZE, PROT_READ,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+	KUNIT_EXPECT_EQ(test, got, context->user);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, false, &error), EPT_FAULT_FIXED);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, true, &error), EPT_FAULT_ERROR);
+	KUNIT_EXPECT_EQ(test, error, EFAULT);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN) & 7, 5ULL);
+	check(context);
+
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(&context->tvm->ept, fixed << PAGE_SHIFT, 0x5000), 0);
+	KUNIT_EXPECT_EQ(test, guest_access(context, fixed, true, &error), EPT_FAULT_MMIO);
+	KUNIT_EXPECT_EQ(test, vm_munmap(context->user, PAGES << PAGE_SHIFT), 0);
+	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&context->tvm->vm, 1), 0);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, fixed) & 0xffffffffff007ULL, 0x5003ULL);
+	end(context);
+}
+
+static void step(struct context *context)
+{
+	unsigned long page = test_random(&context->random, PAGES);
+	unsigned long hva = context->user + (page << PAGE_SHIFT);
+	unsigned long pages = min(PAGES - page, 1 + (unsigned long)test_random(&context->random, 6));
+	gfn_t gfn = (test_random(&context->random, 3) ? WRITABLE_GFN : READONLY_GFN) + page;
+	int error;
+	char byte;
+
+	switch (test_random(&context->random, 20)) {
+	case 0 ... 6:
+		guest_access(context, gfn, false, &error);
+		break;
+	case 7 ... 12:
+		guest_access(context, gfn, true, &error);
+		break;
+	case 13 ... 14:
+		/* On a page of zeros that the guest sees: copy-on-write underneath. */
+		put_user(1, (char __user *)hva);
+		break;
+	case 15:
+		if (!get_user(byte, (char __user *)hva))
+			context->sum += byte;
+		break;
+	case 16:
+		vm_munmap(hva, pages << PAGE_SHIFT);
+		break;
+	case 17 ... 18:
+		map_user(hva, pages);
+		break;
+	default:
+		KUNIT_EXPECT_EQ(context->test, vhm_slots_remove(&context->tvm->vm, 1), 0);
+		KUNIT_EXPECT_EQ(context->test,
+				add_slot(context->tvm, 1, WRITABLE_GFN, context->user, 0), 0);
+		break;
+	}
+}
+
+static void random_sequence(struct kunit *test)
+{
+	struct context *context = begin(test);
+	u64 most = 0;
+	int i;
+
+	for (i = 0; i < STEPS && !READ_ONCE(test->status); i++) {
+		step(context);
+		check(context);
+		most = max(most, context->tvm->ept.mapped[1]);
+	}
+	KUNIT_EXPECT_GT(test, most, 16ULL);
+	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
+	end(context);
+}
+
+/* The VMs of a process share one notifier, and each is flushed once and alone. */
+static void several_vms(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct test_vm *mine = context->tvm, *others[8];
+	int i, error;
+
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		others[i] = start_vm(test);
+		KUNIT_EXPECT_PTR_EQ(test, others[i]->ept.process, mine->ept.process);
+		KUNIT_EXPECT_EQ(test, add_slot(others[i], i, 0x1000 * i, context->user, 0), 0);
+	}
+	guest_access(context, WRITABLE_GFN, true, &error);
+	context->tvm = others[3];
+	guest_access(context, 0x3000, true, &error);
+	guest_access(context, 0x3001, true, &error);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, 0x3000), host_page(context->user, true) | 0x77);
+	KUNIT_EXPECT_EQ(test, vm_munmap(context->user, 2 * PAGE_SIZE), 0);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		KUNIT_EXPECT_EQ(test, others[i]->ept.mapped[1], 0ULL);
+		KUNIT_EXPECT_EQ(test, others[i]->flushes, i == 3 ? 1U : 0U);
+		stop_vm(others[i]);
+	}
+	KUNIT_EXPECT_EQ(test, mine->flushes, 1U);
+	KUNIT_EXPECT_EQ(test, mine->ept.mapped[1], 0ULL);
+	context->tvm = mine;
+	end(context);
+}
+
+/* An attempt that the host or a slot edit overtook installs nothing. */
+static void overtaken(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct ept *ept = &context->tvm->ept;
+	struct vhm_process *process = ept->process;
+	struct ept_page_cache cache = { 0 };
+	struct attempt attempt = {
+		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .writable = true,
+	};
+	unsigned long hva = attempt.hva;
+
+	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)hva), 0);
+	KUNIT_EXPECT_EQ(test, resolve_page(&attempt, true), 0);
+	KUNIT_EXPECT_EQ(test, ept_page_cache_fill(&cache), 0);
+
+#define TRY(expected)	do {						\
+		attempt.seq = ept_process_read_begin(process);		\
+		attempt.slot_edits = atomic64_read(&ept->vm->slot_edits); \
+		KUNIT_EXPECT_EQ(test, install(ept, &attempt, &cache), expected); \
+	} while (0)
+
+	spin_lock(&process->lock);
+	ept_process_begin(process, hva, hva + PAGE_SIZE);
+	spin_unlock(&process->lock);
+	TRY(-EBUSY);
+	/* A second one elsewhere widens the range and does not narrow it. */
+	spin_lock(&process->lock);
+	ept_process_begin(process, hva + 9 * PAGE_SIZE, hva + 10 * PAGE_SIZE);
+	ept_process_end(process);
+	spin_unlock(&process->lock);
+	TRY(-EBUSY);
+	attempt.seq = ept_process_read_begin(process);
+	spin_lock(&process->lock);
+	ept_process_end(process);
+	spin_unlock(&process->lock);
+	/* Over now, but it was not when the page was resolved. */
+	KUNIT_EXPECT_EQ(test, install(ept, &attempt, &cache), -EBUSY);
+
+	attempt.seq = ept_process_read_begin(process);
+	atomic64_inc(&ept->vm->slot_edits);
+	KUNIT_EXPECT_EQ(test, install(ept, &attempt, &cache), -EBUSY);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, attempt.gfn), 0ULL);
+
+	/* One that does not concern the page does not delay it. */
+	spin_lock(&process->lock);
+	ept_process_begin(process, hva + PAGE_SIZE, hva + 2 * PAGE_SIZE);
+	spin_unlock(&process->lock);
+	TRY(1);
+	spin_lock(&process->lock);
+	ept_process_end(process);
+	spin_unlock(&process->lock);
+	TRY(0);
+#undef TRY
+	put_page(attempt.page);
+	ept_page_cache_drain(&cache);
+	end(context);
+}
+
+struct waiter {
+	struct context *context;
+	enum ept_fault_result result;
+	struct completion done;
+};
+
+static int faulting_thread(void *data)
+{
+	struct waiter *waiter = data;
+	int error;
+
+	kthread_use_mm(test_mm);
+	allow_signal(SIGUSR1);
+	waiter->result = guest_access(waiter->context, WRITABLE_GFN + 4, true, &error);
+	kthread_unuse_mm(test_mm);
+	complete(&waiter->done);
+	return 0;
+}
+
+/* A fault waits for the end of an invalidation of its page, or for a signal. */
+static void waits(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct mmu_notifier *notifier = &context->tvm->ept.process->notifier;
+	struct mmu_notifier_range range;
+	int signal;
+
+	mmu_notifier_range_init(&range, MMU_NOTIFY_UNMAP, 0, NULL, test_mm, context->user,
+				context->user + (PAGES << PAGE_SHIFT));
+	for (signal = 0; signal <= 1; signal++) {
+		struct waiter waiter = { .context = context };
+		struct task_struct *thread;
+
+		init_completion(&waiter.done);
+		KUNIT_EXPECT_EQ(test, notifier->ops->invalidate_range_start(notifier, &range), 0);
+		thread = kthread_run(faulting_thread, &waiter, "vhm_fault");
+		if (IS_ERR(thread)) {
+			KUNIT_FAIL(test, "no thread: %ld", PTR_ERR(thread));
+			notifier->ops->invalidate_range_end(notifier, &range);
+			break;
+		}
+		KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&waiter.done, HZ / 5), 0UL);
+		KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 4), 0ULL);
+		if (signal)
+			send_sig(SIGUSR1, thread, 1);
+		else
+			notifier->ops->invalidate_range_end(notifier, &range);
+		KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&waiter.done, 5 * HZ), 0UL);
+		if (signal)
+			notifier->ops->invalidate_range_end(notifier, &range);
+		KUNIT_EXPECT_EQ(test, waiter.result,
+				signal ? EPT_FAULT_INTERRUPTED : EPT_FAULT_FIXED);
+		KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 4) != 0, !signal);
+		vm_munmap(context->user + 4 * PAGE_SIZE, PAGE_SIZE);
+		map_user(context->user + 4 * PAGE_SIZE, 1);
+	}
+	end(context);
+}
+
+/* The address space goes: nothing stays mapped and the VM is dead. */
+static void release_kills(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct mmu_notifier *notifier = &context->tvm->ept.process->notifier;
+	struct ept *ept = &context->tvm->ept;
+	int error;
+
+	guest_access(context, WRITABLE_GFN + 1, true, &error);
+	guest_access(context, READONLY_GFN + 2, false, &error);
+	KUNIT_EXPECT_EQ(test, ept->mapped[1], 2ULL);
+	notifier->ops->release(notifier, test_mm);
+	KUNIT_EXPECT_EQ(test, context->tvm->kills, 1U);
+	KUNIT_EXPECT_EQ(test, ept->mapped[1], 0ULL);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), ept->generation);
+	end(context);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(outcomes),
+	KUNIT_CASE(limited_pages),
+	KUNIT_CASE(random_sequence),
+	KUNIT_CASE(several_vms),
+	KUNIT_CASE(overtaken),
+	KUNIT_CASE(waits),
+	KUNIT_CASE(release_kills),
+	{}
+};
+
+/* Runs in the thread that loads the module, unlike the cases. */
+static int remember_mm(struct kunit_suite *suite)
+{
+	test_mm = current->mm;
+	return test_mm ? 0 : -EINVAL;
+}
+
+static struct kunit_suite suite = {
+	.name = "ept_follow",
+	.suite_init = remember_mm,
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Map, zap and flush in random order against an array with one element a page, and
+ * against a processor that caches as much as it may.
+ *
+ * The processor keeps translations and table pages until it enters the guest with another
+ * generation; it reads the tables it keeps, so that KASAN finds one freed too early.
+ */
+#include "test.h"
+
+#include <linux/vmalloc.h>
+
+#include "ept/format.h"
+#include "ept/table.h"
+
+/* 2 GiB of guest memory, the border between two level-4 entries in the middle */
+#define WINDOW_PAGES	(1ULL << 19)
+#define WINDOW_START	((1ULL << 27) - WINDOW_PAGES / 2)
+#define STEPS		100000
+#define FULL_CHECK	5000
+#define CACHED		64
+
+struct reference {
+	u64 leaf;	/* the entry, 0: none */
+	u8 level;
+};
+
+struct cached {
+	gfn_t gfn;
+	u64 leaf;
+	u64 *table;	/* the last table of the walk */
+};
+
+struct context {
+	struct kunit *test;
+	struct rnd_state random;
+	struct test_vm *tvm;
+	struct reference *reference;		/* by page of the window */
+	u64 mapped[4];				/* leaves by level */
+	u64 generation;				/* before the step */
+	u64 entered_generation;			/* of the processor */
+	struct cached cached[CACHED];
+	u64 hits;				/* steps that found something */
+};
+
+static struct reference *reference_of(struct context *context, gfn_t gfn)
+{
+	return &context->reference[gfn - WINDOW_START];
+}
+
+/* Remove the leaf over @gfn, all of it, from the reference. */
+static void forget(struct context *context, gfn_t gfn)
+{
+	struct reference *reference = reference_of(context, gfn);
+	u64 pages = 1ULL << (9 * (reference->level - 1));
+
+	if (!reference->leaf)
+		return;
+	context->mapped[reference->level]--;
+	memset(reference_of(context, gfn & ~(pages - 1)), 0, pages * sizeof(*reference));
+}
+
+/* ------------------------------------------------------------ processor -- */
+
+static void cpu_enter(struct context *context)
+{
+	u64 generation = READ_ONCE(context->tvm->ept.generation);
+
+	if (generation != context->entered_generation)
+		memset(context->cached, 0, sizeof(context->cached));
+	context->entered_generation = generation;
+}
+
+static void cpu_leave_and_enter(struct test_vm *tvm)
+{
+	cpu_enter(tvm->data);
+}
+
+/* A guest access: the processor walks and caches, or uses what it has cached. */
+static void cpu_access(struct context *context, gfn_t gfn)
+{
+	struct cached *cached = &context->cached[test_random(&context->random, CACHED)];
+	u64 *table = context->tvm->ept.root;
+	int level;
+
+	if (cached->table) {
+		u64 sum = 0;
+		int i;
+
+		for (i = 0; i < 512; i += 64)
+			sum += READ_ONCE(cached->table[i]);
+		OPTIMIZER_HIDE_VAR(sum);
+	}
+	cached->gfn = gfn;
+	cached->leaf = test_translate(table, gfn, &level);
+	for (level = 4; level > 1; level--) {
+		u64 entry = table[gfn >> (9 * (level - 1)) & 511];
+
+		if (!(entry & 7) || (level < 4 && entry & 0x80))
+			break;
+		table = __va(entry & 0xffffffffff000ULL);
+	}
+	cached->table = table;
+}
+
+/* After a flush the processor may translate to nothing that is not mapped now. */
+static void check_cached(struct context *context)
+{
+	int i;
+
+	for (i = 0; i < CACHED; i++) {
+		struct cached *cached = &context->cached[i];
+		u64 now;
+
+		if (!cached->leaf)
+			continue;
+		now = reference_of(context, cached->gfn)->leaf;
+		if ((cached->leaf ^ now) & ~7ULL || cached->leaf & ~now & 7)
+			KUNIT_FAIL(context->test, "gfn %llx: cached %llx, mapped %llx", cached->gfn,
+				   cached->leaf, now);
+	}
+}
+
+/* ----------------------------------------------------------------- steps -- */
+
+static gfn_t random_gfn(struct context *context)
+{
+	/* Mostly a few crowded places, at the borders of tables. */
+	static const u64 crowd[] = { 0, 512, WINDOW_PAGES / 2 - 256, WINDOW_PAGES / 2, 300000,
+				     WINDOW_PAGES - 2048 };
+	u64 where = test_random(&context->random, ARRAY_SIZE(crowd) + 1);
+
+	if (where == ARRAY_SIZE(crowd))
+		return WINDOW_START + test_random(&context->random, WINDOW_PAGES);
+	return WINDOW_START + crowd[where] + test_random(&context->random, 1024);
+}
+
+static void expect_raised(struct context *context, bool raised, const char *what, gfn_t gfn)
+{
+	u64 generation = context->tvm->ept.generation;
+
+	if ((generation > context->generation) != raised)
+		KUNIT_FAIL(context->test, "%s at %llx: generation %llu to %llu", what, gfn,
+			   context->generation, generation);
+	context->generation = generation;
+}
+
+static int map(struct context *context, gfn_t gfn, int level, u64 leaf)
+{
+	struct ept *ept = &context->tvm->ept;
+	struct ept_page_cache cache = { 0 };
+	int ret;
+
+	do {
+		spin_lock(&ept->lock);
+		ret = ept_map_locked(ept, gfn, level, leaf, &cache);
+		spin_unlock(&ept->lock);
+	} while (ret == -EAGAIN && !ept_page_cache_fill(&cache));
+	ept_page_cache_drain(&cache);
+	return ret;
+}
+
+static void step_map(struct context *context)
+{
+	static const u8 rights[] = { 1, 3, 5, 7 };
+	u64 kind = test_random(&context->random, 4000);
+	int level = kind == 0 ? 3 : kind < 200 ? 2 : 1;
+	u64 pages = 1ULL << (9 * (level - 1)), i;
+	gfn_t gfn = random_gfn(context) & ~(pages - 1);
+	struct reference *reference = reference_of(context, gfn);
+	/* Few pages, so that the same one is often mapped again. */
+	u64 leaf = ept_entry_make_leaf((test_random(&context->random, 3) + 1) << 30, level,
+				       rights[test_random(&context->random, 4)]);
+	bool same = reference->leaf && reference->level == level &&
+		    !((reference->leaf ^ leaf) & ~7ULL);
+	bool adds = leaf & ~reference->leaf & 7, lost = false;
+	int ret = map(context, gfn, level, leaf);
+
+	if (same) {
+		leaf |= reference->leaf & 7;
+		KUNIT_EXPECT_EQ(context->test, ret, adds ? 1 : 0);
+	} else {
+		KUNIT_EXPECT_EQ(context->test, ret, 1);
+		for (i = 0; i < pages; i++)
+			if (reference[i].leaf) {
+				lost = true;
+				forget(context, gfn + i);
+			}
+		context->mapped[level]++;
+	}
+	/* A table without leaves in the way of a large leaf may raise it for nothing. */
+	if (level == 1 || lost)
+		expect_raised(context, lost, "map", gfn);
+	context->generation = context->tvm->ept.generation;
+	for (i = 0; i < pages; i++)
+		reference[i] = (struct reference) { .leaf = leaf, .level = level };
+	context->hits += same || lost;
+}
+
+static void step_zap(struct context *context)
+{
+	u64 kind = test_random(&context->random, 1000);
+	u64 pages = kind == 0 ? WINDOW_PAGES : kind < 20 ? 1 << 12 : kind < 100 ? 1024 : 16;
+	gfn_t start = random_gfn(context);
+	gfn_t end = start + 1 + test_random(&context->random, pages), gfn;
+	struct ept *ept = &context->tvm->ept;
+	u64 tables = ept->tables;
+	bool lost = false;
+
+	end = min(end, WINDOW_START + WINDOW_PAGES);
+	spin_lock(&ept->lock);
+	ept_zap_locked(ept, start, end);
+	spin_unlock(&ept->lock);
+
+	for (gfn = start; gfn < end; gfn++)
+		if (reference_of(context, gfn)->leaf) {
+			lost = true;
+			forget(context, gfn);
+		}
+	/* Unlinking a table without leaves counts as losing: the processor may hold it. */
+	expect_raised(context, lost || ept->tables != tables, "zap", start);
+	context->hits += lost;
+}
+
+static void step_flush(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+	bool due = ept->generation != (u64)atomic64_read(&ept->flushed_generation);
+	unsigned int flushes = context->tvm->flushes;
+
+	ept_flush(ept);
+	KUNIT_EXPECT_EQ(context->test, context->tvm->flushes - flushes, due ? 1U : 0U);
+	KUNIT_EXPECT_EQ(context->test, (u64)atomic64_read(&ept->flushed_generation),
+			ept->generation);
+	KUNIT_EXPECT_TRUE(context->test, list_empty(&ept->dead));
+	check_cached(context);
+}
+
+/* ---------------------------------------------------------------- checks -- */
+
+static u64 count_tables(u64 *table, int level)
+{
+	u64 count = 1;
+	int i;
+
+	for (i = 0; i < 512; i++)
+		if (level > 1 && table[i] & 7 && !(level < 4 && table[i] & 0x80))
+			count += count_tables(__va(table[i] & 0xffffffffff000ULL), level - 1);
+	return count;
+}
+
+static void check_counts(struct context *context)
+{
+	int level;
+
+	for (level = 1; level <= 3; level++)
+		if (context->tvm->ept.mapped[level] != context->mapped[level])
+			KUNIT_FAIL(context->test, "level %d: %llu counted, %llu mapped", level,
+				   context->tvm->ept.mapped[level], context->mapped[level]);
+}
+
+static void check_page(struct context *context, gfn_t gfn)
+{
+	const struct reference *want = reference_of(context, gfn);
+	int level;
+	u64 leaf = test_translate(context->tvm->ept.root, gfn, &level);
+
+	if (leaf != want->leaf || (leaf && level != want->level))
+		KUNIT_FAIL(context->test, "gfn %llx: %llx at level %d, not %llx at %d", gfn, leaf,
+			   level, want->leaf, want->level);
+}
+
+static void check_all(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+	gfn_t gfn;
+
+	for (gfn = WINDOW_START; gfn < WINDOW_START + WINDOW_PAGES; gfn++)
+		check_page(context, gfn);
+	KUNIT_EXPECT_EQ(context->test, count_tables(ept->root, 4), ept->tables);
+}
+
+/* ----------------------------------------------------------------- cases -- */
+
+static struct context *new_context(struct kunit *test)
+{
+	static const struct ept_caps caps = { .page_2m = true, .page_1g = true };
+	struct context *context = kunit_kzalloc(test, sizeof(*context), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context);
+	context->test = test;
+	context->tvm = test_vm_create(test);
+	context->tvm->data = context;
+	KUNIT_ASSERT_EQ(test, ept_init(&context->tvm->ept, &context->tvm->vm, &caps), 0);
+	context->generation = context->tvm->ept.generation;
+	test_seed(test, &context->random);
+	return context;
+}
+
+static void random_sequence(struct kunit *test)
+{
+	struct context *context = new_context(test);
+	int step;
+
+	context->reference = vzalloc(array_size(WINDOW_PAGES, sizeof(*context->reference)));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context->reference);
+	context->tvm->on_flush = cpu_leave_and_enter;
+	KUNIT_EXPECT_EQ(test, context->generation, 1ULL);
+	cpu_enter(context);
+
+	for (step = 1; step <= STEPS && !READ_ONCE(test->status); step++) {
+		u64 kind = test_random(&context->random, 100);
+
+		if (kind < 60)
+			step_map(context);
+		else if (kind < 85)
+			step_zap(context);
+		else if (kind < 92)
+			step_flush(context);
+		else
+			cpu_access(context, random_gfn(context));
+		check_counts(context);
+		check_page(context, random_gfn(context));
+		if (step % FULL_CHECK == 0)
+			check_all(context);
+	}
+	/* The sequence was not one of misses. */
+	KUNIT_EXPECT_GT(test, context->hits, (u64)STEPS / 20);
+	ept_free_tables(&context->tvm->ept);
+	KUNIT_EXPECT_EQ(test, context->tvm->ept.tables, 0ULL);
+	vfree(context->reference);
+}
+
+static void fixed_pages(struct kunit *test)
+{
+	const gpa_t gpa = 0xfee00000, hpa = 0x123456000;
+	const u64 want = hpa | 0x73 | 1ULL << 52;
+	struct context *context = new_context(test);
+	struct ept *ept = &context->tvm->ept;
+	int level;
+
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa + 1, hpa), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa, hpa + 8), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, 1ULL << 48, hpa), -EINVAL);
+
+	/* In front of what is mapped already, which counts as a loss */
+	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 1, ept_entry_make_leaf(0x1000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, map(context, (gpa >> 12) + 1, 1, ept_entry_make_leaf(0x2000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa, hpa), 0);
+	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa, hpa), -EEXIST);
+
+	/* Neither a leaf of any size nor a zap removes it; its neighbour goes. */
+	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 1, ept_entry_make_leaf(hpa, 1, 7)), -EEXIST);
+	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 2, ept_entry_make_leaf(0, 2, 7)), -EEXIST);
+	KUNIT_EXPECT_EQ(test, map(context, 0xc0000, 3, ept_entry_make_leaf(0, 3, 7)), -EEXIST);
+	spin_lock(&ept->lock);
+	ept_zap_locked(ept, 0, ~0ULL);
+	spin_unlock(&ept->lock);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gpa >> 12, &level), want);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, (gpa >> 12) + 1, &level), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept->mapped[1], 1ULL);
+	KUNIT_EXPECT_EQ(test, ept->tables, 4ULL);
+	ept_free_tables(ept);
+}
+
+static void two_flushers(struct test_vm *tvm)
+{
+	/* While one flush runs another thread finds the entry gone: it must flush as well. */
+	tvm->on_flush = NULL;
+	ept_flush(&tvm->ept);
+}
+
+static void concurrent_flush(struct kunit *test)
+{
+	struct context *context = new_context(test);
+	struct test_vm *tvm = context->tvm;
+	struct ept *ept = &tvm->ept;
+
+	ept_flush(ept);
+	KUNIT_EXPECT_EQ(test, tvm->flushes, 0U);
+	map(context, 0, 1, ept_entry_make_leaf(0x1000, 1, 7));
+	ept_flush(ept);
+	KUNIT_EXPECT_EQ(test, tvm->flushes, 0U);
+	spin_lock(&ept->lock);
+	ept_zap_locked(ept, 0, 1);
+	spin_unlock(&ept->lock);
+	tvm->on_flush = two_flushers;
+	ept_flush(ept);
+	KUNIT_EXPECT_EQ(test, tvm->flushes, 2U);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), 2ULL);
+	ept_flush(ept);
+	KUNIT_EXPECT_EQ(test, tvm->flushes, 2U);
+	ept_free_tables(ept);
+}
+
+static void pointer_of_tables(struct kunit *test)
+{
+	struct test_vm *tvm = test_vm_create(test);
+	struct ept_caps caps = { .accessed_dirty = true };
+
+	KUNIT_ASSERT_EQ(test, ept_init(&tvm->ept, &tvm->vm, &caps), 0);
+	KUNIT_EXPECT_EQ(test, ept_pointer(&tvm->ept), (u64)__pa(tvm->ept.root) + 0x5e);
+	ept_free_tables(&tvm->ept);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(random_sequence),
+	KUNIT_CASE(fixed_pages),
+	KUNIT_CASE(concurrent_flush),
+	KUNIT_CASE(pointer_of_tables),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "ept_table",
+	.test_cases = cases,
+};
+
+kunit_test_suite(suite);
