@@ -198,6 +198,8 @@ struct vhm_vcpu {
 int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out);
 void vhm_vcpu_free(struct vhm_vcpu *vcpu);
 int vhm_vcpu_run(struct vhm_vcpu *vcpu);
+void vhm_vcpu_load(struct vhm_vcpu *vcpu);
+void vhm_vcpu_unload(struct vhm_vcpu *vcpu);
 
 /**
  * vhm_vcpu_request - ask a vCPU's thread for something and make it look
@@ -285,10 +287,15 @@ struct vhm_backend_ops {
 	/* the inner loop: enter, exit, handle, enter again */
 	enum vhm_run_outcome (*run)(struct vhm_vcpu *vcpu);
 
+	/* vcpu->regs was replaced; complete vcpu->regs from the hardware */
+	void (*registers_changed)(struct vhm_vcpu *vcpu);
+	void (*registers_complete)(struct vhm_vcpu *vcpu);
 	/* queue an exception for the next entry; -EINVAL if there is no such */
 	int (*inject_exception)(struct vhm_vcpu *vcpu, const struct vhm_event *event);
 	/* queue an ExtINT; -EBUSY if the guest cannot take it now */
 	int (*inject_extint)(struct vhm_vcpu *vcpu, u8 vector);
+	/* VHM_EXIT_IRQ_WINDOW as soon as the guest can take an interrupt */
+	void (*request_irq_window)(struct vhm_vcpu *vcpu);
 	/* the guest goes on behind an instruction of this many bytes */
 	void (*retire)(struct vhm_vcpu *vcpu, u32 insn_bytes);
 	bool (*irq_window_open)(struct vhm_vcpu *vcpu);

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vhm: information and creation of VMs.
+ */
+#include "ioctl.h"
+
+#include <linux/compat.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <asm/tsc.h>
+
+#include "vhm/cpuid.h"
+
+static u32 state_bytes_max(void)
+{
+	u32 fixed = sizeof(struct vhm_registers) + sizeof(struct vhm_sregisters) +
+		    sizeof(struct vhm_xcr) + sizeof(struct vhm_debug_registers) +
+		    sizeof(struct vhm_events) + sizeof(struct vhm_apic_state) +
+		    sizeof(struct vhm_time) +
+		    VHM_MAX_CPUID_ENTRIES * sizeof(struct vhm_cpuid_entry) +
+		    VHM_SECTION_COUNT * (sizeof(struct vhm_section) + 8);
+
+	return PAGE_ALIGN(fixed + vhm_backend->msr_count(NULL) * sizeof(struct vhm_msr_value) +
+			  vhm_backend->xsave_bytes(NULL));
+}
+
+static long get_info(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_info *info = arg;
+
+	*info = (struct vhm_info) {
+		.size = info->size,
+		.abi_version = VHM_ABI_VERSION,
+		.max_vcpus = VHM_MAX_VCPUS,
+		.max_slots = VHM_MAX_SLOTS,
+		.max_cpuid_entries = VHM_MAX_CPUID_ENTRIES,
+		.run_page_bytes = PAGE_SIZE,
+		.tsc_khz = tsc_khz,
+		.apic_timer_hz = VHM_APIC_TIMER_HZ,
+		.state_bytes = state_bytes_max(),
+	};
+	vhm_backend->describe(info);
+	return vhm_copy_back(user, info, sizeof(*info));
+}
+
+static long get_cpuid(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_cpuid *cpuid = arg;
+	const struct vhm_cpuid_entry *table;
+	u32 count, room = cpuid->entry_count;
+
+	table = vhm_cpuid_table(&count);
+	cpuid->entry_count = count;
+	if (room < count)
+		return vhm_copy_back(user, cpuid, sizeof(*cpuid)) ?: -ENOSPC;
+	if (copy_to_user(u64_to_user_ptr(cpuid->entries), table, count * sizeof(*table)))
+		return -EFAULT;
+	return vhm_copy_back(user, cpuid, sizeof(*cpuid));
+}
+
+#define VM_FLAGS (VHM_VM_EXIT_UNKNOWN_MSR | VHM_VM_EXIT_HLT | VHM_VM_EXIT_HYPERCALL)
+
+static long vm_create(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_vm_create *create = arg;
+	struct vhm_vm *vm;
+	long fd;
+
+	if (create->flags & ~VM_FLAGS)
+		return -EINVAL;
+	vm = vhm_vm_create(create->flags);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = vhm_vm_open(vm);
+	if (fd < 0)
+		vhm_vm_put(vm);
+	return fd;
+}
+
+static const struct vhm_command device_commands[] = {
+	VHM_COMMAND(VHM_GET_INFO, struct vhm_info, get_info),
+	VHM_COMMAND(VHM_GET_CPUID, struct vhm_cpuid, get_cpuid),
+	VHM_COMMAND(VHM_VM_CREATE, struct vhm_vm_create, vm_create),
+};
+
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return vhm_dispatch(file, cmd, arg, device_commands, ARRAY_SIZE(device_commands));
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice vhm_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vhm",
+	.fops = &device_fops,
+	.mode = 0660,
+};
+
+int vhm_device_register(void)
+{
+	return misc_register(&vhm_device);
+}
+
+void vhm_device_unregister(void)
+{
+	misc_deregister(&vhm_device);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VM descriptor: vCPUs, slots, messages.
+ */
+#include "ioctl.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/module.h>
+
+#include "vhm/apic.h"
+
+static struct vhm_vm *file_vm(struct file *file)
+{
+	return file->private_data;
+}
+
+static long vcpu_create(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_vcpu_create *create = arg;
+
+	if (create->flags || create->reserved || create->id >= VHM_MAX_VCPUS)
+		return -EINVAL;
+	return vhm_vcpu_open(file_vm(file), create->id);
+}
+
+static long slot_add(struct file *file, void *arg, void __user *user)
+{
+	return vhm_slots_add(file_vm(file), arg);
+}
+
+static long slot_remove(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_slot *slot = arg;
+
+	if (slot->flags || slot->reserved || slot->gpa || slot->bytes || slot->user_address)
+		return -EINVAL;
+	return vhm_slots_remove(file_vm(file), slot->id);
+}
+
+static long vm_msi(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_msi *msi = arg;
+
+	return vhm_apic_deliver_msi(file_vm(file), msi->address, msi->data);
+}
+
+static const struct vhm_command vm_commands[] = {
+	VHM_COMMAND(VHM_VM_MSI, struct vhm_msi, vm_msi),
+	VHM_COMMAND(VHM_VCPU_CREATE, struct vhm_vcpu_create, vcpu_create),
+	VHM_COMMAND(VHM_SLOT_ADD, struct vhm_slot, slot_add),
+	VHM_COMMAND(VHM_SLOT_REMOVE, struct vhm_slot, slot_remove),
+};
+
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return vhm_dispatch(file, cmd, arg, vm_commands, ARRAY_SIZE(vm_commands));
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	vhm_vm_put(file_vm(file));
+	return 0;
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = vm_release,
+	.llseek = noop_llseek,
+};
+
+/**
+ * vhm_vm_open() - descriptor of a new VM
+ * @vm: the VM; the descriptor takes over the caller's reference unless it fails
+ */
+long vhm_vm_open(struct vhm_vm *vm)
+{
+	return anon_inode_getfd("vhm-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+}

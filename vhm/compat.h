@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences between kernels, all of them, each chosen by a feature and not by a version:
+ * a macro of the header in question, or HAVE_* that Kbuild derives from a look at it.
+ */
+#ifndef VHM_COMPAT_H
+#define VHM_COMPAT_H
+
+#include <linux/smp.h>
+
+/* Newer kernels trace each IPI where it is sent: their smp_send_reschedule() is a macro. */
+#ifdef smp_send_reschedule
+#include <trace/events/ipi.h>
+#endif
+
+static inline void vhm_send_kick(int cpu)
+{
+	smp_send_reschedule(cpu);
+}
+
+#endif /* VHM_COMPAT_H */

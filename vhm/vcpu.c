@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vCPU: creation, VHM_VCPU_RUN, requests, sleeping in HLT.
+ *
+ * A vCPU is an ordinary thread inside VHM_VCPU_RUN; the host schedules it. A preempt
+ * notifier takes its hardware state off a CPU and onto the next.
+ */
+#include "vhm.h"
+
+#include <linux/ktime.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "apic.h"
+#include "compat.h"
+#include "cpuid.h"
+
+static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
+{
+	vhm_backend->vcpu_load(container_of(notifier, struct vhm_vcpu, preempt_notifier), cpu);
+}
+
+static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
+{
+	vhm_backend->vcpu_unload(container_of(notifier, struct vhm_vcpu, preempt_notifier));
+}
+
+static struct preempt_ops vcpu_preempt_ops = {
+	.sched_in = vcpu_sched_in,
+	.sched_out = vcpu_sched_out,
+};
+
+/**
+ * vhm_vcpu_load() - bind a vCPU's hardware state to the calling thread
+ * @vcpu: the vCPU, mutex held
+ *
+ * Until vhm_vcpu_unload() it is current on whatever CPU the thread runs.
+ */
+void vhm_vcpu_load(struct vhm_vcpu *vcpu)
+{
+	preempt_disable();
+	preempt_notifier_register(&vcpu->preempt_notifier);
+	vhm_backend->vcpu_load(vcpu, smp_processor_id());
+	preempt_enable();
+}
+
+void vhm_vcpu_unload(struct vhm_vcpu *vcpu)
+{
+	preempt_disable();
+	vhm_backend->vcpu_unload(vcpu);
+	preempt_notifier_unregister(&vcpu->preempt_notifier);
+	preempt_enable();
+}
+
+/**
+ * vhm_vcpu_create() - add a vCPU
+ * @vm: the VM, vm->lock held
+ * @id: below VHM_MAX_VCPUS
+ * @out: the vCPU, without a reference of its own: it lives as long as @vm
+ *
+ * Errors: EEXIST, ENOMEM, EIO VMX is off on this CPU.
+ */
+int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
+{
+	struct vhm_vcpu *vcpu;
+	int ret;
+
+	lockdep_assert_held(&vm->lock);
+	if (xa_load(&vm->vcpus, id))
+		return -EEXIST;
+	vcpu = vhm_backend->vcpu_alloc(vm);
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm = vm;
+	vcpu->id = id;
+	mutex_init(&vcpu->mutex);
+	rcuwait_init(&vcpu->wait);
+	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
+	vcpu->run_state = id ? VHM_RUN_STATE_WAIT_INIT : VHM_RUN_STATE_RUNNABLE;
+	ret = -ENOMEM;
+	vcpu->run = (struct vhm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run)
+		goto err;
+	ret = vhm_apic_create(vcpu);
+	if (ret)
+		goto err;
+	ret = vhm_backend->vcpu_init(vcpu);
+	if (ret)
+		goto err;
+	/* from here on interrupts find it */
+	ret = xa_err(xa_store(&vm->vcpus, id, vcpu, GFP_KERNEL_ACCOUNT));
+	if (ret)
+		goto err;
+	vm->vcpu_count++;
+	*out = vcpu;
+	return 0;
+err:
+	vhm_vcpu_free(vcpu);
+	return ret;
+}
+
+/* Nobody can reach it any more; a creation that failed halfway is fine. */
+void vhm_vcpu_free(struct vhm_vcpu *vcpu)
+{
+	vhm_apic_free(vcpu);
+	vhm_cpuid_free(vcpu);
+	free_page((unsigned long)vcpu->run);
+	vhm_backend->vcpu_free(vcpu);
+}
+
+void vhm_vcpu_kick(struct vhm_vcpu *vcpu)
+{
+	int cpu;
+
+	/* pairs with smp_store_mb() of vcpu->mode in the backend's entry */
+	smp_mb();
+	rcuwait_wake_up(&vcpu->wait);
+	if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
+		return;
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cpu < 0 || cpu == raw_smp_processor_id())
+		return;		/* not there, or this interrupt has brought it out already */
+	vhm_send_kick(cpu);
+}
+
+void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request)
+{
+	set_bit(request, &vcpu->requests);
+	vhm_vcpu_kick(vcpu);
+}
+
+void vhm_vcpu_nmi(struct vhm_vcpu *vcpu)
+{
+	atomic_add_unless(&vcpu->nmi_pending, 1, 2);
+	vhm_vcpu_request(vcpu, VHM_REQ_NMI);
+}
+
+/* ---------------------------------------------------------------- sleeping -- */
+
+static bool should_wake(struct vhm_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->vm->dead) ||
+	    READ_ONCE(vcpu->requests) & (BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI) |
+					 BIT(VHM_REQ_NMI)))
+		return true;
+	if (vcpu->run_state != VHM_RUN_STATE_HALTED)
+		return false;
+	if (test_bit(VHM_REQ_APIC, &vcpu->requests) || test_bit(VHM_REQ_TIMER, &vcpu->requests))
+		return true;
+	return false;
+}
+
+/* Take in what arrived; true if the guest is to go on. */
+static bool woken_by_event(struct vhm_vcpu *vcpu)
+{
+	if (vcpu->run_state != VHM_RUN_STATE_HALTED)
+		return false;
+	clear_bit(VHM_REQ_NMI, &vcpu->requests);
+	if (test_and_clear_bit(VHM_REQ_APIC, &vcpu->requests) |
+	    test_bit(VHM_REQ_TIMER, &vcpu->requests)) {
+		vhm_apic_sync(vcpu->apic);
+		set_bit(VHM_REQ_APIC, &vcpu->requests);	/* the backend looks, too */
+	}
+	if (!vhm_backend->has_deliverable_event(vcpu)) {
+		clear_bit(VHM_REQ_APIC, &vcpu->requests);
+		return false;
+	}
+	vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
+	return true;
+}
+
+/* Sleep until something may have changed. -EINTR: a signal. */
+static int sleep_until_event(struct vhm_vcpu *vcpu)
+{
+	u64 start = ktime_get_ns();
+	int ret;
+
+	ret = rcuwait_wait_event(&vcpu->wait, should_wake(vcpu) || signal_pending(current),
+				 TASK_INTERRUPTIBLE);
+	vcpu->stats[VHM_STAT_HALT_NS] += ktime_get_ns() - start;
+	return ret ?: signal_pending(current) ? -EINTR : 0;
+}
+
+static void take_init(struct vhm_vcpu *vcpu)
+{
+	if (!vhm_request_test_clear(vcpu, VHM_REQ_INIT))
+		return;
+	vhm_apic_reset(vcpu, true);
+	vhm_backend->vcpu_reset(vcpu, true);
+	vcpu->run_state = vcpu->id ? VHM_RUN_STATE_WAIT_SIPI : VHM_RUN_STATE_RUNNABLE;
+}
+
+/* A SIPI counts only for a vCPU that waits for one (SDM vol. 3, 9.4.2). */
+static void take_sipi(struct vhm_vcpu *vcpu)
+{
+	if (!vhm_request_test_clear(vcpu, VHM_REQ_SIPI))
+		return;
+	if (vcpu->run_state != VHM_RUN_STATE_WAIT_SIPI)
+		return;
+	vhm_backend->vcpu_sipi(vcpu, (u8)READ_ONCE(vcpu->sipi_vector));
+	vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
+}
+
+/* ----------------------------------------------------------------- running -- */
+
+/* What user space asked for in the run page, each field read once. */
+struct run_request {
+	u32 request;
+	u32 retire_bytes;
+	u32 interrupt_vector;
+	struct vhm_event inject;
+};
+
+#define KNOWN_REQUESTS	(VHM_RUN_SET_REGISTERS | VHM_RUN_RETURN | VHM_RUN_IRQ_WINDOW | \
+			 VHM_RUN_INTERRUPT)
+#define INSN_BYTES_MAX	15
+
+static int read_request(struct vhm_run *run, struct run_request *out)
+{
+	out->request = READ_ONCE(run->request);
+	out->retire_bytes = READ_ONCE(run->retire_bytes);
+	out->interrupt_vector = READ_ONCE(run->interrupt_vector);
+	out->inject.flags = READ_ONCE(run->inject.flags);
+	if (out->inject.flags) {
+		memcpy(&out->inject, &run->inject, sizeof(out->inject));
+		barrier();	/* from here on the copy alone counts */
+	}
+	if (out->request & ~KNOWN_REQUESTS || out->retire_bytes > INSN_BYTES_MAX)
+		return -EINVAL;
+	if (out->request & VHM_RUN_INTERRUPT && out->interrupt_vector > 255)
+		return -EINVAL;
+	WRITE_ONCE(run->request, 0);
+	WRITE_ONCE(run->retire_bytes, 0);
+	WRITE_ONCE(run->inject.flags, 0);
+	return 0;
+}
+
+static void read_registers(struct vhm_vcpu *vcpu)
+{
+	memcpy(&vcpu->regs, &vcpu->run->regs, sizeof(vcpu->regs));
+	barrier();		/* the copy is the truth; user space may write on */
+	vhm_backend->registers_changed(vcpu);
+}
+
+/* The pending requests of user space, before the guest runs. */
+static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r)
+{
+	int ret;
+
+	if (r->request & VHM_RUN_SET_REGISTERS)
+		read_registers(vcpu);
+	if (r->retire_bytes)
+		vhm_backend->retire(vcpu, r->retire_bytes);
+	if (r->inject.flags & VHM_EVENT_VALID) {
+		ret = vhm_backend->inject_exception(vcpu, &r->inject);
+		if (ret)
+			return ret;
+	} else if (r->inject.flags) {
+		return -EINVAL;
+	}
+	if (r->request & VHM_RUN_INTERRUPT) {
+		ret = vhm_backend->inject_extint(vcpu, r->interrupt_vector);
+		if (ret)
+			return ret;
+	}
+	if (r->request & VHM_RUN_IRQ_WINDOW)
+		vhm_backend->request_irq_window(vcpu);
+	return 0;
+}
+
+static void to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
+{
+	vcpu->run->exit_reason = reason;
+	vcpu->run->insn_bytes = 0;
+}
+
+/*
+ * Between inner loops: INIT, SIPI, kick, sleep. 0: run_state is RUNNABLE, enter the
+ * guest. 1: back to user space, exit_reason is set. -EINTR, -EIO.
+ */
+static int become_runnable(struct vhm_vcpu *vcpu)
+{
+	for (;;) {
+		int ret;
+
+		if (READ_ONCE(vcpu->vm->dead))
+			return -EIO;
+		if (vhm_request_test_clear(vcpu, VHM_REQ_KICK)) {
+			to_user(vcpu, VHM_EXIT_KICKED);
+			return 1;
+		}
+		take_init(vcpu);
+		take_sipi(vcpu);
+		if (vcpu->run_state == VHM_RUN_STATE_RUNNABLE)
+			return 0;
+		if (vcpu->run_state == VHM_RUN_STATE_SHUTDOWN) {
+			to_user(vcpu, VHM_EXIT_SHUTDOWN);
+			return 1;
+		}
+		if (woken_by_event(vcpu))
+			return 0;
+		clear_bit(VHM_REQ_NMI, &vcpu->requests);
+		ret = sleep_until_event(vcpu);
+		if (ret)
+			return ret;
+	}
+}
+
+static int run_loop(struct vhm_vcpu *vcpu)
+{
+	for (;;) {
+		int ret = become_runnable(vcpu);
+
+		if (ret)
+			return min(ret, 0);
+		switch (vhm_backend->run(vcpu)) {
+		case VHM_RUN_TO_USER:
+			return 0;
+		case VHM_RUN_INTERRUPTED:
+			return -EINTR;
+		case VHM_RUN_STOPPED:
+			return -EIO;
+		case VHM_RUN_NOT_RUNNABLE:
+			break;
+		}
+	}
+}
+
+static void report(struct vhm_vcpu *vcpu, int ret)
+{
+	if (ret == -EINTR)
+		to_user(vcpu, VHM_EXIT_INTERRUPTED);
+	vhm_backend->registers_complete(vcpu);
+	vcpu->run->regs = vcpu->regs;
+	vcpu->run->irq_window = vhm_backend->irq_window_open(vcpu);
+	vcpu->stats[VHM_STAT_USER_EXITS]++;
+}
+
+/**
+ * vhm_vcpu_run() - VHM_VCPU_RUN
+ * @vcpu: the vCPU, mutex held, current->mm is the VM's
+ *
+ * Errors: EINTR, EINVAL, EBUSY, EIO.
+ */
+int vhm_vcpu_run(struct vhm_vcpu *vcpu)
+{
+	struct run_request request;
+	int ret = read_request(vcpu->run, &request);
+
+	if (ret)
+		return ret;
+	vhm_vcpu_load(vcpu);
+	ret = apply_request(vcpu, &request);
+	if (!ret && request.request & VHM_RUN_RETURN) {
+		to_user(vcpu, VHM_EXIT_KICKED);
+	} else if (!ret) {
+		vhm_backend->run_begin(vcpu);
+		ret = run_loop(vcpu);
+		vhm_backend->run_end(vcpu);
+	}
+	report(vcpu, ret);
+	vhm_vcpu_unload(vcpu);
+	return ret;
+}

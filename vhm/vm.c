@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VM: creation, reference, end; leaving the guest on all CPUs.
+ *
+ * The VM's descriptor and each vCPU's hold a reference; the last one frees everything.
+ * No vCPU can run then, no message can be sent, and the notifier is left before the
+ * tables it would zap are freed.
+ */
+#include "vhm.h"
+
+#include <linux/cpumask.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+/**
+ * vhm_vm_create() - a VM on the caller's address space
+ * @flags: bits of enum vhm_vm_flag, checked
+ *
+ * Errors: as VHM_VM_CREATE. Context: may sleep.
+ */
+struct vhm_vm *vhm_vm_create(u32 flags)
+{
+	struct vhm_vm *vm = vhm_backend->vm_alloc();
+	struct vhm_slot_table *slots;
+	int ret;
+
+	if (IS_ERR(vm))
+		return vm;
+	slots = kzalloc(sizeof(*slots), GFP_KERNEL_ACCOUNT);
+	if (!slots) {
+		vhm_backend->vm_free(vm);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&vm->ref);
+	mutex_init(&vm->lock);
+	xa_init(&vm->vcpus);
+	RCU_INIT_POINTER(vm->slots, slots);
+	vm->flags = flags;
+	vm->mm = current->mm;
+	mmgrab(vm->mm);
+
+	ret = vhm_backend->vm_start(vm);
+	if (ret) {
+		vhm_vm_put(vm);
+		return ERR_PTR(ret);
+	}
+	return vm;
+}
+
+static void vm_release(struct kref *ref)
+{
+	struct vhm_vm *vm = container_of(ref, struct vhm_vm, ref);
+	struct mm_struct *mm = vm->mm;
+	struct vhm_vcpu *vcpu;
+	unsigned long id;
+
+	xa_for_each(&vm->vcpus, id, vcpu)
+		vhm_vcpu_free(vcpu);
+	xa_destroy(&vm->vcpus);
+	vhm_slots_free(vm);
+	vhm_backend->vm_free(vm);
+	mmdrop(mm);
+}
+
+void vhm_vm_get(struct vhm_vm *vm)
+{
+	kref_get(&vm->ref);
+}
+
+void vhm_vm_put(struct vhm_vm *vm)
+{
+	kref_put(&vm->ref, vm_release);
+}
+
+void vhm_vm_kill(struct vhm_vm *vm)
+{
+	struct vhm_vcpu *vcpu;
+	unsigned long id;
+
+	WRITE_ONCE(vm->dead, true);
+	/* entries stay until the VM is freed, and the caller's VM is not */
+	xa_for_each(&vm->vcpus, id, vcpu)
+		vhm_vcpu_kick(vcpu);
+}
+
+static void left_guest(void *unused)
+{
+	/* that this runs is the point: the CPU is in the host */
+}
+
+void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
+{
+	struct vhm_vcpu *vcpu;
+	unsigned long id;
+	int cpu;
+
+	/* pairs with smp_store_mb() of vcpu->mode in the backend's entry */
+	smp_mb();
+	xa_for_each(&vm->vcpus, id, vcpu) {
+		if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
+			continue;
+		cpu = READ_ONCE(vcpu->cpu);
+		if (cpu >= 0)
+			smp_call_function_single(cpu, left_guest, NULL, 1);
+	}
+	/* what the guest wrote before it left is seen by the caller */
+	smp_mb();
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * APIC virtualization (SDM vol. 3, chapter 30): which of it is on in which mode of the
+ * guest's local APIC, and what an entry must know of the model.
+ *
+ *   xAPIC	APIC accesses and APIC-register virtualization on the APIC-access page
+ *   x2APIC	virtualized x2APIC MSRs
+ *   both	virtual-interrupt delivery
+ *   without	TPR shadow and threshold; or, without that, CR8 exits
+ *
+ * The register page of vhm/apic.c is the virtual-APIC page.
+ */
+#include "vmx.h"
+
+#include <asm/apicdef.h>
+#include <asm/msr.h>
+
+#include "instruction.h"
+
+#define APICV_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+#define X2APIC_MSR(offset)	(0x800 + ((offset) >> 4))
+
+int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
+{
+	if (vmx_caps.tpr_shadow)
+		vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
+	if (vmx_caps.apicv)
+		vmwrite(APIC_ACCESS_ADDR, page_to_phys(to_vmx_vm(v->base.vm)->apic_access_page));
+	return 0;
+}
+
+/* x2APIC: reads from the page, and writes of TPR, EOI and self-IPI, need no exit (30.5). */
+static void intercept_x2apic(struct vmx_vcpu *v, bool virtualized)
+{
+	u32 index;
+
+	for (index = 0x800; index <= 0x83f; index++)
+		vmx_msr_intercept(v, index, !(virtualized && vhm_apic_msr_is_plain(index)), true);
+	vmx_msr_intercept(v, X2APIC_MSR(APIC_EOI), true, !virtualized);
+	vmx_msr_intercept(v, X2APIC_MSR(APIC_SELF_IPI), true, !virtualized);
+	vmx_msr_intercept(v, X2APIC_MSR(APIC_TASKPRI), !virtualized, !virtualized);
+}
+
+/* The VMCS is current. */
+void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	enum vhm_apic_mode mode = vhm_apic_mode(vcpu->apic);
+	u32 secondary = v->secondary & ~APICV_CONTROLS;
+	bool x2apic = mode == VHM_APIC_X2APIC;
+
+	if (vmx_caps.apicv && mode != VHM_APIC_DISABLED)
+		secondary |= SECONDARY_EXEC_APIC_REGISTER_VIRT |
+			     SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY |
+			     (x2apic ? SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE :
+				       SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	/* accesses to the page are tagged in translations: the mode's change drops them */
+	if (secondary != v->secondary)
+		v->vpid_stale = true;
+	v->secondary = secondary;
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, secondary);
+	intercept_x2apic(v, x2apic && vmx_caps.apicv);
+	vmx_apic_state_changed(vcpu);
+}
+
+static void write_interrupt_status(struct vmx_vcpu *v, int rvi, int svi)
+{
+	vmwrite(GUEST_INTR_STATUS, (u64)max(rvi, 0) | (u64)max(svi, 0) << 8);
+	v->rvi = rvi;
+}
+
+/* The model's IRR or ISR was written from outside: the processor's copies follow. */
+void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	if (!(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
+		return;
+	write_interrupt_status(v, vhm_apic_highest_irr(vcpu->apic),
+			       vhm_apic_highest_isr(vcpu->apic));
+	bitmap_fill(v->eoi_exit_bitmap, 256);	/* differs from any real one: written next */
+	set_bit(VHM_REQ_APIC, &vcpu->requests);
+}
+
+static void write_eoi_exit_bitmap(struct vmx_vcpu *v)
+{
+	static const unsigned long field[] = {
+		EOI_EXIT_BITMAP0, EOI_EXIT_BITMAP1, EOI_EXIT_BITMAP2, EOI_EXIT_BITMAP3,
+	};
+	DECLARE_BITMAP(level, 256);
+	int i;
+
+	vhm_apic_level_vectors(v->base.apic, level);
+	if (bitmap_equal(level, v->eoi_exit_bitmap, 256))
+		return;
+	bitmap_copy(v->eoi_exit_bitmap, level, 256);
+	for (i = 0; i < 4; i++)
+		vmwrite(field[i], level[i]);
+}
+
+/* RVI: the highest requested vector; the processor compares it with the guest's PPR. */
+static void write_rvi(struct vmx_vcpu *v)
+{
+	int irr = max(vhm_apic_highest_irr(v->base.apic), 0);
+	u64 status = vmread(GUEST_INTR_STATUS);
+
+	if ((status & 0xff) == irr)
+		return;
+	vmwrite(GUEST_INTR_STATUS, (status & ~0xffull) | irr);
+	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
+}
+
+/* Exit when the guest lowers its TPR far enough for the highest pending vector (30.1.2). */
+static void write_tpr_threshold(struct vmx_vcpu *v)
+{
+	int irr = vhm_apic_highest_irr(v->base.apic);
+	u32 class = irr < 0 ? 0 : irr >> 4;
+	u32 tpr = vhm_apic_get_cr8(v->base.apic);
+
+	vmwrite(TPR_THRESHOLD, class && class <= tpr ? class : 0);
+}
+
+/* Interrupts off, mode IN_GUEST: take over what senders and the timer left. */
+void vmx_apic_before_entry(struct vmx_vcpu *v)
+{
+	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+	bool news = READ_ONCE(v->base.requests) & (BIT(VHM_REQ_APIC) | BIT(VHM_REQ_TIMER));
+
+	if (news) {
+		vhm_request_test_clear(&v->base, VHM_REQ_APIC);
+		vhm_apic_sync(v->base.apic);
+		if (virtual_delivery) {
+			write_rvi(v);
+			write_eoi_exit_bitmap(v);
+		}
+	}
+	if (vmx_caps.tpr_shadow && !virtual_delivery)
+		write_tpr_threshold(v);
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMX backend as the core sees it: its ops, its VMs, its start and end.
+ */
+#include "vmx.h"
+
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <asm/tsc.h>
+
+#include "vhm/cpuid.h"
+
+static void describe(struct vhm_info *info)
+{
+	u64 features = VHM_FEATURE_UNRESTRICTED;
+
+	if (vmx_caps.vpid)
+		features |= VHM_FEATURE_VPID;
+	if (vmx_caps.apicv)
+		features |= VHM_FEATURE_APIC_REGISTERS | VHM_FEATURE_VIRTUAL_INTERRUPTS;
+	if (vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT)
+		features |= VHM_FEATURE_EXECUTE_ONLY;
+	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
+		features |= VHM_FEATURE_EPT_2M;
+	if (vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT)
+		features |= VHM_FEATURE_EPT_1G;
+	if (vmx_caps.ept_vpid & VMX_EPT_AD_BIT)
+		features |= VHM_FEATURE_EPT_AD;
+	info->features = features;
+	info->gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS);
+	info->xcr0 = vmx_guest_xcr0();
+}
+
+static struct vhm_vm *vm_alloc(void)
+{
+	const struct ept_caps caps = {
+		.execute_only = vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT,
+		.page_2m = vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT,
+		.page_1g = vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT,
+		.accessed_dirty = vmx_caps.ept_vpid & VMX_EPT_AD_BIT,
+	};
+	struct vmx_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	vm->flushed_generation = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT);
+	if (!vm->flushed_generation)
+		goto err_vm;
+	if (vmx_caps.apicv) {
+		vm->apic_access_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!vm->apic_access_page)
+			goto err_percpu;
+	}
+	ret = ept_init(&vm->ept, &vm->base, &caps);
+	if (ret)
+		goto err_page;
+	ret = vmx_get();
+	if (ret)
+		goto err_ept;
+	return &vm->base;
+
+err_ept:
+	ept_uninit(&vm->ept);
+err_page:
+	if (vm->apic_access_page)
+		__free_page(vm->apic_access_page);
+err_percpu:
+	free_percpu(vm->flushed_generation);
+err_vm:
+	kfree(vm);
+	return ERR_PTR(ret);
+}
+
+static int vm_start(struct vhm_vm *vm)
+{
+	return ept_start(&to_vmx_vm(vm)->ept);
+}
+
+/* All vCPUs are gone: no VMCS refers to the tables any more. */
+static void vm_free(struct vhm_vm *base)
+{
+	struct vmx_vm *vm = to_vmx_vm(base);
+
+	ept_uninit(&vm->ept);
+	vmx_put();
+	if (vm->apic_access_page)
+		__free_page(vm->apic_access_page);
+	free_percpu(vm->flushed_generation);
+	kfree(vm);
+}
+
+static void slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+{
+	ept_slot_track(&to_vmx_vm(vm)->ept, slot);
+}
+
+static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+{
+	ept_slot_untrack(&to_vmx_vm(vm)->ept, slot);
+}
+
+/* The guest's FPU state is in the registers for the whole of VHM_VCPU_RUN. */
+static void run_begin(struct vhm_vcpu *vcpu)
+{
+	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, true);
+}
+
+static void run_end(struct vhm_vcpu *vcpu)
+{
+	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, false);
+}
+
+u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
+{
+	return host_tsc + to_vmx(vcpu)->tsc_offset;
+}
+
+const struct vhm_backend_ops vmx_backend_ops = {
+	.describe		= describe,
+	.vm_alloc		= vm_alloc,
+	.vm_start		= vm_start,
+	.vm_free		= vm_free,
+	.slot_track		= slot_track,
+	.slot_untrack		= slot_untrack,
+	.vcpu_alloc		= vmx_vcpu_alloc,
+	.vcpu_init		= vmx_vcpu_init,
+	.vcpu_free		= vmx_vcpu_free,
+	.vcpu_reset		= vmx_vcpu_reset,
+	.vcpu_sipi		= vmx_vcpu_sipi,
+	.vcpu_load		= vmx_vcpu_load,
+	.vcpu_unload		= vmx_vcpu_unload,
+	.run_begin		= run_begin,
+	.run_end		= run_end,
+	.run			= vmx_run,
+	.registers_changed	= vmx_registers_changed,
+	.registers_complete	= vmx_registers_complete,
+	.inject_exception	= vmx_inject_exception,
+	.inject_extint		= vmx_inject_extint,
+	.request_irq_window	= vmx_request_irq_window,
+	.retire			= vmx_retire,
+	.irq_window_open	= vmx_irq_window_open,
+	.has_deliverable_event	= vmx_has_deliverable_event,
+	.apic_mode_changed	= vmx_apic_mode_changed,
+	.apic_state_changed	= vmx_apic_state_changed,
+	.cpuid_changed		= vmx_cpuid_changed,
+	.get_sregisters		= vmx_get_sregisters,
+	.check_sregisters	= vmx_check_sregisters,
+	.set_sregisters		= vmx_set_sregisters,
+	.xsave_bytes		= vmx_xsave_bytes,
+	.get_xsave		= vmx_get_xsave,
+	.set_xsave		= vmx_set_xsave,
+	.get_xcr0		= vmx_get_xcr0,
+	.set_xcr0		= vmx_set_xcr0,
+	.get_debug		= vmx_get_debug,
+	.set_debug		= vmx_set_debug,
+	.msr_count		= vmx_msr_count,
+	.msr_index		= vmx_msr_index,
+	.get_msr		= vmx_get_msr,
+	.set_msr		= vmx_set_msr,
+	.get_events		= vmx_get_events,
+	.set_events		= vmx_set_events,
+	.get_tsc_offset		= vmx_get_tsc_offset,
+	.set_tsc_offset		= vmx_set_tsc_offset,
+};
+
+static int init_cpuid(void)
+{
+	const struct vhm_cpuid_limits limits = {
+		.xcr0 = vmx_guest_xcr0(),
+		.tsc_khz = tsc_khz,
+		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
+		.x2apic = true,
+		.tsc_deadline = true,
+		.tsc_adjust = true,
+		.invariant_tsc = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
+				 boot_cpu_has(X86_FEATURE_NONSTOP_TSC),
+		.rdtscp = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP,
+		.invpcid = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_INVPCID,
+		.pcid = vmx_caps.cr4_fixed1 & X86_CR4_PCIDE,
+		.xsaves = vmx_caps.secondary & SECONDARY_EXEC_XSAVES,
+		.pku = boot_cpu_has(X86_FEATURE_OSPKE),
+		.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL),
+		.flush_cmd = boot_cpu_has(X86_FEATURE_FLUSH_L1D),
+		.arch_capabilities = boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES),
+	};
+
+	return vhm_cpuid_init(&limits);
+}
+
+int vmx_init(void)
+{
+	int ret = vmx_caps_init();
+
+	if (ret)
+		return ret;
+	ret = vmx_switch_init();
+	if (ret)
+		return ret;
+	ret = init_cpuid();
+	if (ret)
+		return ret;
+	ret = vmx_speculation_init();
+	if (ret)
+		return ret;
+	ret = vmx_life_init();
+	if (ret)
+		vmx_speculation_exit();
+	return ret;
+}
+
+void vmx_exit(void)
+{
+	vmx_life_exit();
+	vmx_lazy_msrs_restore_all();
+	vmx_speculation_exit();
+	ept_exit();
+}

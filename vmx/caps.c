@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads VMX capabilities and decides which controls every VMCS starts with.
+ *
+ * Runs once at module load. Does not turn VMX on (vmx/life.c).
+ */
+#include "caps.h"
+
+#include <linux/cpufeature.h>
+#include <linux/module.h>
+#include <asm/msr.h>
+#include <asm/vmx.h>
+
+struct vmx_caps vmx_caps __ro_after_init;
+
+static bool apicv = true;
+module_param(apicv, bool, 0444);
+MODULE_PARM_DESC(apicv, "use APIC virtualization and virtual-interrupt delivery where the CPU has them");
+
+static bool vpid = true;
+module_param(vpid, bool, 0444);
+MODULE_PARM_DESC(vpid, "tag translations by VPID where the CPU can");
+
+#define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | \
+			 PIN_BASED_VIRTUAL_NMIS)
+#define PRIMARY_REQUIRED (CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING | \
+			 CPU_BASED_RDPMC_EXITING | CPU_BASED_MOV_DR_EXITING | \
+			 CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
+			 CPU_BASED_MONITOR_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
+			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+#define PRIMARY_FORBIDDEN (CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
+			 CPU_BASED_INVLPG_EXITING)
+#define SECONDARY_REQUIRED (SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST)
+#define SECONDARY_OPTIONAL (SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP | \
+			 SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING | \
+			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING)
+#define SECONDARY_APICV	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+#define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
+			 VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
+			 VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER)
+#define ENTRY_REQUIRED	(VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_PAT | \
+			 VM_ENTRY_LOAD_IA32_EFER)
+
+#define BASIC_TRUE_CONTROLS	BIT_ULL(55)	/* SDM vol. 3, A.1, Basic VMX Information */
+#define BASIC_MEMORY_TYPE(b)	(((b) >> 50) & 0xf)
+#define BASIC_BYTES(b)		((u32)((b) >> 32) & 0x1fff)
+#define EPT_NEEDED		(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
+#define INVEPT_NEEDED		(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
+
+static bool read_capability(u32 index, u64 *value)
+{
+	if (!rdmsrl_safe(index, value))
+		return true;
+	pr_err("this processor does not answer VMX capability MSR %#x\n", index);
+	return false;
+}
+
+static bool adjust(const char *field, u32 index, const struct vmx_control_request *request,
+		   u32 *out)
+{
+	u64 capability;
+	u32 missing;
+
+	if (!read_capability(index, &capability))
+		return false;
+	missing = vmx_adjust_controls(request, capability, out);
+	if (missing)
+		pr_err("this processor lacks VMX %s controls %#x\n", field, missing);
+	return !missing;
+}
+
+static bool adjust_all(bool true_controls)
+{
+	const struct vmx_control_request pin = { .required = PIN_REQUIRED };
+	const struct vmx_control_request primary = {
+		.required = PRIMARY_REQUIRED,
+		.optional = CPU_BASED_TPR_SHADOW,
+		.forbidden = PRIMARY_FORBIDDEN,
+	};
+	const struct vmx_control_request secondary = {
+		.required = SECONDARY_REQUIRED,
+		.optional = SECONDARY_OPTIONAL | SECONDARY_APICV,
+	};
+	const struct vmx_control_request exit = {
+		.required = EXIT_REQUIRED,
+		.optional = VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL,
+	};
+	const struct vmx_control_request entry = {
+		.required = ENTRY_REQUIRED,
+		.optional = VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL,
+	};
+	struct vmx_caps *c = &vmx_caps;
+	u32 delta = true_controls ? MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS : 0;
+
+	return adjust("pin-based", MSR_IA32_VMX_PINBASED_CTLS + delta, &pin, &c->pin) &&
+	       adjust("processor-based", MSR_IA32_VMX_PROCBASED_CTLS + delta, &primary,
+		      &c->primary) &&
+	       adjust("secondary (EPT, unrestricted guest)", MSR_IA32_VMX_PROCBASED_CTLS2,
+		      &secondary, &c->secondary) &&
+	       adjust("exit", MSR_IA32_VMX_EXIT_CTLS + delta, &exit, &c->exit) &&
+	       adjust("entry", MSR_IA32_VMX_ENTRY_CTLS + delta, &entry, &c->entry);
+}
+
+/* PERF_GLOBAL_CTRL is switched in both directions or not at all. */
+static void settle_perf_global_ctrl(struct vmx_caps *c)
+{
+	if (c->exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL &&
+	    c->entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL &&
+	    boot_cpu_has(X86_FEATURE_ARCH_PERFMON))
+		return;
+	c->exit &= ~VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
+	c->entry &= ~VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL;
+}
+
+/* The APIC-virtualization controls are used together or not at all. */
+static void settle_optional(struct vmx_caps *c)
+{
+	c->tpr_shadow = c->primary & CPU_BASED_TPR_SHADOW;
+	c->apicv = apicv && c->tpr_shadow && (c->secondary & SECONDARY_APICV) == SECONDARY_APICV;
+	/* each vCPU turns on the set of its APIC's mode (vmx/apicv.c) */
+	c->secondary &= ~SECONDARY_APICV;
+	if (!c->tpr_shadow)
+		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+
+	c->vpid = vpid && c->secondary & SECONDARY_EXEC_ENABLE_VPID &&
+		  c->ept_vpid & VMX_VPID_INVVPID_BIT &&
+		  c->ept_vpid & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT;
+	if (!c->vpid)
+		c->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
+	settle_perf_global_ctrl(c);
+}
+
+static bool check_basic(u64 basic)
+{
+	vmx_caps.revision = (u32)basic & 0x7fffffff;
+	vmx_caps.vmcs_bytes = BASIC_BYTES(basic);
+	if (vmx_caps.vmcs_bytes > PAGE_SIZE || BASIC_MEMORY_TYPE(basic) != 6) {
+		pr_err("unusable VMCS: %u bytes, memory type %u\n", vmx_caps.vmcs_bytes,
+		       (u32)BASIC_MEMORY_TYPE(basic));
+		return false;
+	}
+	return true;
+}
+
+static bool check_ept(void)
+{
+	if (!read_capability(MSR_IA32_VMX_EPT_VPID_CAP, &vmx_caps.ept_vpid))
+		return false;
+	if ((vmx_caps.ept_vpid & EPT_NEEDED) != EPT_NEEDED ||
+	    (vmx_caps.ept_vpid & INVEPT_NEEDED) != INVEPT_NEEDED) {
+		pr_err("EPT lacks 4-level write-back tables or INVEPT (capabilities %#llx)\n",
+		       vmx_caps.ept_vpid);
+		return false;
+	}
+	return true;
+}
+
+static bool check_processor(void)
+{
+	u64 control;
+
+	if (boot_cpu_data.x86_vendor == X86_VENDOR_AMD ||
+	    boot_cpu_data.x86_vendor == X86_VENDOR_HYGON) {
+		pr_err("VHM needs Intel VMX; this is an AMD processor\n");
+		return false;
+	}
+	if (!(cpuid_ecx(1) & BIT(5))) {
+		pr_err("this processor has no VMX, or the hypervisor we run under hides it\n");
+		return false;
+	}
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &control) || !(control & FEAT_CTL_LOCKED) ||
+	    !(control & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX)) {
+		pr_err("VMX is switched off by the firmware; enable \"Intel Virtualization Technology\" in its setup\n");
+		return false;
+	}
+#ifdef X86_FEATURE_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
+		pr_err("event delivery by FRED is not supported; boot with fred=off\n");
+		return false;
+	}
+#endif
+	return true;
+}
+
+int vmx_caps_init(void)
+{
+	struct vmx_caps *c = &vmx_caps;
+	u64 basic;
+
+	if (!check_processor() || !read_capability(MSR_IA32_VMX_BASIC, &basic) ||
+	    !check_basic(basic) || !adjust_all(basic & BASIC_TRUE_CONTROLS) || !check_ept())
+		return -ENODEV;
+	if (!read_capability(MSR_IA32_VMX_MISC, &c->misc) ||
+	    !read_capability(MSR_IA32_VMX_CR0_FIXED0, &c->cr0_fixed0) ||
+	    !read_capability(MSR_IA32_VMX_CR0_FIXED1, &c->cr0_fixed1) ||
+	    !read_capability(MSR_IA32_VMX_CR4_FIXED0, &c->cr4_fixed0) ||
+	    !read_capability(MSR_IA32_VMX_CR4_FIXED1, &c->cr4_fixed1))
+		return -ENODEV;
+	/* unrestricted guest: PE and PG are free (SDM vol. 3, 24.8) */
+	c->cr0_fixed0 &= ~(u64)(X86_CR0_PE | X86_CR0_PG);
+	settle_optional(c);
+	return 0;
+}

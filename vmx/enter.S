@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * World switch: from the host's kernel into the guest and back.
+ *
+ * Between the processor's exit and the end of this file the guest controls branch
+ * predictors and data buffers: no RET and no indirect branch before IA32_SPEC_CTRL is the
+ * host's and the return-stack buffer is the host's.
+ */
+#include <linux/linkage.h>
+#include <asm/alternative.h>
+#include <asm/asm.h>
+#include <asm/cpufeatures.h>
+#include <asm/msr-index.h>
+#include <asm/nospec-branch.h>
+#include <asm/unwind_hints.h>
+#include "enter.h"
+
+#define VMCS_HOST_RSP	0x6c14
+
+/* indices into struct vhm_registers */
+#define R_RAX	(0 * 8)
+#define R_RCX	(1 * 8)
+#define R_RDX	(2 * 8)
+#define R_RBX	(3 * 8)
+#define R_RBP	(5 * 8)
+#define R_RSI	(6 * 8)
+#define R_RDI	(7 * 8)
+#define R_R8	(8 * 8)
+#define R_R9	(9 * 8)
+#define R_R10	(10 * 8)
+#define R_R11	(11 * 8)
+#define R_R12	(12 * 8)
+#define R_R13	(13 * 8)
+#define R_R14	(14 * 8)
+#define R_R15	(15 * 8)
+
+.section .noinstr.text, "ax"
+
+/**
+ * vmx_enter() - run the guest until it exits
+ * @args: (%rdi) struct vmx_entry_args
+ * @flags: (%esi) VMX_ENTER_RESUME: the VMCS is launched; VMX_ENTER_SPEC_CTRL: the guest
+ *	may have written IA32_SPEC_CTRL: read it back; VMX_ENTER_SWAP_SPEC_CTRL: its
+ *	value differs from the host's: load it; VMX_ENTER_FORCE_SPEC_CTRL: write the
+ *	host's after the exit even if it did not change (IBRS guards returns that way)
+ *
+ * Interrupts off, the VMCS current. RSP, RIP and RFLAGS are in the VMCS, all other general
+ * registers in @args->regs. Returns 0 after an exit, 1 if VMLAUNCH or VMRESUME failed or
+ * faulted (SDM vol. 3, 27.2, Checks on VMX Controls and Host-State Area).
+ */
+SYM_FUNC_START(vmx_enter)
+	push	%rbp
+	mov	%rsp, %rbp
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%rbx
+	push	%rdi			/* args */
+	push	%rsi			/* flags */
+
+	cmp	%rsp, ARGS_HOST_RSP(%rdi)
+	je	1f
+	mov	$VMCS_HOST_RSP, %eax
+	vmwrite	%rsp, %rax
+	mov	%rsp, ARGS_HOST_RSP(%rdi)
+1:
+	test	$VMX_ENTER_SWAP_SPEC_CTRL, %esi
+	jz	2f
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	mov	ARGS_GUEST_SPEC_CTRL(%rdi), %eax
+	mov	ARGS_GUEST_SPEC_CTRL + 4(%rdi), %edx
+	wrmsr
+2:
+	mov	ARGS_REGS(%rdi), %rax
+	/* CF says VMRESUME from here on: MOV keeps it, VERW changes ZF alone */
+	bt	$VMX_ENTER_RESUME_BIT, %esi
+	mov	R_RCX(%rax), %rcx
+	mov	R_RDX(%rax), %rdx
+	mov	R_RBX(%rax), %rbx
+	mov	R_RBP(%rax), %rbp
+	mov	R_RSI(%rax), %rsi
+	mov	R_RDI(%rax), %rdi
+	mov	R_R8(%rax), %r8
+	mov	R_R9(%rax), %r9
+	mov	R_R10(%rax), %r10
+	mov	R_R11(%rax), %r11
+	mov	R_R12(%rax), %r12
+	mov	R_R13(%rax), %r13
+	mov	R_R14(%rax), %r14
+	mov	R_R15(%rax), %r15
+	mov	R_RAX(%rax), %rax
+
+	/* after the last load of host data: MDS, TAA, RFDS, MMIO stale data */
+	ALTERNATIVE_2 "jmp .Lverw_done", "", X86_FEATURE_CLEAR_CPU_BUF, \
+		      "", VMX_FEATURE_VERW_FOR_GUESTS
+	verw	x86_verw_sel(%rip)
+.Lverw_done:
+	jnc	.Llaunch
+
+	UNWIND_HINT_SAVE
+.Lresume:
+	vmresume
+	jmp	.Lfailed
+.Llaunch:
+	vmlaunch
+	jmp	.Lfailed
+
+	_ASM_EXTABLE(.Lresume, .Lfaulted)
+	_ASM_EXTABLE(.Llaunch, .Lfaulted)
+
+SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
+	UNWIND_HINT_RESTORE
+	ENDBR
+
+	/* the stack is as at HOST_RSP: flags, args */
+	push	%rax
+	mov	2 * 8(%rsp), %rax
+	mov	ARGS_REGS(%rax), %rax
+	mov	%rcx, R_RCX(%rax)
+	pop	R_RAX(%rax)
+	mov	%rdx, R_RDX(%rax)
+	mov	%rbx, R_RBX(%rax)
+	mov	%rbp, R_RBP(%rax)
+	mov	%rsi, R_RSI(%rax)
+	mov	%rdi, R_RDI(%rax)
+	mov	%r8, R_R8(%rax)
+	mov	%r9, R_R9(%rax)
+	mov	%r10, R_R10(%rax)
+	mov	%r11, R_R11(%rax)
+	mov	%r12, R_R12(%rax)
+	mov	%r13, R_R13(%rax)
+	mov	%r14, R_R14(%rax)
+	mov	%r15, R_R15(%rax)
+
+	xor	%ebx, %ebx
+.Lleave:
+	/* no value of the guest's may be used speculatively */
+	xor	%eax, %eax
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%ebp, %ebp
+	xor	%esi, %esi
+	xor	%edi, %edi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+			   X86_FEATURE_RSB_VMEXIT_LITE
+
+	pop	%rsi			/* flags */
+	pop	%rdi			/* args */
+	test	$VMX_ENTER_SPEC_CTRL, %esi
+	jz	3f
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	rdmsr
+	mov	%eax, ARGS_GUEST_SPEC_CTRL(%rdi)
+	mov	%edx, ARGS_GUEST_SPEC_CTRL + 4(%rdi)
+3:
+	test	$(VMX_ENTER_SPEC_CTRL | VMX_ENTER_SWAP_SPEC_CTRL | VMX_ENTER_FORCE_SPEC_CTRL), %esi
+	jz	4f
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	mov	ARGS_HOST_SPEC_CTRL(%rdi), %eax
+	mov	ARGS_HOST_SPEC_CTRL + 4(%rdi), %edx
+	wrmsr
+4:
+	/* nobody may run ahead of the writes above */
+	lfence
+	CLEAR_BHB_AFTER_EXIT
+
+	mov	%ebx, %eax
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+
+.Lfaulted:
+.Lfailed:
+	mov	$1, %ebx
+	jmp	.Lleave
+SYM_FUNC_END(vmx_enter)
+
+/**
+ * vmx_flush_l1d() - displace the L1 data cache
+ * @buffer: (%rdi) VMX_L1D_BUFFER_BYTES, page aligned
+ *
+ * For CPUs without IA32_FLUSH_CMD: touch each page for the TLB, serialize, then read each
+ * line (host documentation: admin-guide/hw-vuln/l1tf.rst).
+ */
+SYM_FUNC_START(vmx_flush_l1d)
+	push	%rbx			/* CPUID clobbers it */
+	xor	%eax, %eax
+5:	movzbl	(%rdi, %rax), %ecx
+	add	$4096, %eax
+	cmp	$VMX_L1D_BUFFER_BYTES, %eax
+	jne	5b
+	xor	%eax, %eax
+	cpuid
+	xor	%eax, %eax
+6:	movzbl	(%rdi, %rax), %ecx
+	add	$64, %eax
+	cmp	$VMX_L1D_BUFFER_BYTES, %eax
+	jne	6b
+	lfence
+	pop	%rbx
+	RET
+SYM_FUNC_END(vmx_flush_l1d)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Exit dispatch: one table, bounds-checked; the small exits; retiring an instruction.
+ *
+ * Runs with interrupts and preemption on; a handler may sleep. What must happen before
+ * interrupts are on again is in vmx/run.c.
+ */
+#include "vmx.h"
+
+#include <linux/nospec.h>
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+#include "vhm/trace.h"
+
+u32 vmx_insn_bytes(struct vmx_vcpu *v)
+{
+	return (u32)vmread(VM_EXIT_INSTRUCTION_LEN);
+}
+
+/*
+ * An instruction ends: RIP moves on, blocking by STI and MOV SS ends, and with RFLAGS.TF a
+ * single-step trap becomes pending (SDM vol. 3, 25.4.2, 27.7.3).
+ */
+void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	u64 rip = vmx_rip(v) + insn_bytes;
+	u64 blocking;
+
+	if (!(vmread(GUEST_CS_AR_BYTES) & BIT(13)))
+		rip = (u32)rip;		/* not 64-bit code */
+	vmx_set_rip(v, rip);
+	blocking = vmread(GUEST_INTERRUPTIBILITY_INFO);
+	if (blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+			blocking & ~(u64)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	if (vmx_rflags(v) & X86_EFLAGS_TF)
+		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, BIT(14));
+}
+
+void vmx_skip_insn(struct vmx_vcpu *v)
+{
+	vmx_retire(&v->base, vmx_insn_bytes(v));
+}
+
+enum vmx_exit_outcome vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
+{
+	struct vhm_run *run = v->base.run;
+
+	run->exit_reason = reason;
+	run->hardware_reason = v->facts.reason;
+	run->hardware_qualification = vmx_qualification(v);
+	run->insn_bytes = 0;
+	return VMX_TO_USER;
+}
+
+static enum vmx_exit_outcome exit_external_interrupt(struct vmx_vcpu *v)
+{
+	return VMX_RESUME;	/* served when interrupts came on */
+}
+
+static enum vmx_exit_outcome exit_hlt(struct vmx_vcpu *v)
+{
+	if (v->base.vm->flags & VHM_VM_EXIT_HLT) {
+		vmx_exit_to_user(v, VHM_EXIT_HLT);
+		v->base.run->insn_bytes = vmx_insn_bytes(v);
+		return VMX_TO_USER;
+	}
+	vmx_skip_insn(v);
+	v->base.run_state = VHM_RUN_STATE_HALTED;
+	return VMX_NOT_RUNNABLE;
+}
+
+static enum vmx_exit_outcome exit_vmcall(struct vmx_vcpu *v)
+{
+	if (v->base.vm->flags & VHM_VM_EXIT_HYPERCALL) {
+		vmx_exit_to_user(v, VHM_EXIT_HYPERCALL);
+		v->base.run->insn_bytes = vmx_insn_bytes(v);
+		return VMX_TO_USER;
+	}
+	v->base.regs.rax = -1000;
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+/* All memory of the guest is coherent: nothing to write back. */
+static enum vmx_exit_outcome exit_cache(struct vmx_vcpu *v)
+{
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+/* Instructions whose CPUID bits a guest is never given. */
+static enum vmx_exit_outcome exit_undefined(struct vmx_vcpu *v)
+{
+	vmx_queue_ud(v);
+	return VMX_RESUME;
+}
+
+/* No performance counters are offered (SDM vol. 2, RDPMC). */
+static enum vmx_exit_outcome exit_rdpmc(struct vmx_vcpu *v)
+{
+	vmx_queue_gp(v);
+	return VMX_RESUME;
+}
+
+static enum vmx_exit_outcome exit_unhandled(struct vmx_vcpu *v)
+{
+	return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
+}
+
+struct exit_row {
+	enum vmx_exit_outcome (*handle)(struct vmx_vcpu *v);
+	enum vhm_stat stat;
+};
+
+static const struct exit_row exit_table[] = {
+	[EXIT_REASON_EXCEPTION_NMI]	= { vmx_exit_exception, VHM_STAT_EXIT_NMI },
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = { exit_external_interrupt, VHM_STAT_EXIT_INTERRUPT },
+	[EXIT_REASON_TRIPLE_FAULT]	= { vmx_exit_triple_fault, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_INTERRUPT_WINDOW]	= { vmx_exit_irq_window, VHM_STAT_EXIT_IRQ_WINDOW },
+	[EXIT_REASON_NMI_WINDOW]	= { vmx_exit_nmi_window, VHM_STAT_EXIT_IRQ_WINDOW },
+	[EXIT_REASON_TASK_SWITCH]	= { vmx_exit_task_switch, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_CPUID]		= { vmx_exit_cpuid, VHM_STAT_EXIT_CPUID },
+	[EXIT_REASON_HLT]		= { exit_hlt, VHM_STAT_EXIT_HLT },
+	[EXIT_REASON_INVD]		= { exit_cache, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_WBINVD]		= { exit_cache, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_RDPMC]		= { exit_rdpmc, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMCALL]		= { exit_vmcall, VHM_STAT_EXIT_HYPERCALL },
+	[EXIT_REASON_VMCLEAR]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMLAUNCH]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMPTRLD]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMPTRST]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMREAD]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMRESUME]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMWRITE]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMOFF]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMON]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_CR_ACCESS]		= { vmx_exit_cr, VHM_STAT_EXIT_CR },
+	[EXIT_REASON_DR_ACCESS]		= { vmx_exit_dr, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_IO_INSTRUCTION]	= { vmx_exit_io, VHM_STAT_EXIT_IO },
+	[EXIT_REASON_MSR_READ]		= { vmx_exit_rdmsr, VHM_STAT_EXIT_MSR },
+	[EXIT_REASON_MSR_WRITE]		= { vmx_exit_wrmsr, VHM_STAT_EXIT_MSR },
+	[EXIT_REASON_MWAIT_INSTRUCTION]	= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_MONITOR_INSTRUCTION] = { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_PAUSE_INSTRUCTION]	= { exit_cache, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = { vmx_exit_tpr, VHM_STAT_EXIT_APIC },
+	[EXIT_REASON_APIC_ACCESS]	= { vmx_exit_apic_access, VHM_STAT_EXIT_APIC },
+	[EXIT_REASON_EOI_INDUCED]	= { vmx_exit_eoi, VHM_STAT_EXIT_APIC },
+	[EXIT_REASON_EPT_VIOLATION]	= { vmx_exit_ept_violation, VHM_STAT_EXIT_EPT },
+	[EXIT_REASON_EPT_MISCONFIG]	= { vmx_exit_ept_misconfig, VHM_STAT_EXIT_EPT },
+	[EXIT_REASON_INVEPT]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_INVVPID]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_XSETBV]		= { vmx_exit_xsetbv, VHM_STAT_EXIT_CR },
+	[EXIT_REASON_APIC_WRITE]	= { vmx_exit_apic_write, VHM_STAT_EXIT_APIC },
+	[EXIT_REASON_VMFUNC]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_ENCLS]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+};
+
+/* SDM vol. 3, 27.8: the guest's state did not pass, or its MSRs did not load. */
+static enum vmx_exit_outcome exit_entry_failed(struct vmx_vcpu *v)
+{
+	struct vhm_exit_entry_failed *failed = &v->base.run->entry_failed;
+	u16 reason = (u16)v->facts.reason;
+
+	v->launched = false;
+	if (v->facts.reason == ~0u) {
+		failed->kind = VHM_ENTRY_FAILURE_INSTRUCTION;
+		failed->code = vmread(VM_INSTRUCTION_ERROR);
+	} else {
+		failed->kind = reason == EXIT_REASON_INVALID_STATE ? VHM_ENTRY_FAILURE_GUEST_STATE :
+			       reason == EXIT_REASON_MSR_LOAD_FAIL ? VHM_ENTRY_FAILURE_MSR_LOADING :
+			       VHM_ENTRY_FAILURE_MACHINE_CHECK;
+		failed->code = vmx_qualification(v);
+		v->launched = true;
+	}
+	failed->reserved = 0;
+	vmx_cancel_injection(v);
+	return vmx_exit_to_user(v, VHM_EXIT_ENTRY_FAILED);
+}
+
+enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
+{
+	u32 reason = v->facts.reason;
+
+	trace_vhm_exit(&v->base, reason, vmx_rip(v));
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return exit_entry_failed(v);
+	v->injected = 0;
+	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
+		vmx_requeue_interrupted(v);
+
+	reason = (u16)reason;
+	if (unlikely(reason >= ARRAY_SIZE(exit_table)))
+		return exit_unhandled(v);
+	reason = array_index_nospec(reason, ARRAY_SIZE(exit_table));
+	if (unlikely(!exit_table[reason].handle))
+		return exit_unhandled(v);
+	v->base.stats[exit_table[reason].stat]++;
+	return exit_table[reason].handle(v);
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Control-register, debug-register and XSETBV exits.
+ */
+#include "vmx.h"
+
+#include <asm/fpu/xcr.h>
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+
+/* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */
+#define CR_NUMBER(q)	((q) & 15)
+#define CR_ACCESS(q)	(((q) >> 4) & 3)
+#define CR_REGISTER(q)	(((q) >> 8) & 15)
+#define CR_LMSW_DATA(q)	(((q) >> 16) & 0xffff)
+
+enum cr_access {
+	CR_MOV_TO,
+	CR_MOV_FROM,
+	CR_CLTS,
+	CR_LMSW,
+};
+
+#define RSP_NUMBER	4
+
+/* struct vhm_registers is in encoding order; RSP is in the VMCS. */
+static u64 read_gpr(struct vmx_vcpu *v, u32 number)
+{
+	return number == RSP_NUMBER ? vmread(GUEST_RSP) : (&v->base.regs.rax)[number];
+}
+
+static void write_gpr(struct vmx_vcpu *v, u32 number, u64 value)
+{
+	if (number == RSP_NUMBER)
+		vmwrite(GUEST_RSP, value);
+	else
+		(&v->base.regs.rax)[number] = value;
+}
+
+/* With PAE paging, a write that changes how addresses are translated reloads the PDPTEs. */
+static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return cr0 & X86_CR0_PG && cr4 & X86_CR4_PAE && !(efer & EFER_LME);
+}
+
+#define CR0_RELOADS	(X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
+#define CR4_RELOADS	(X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)
+
+static bool guest_write_cr0(struct vmx_vcpu *v, u64 cr0)
+{
+	u64 old = vmx_read_cr0(v), cr4 = vmx_read_cr4(v), efer = vmread(GUEST_IA32_EFER);
+
+	if (!vmx_cr0_valid(v, cr0, cr4, efer))
+		return false;
+	if (!(cr0 & X86_CR0_PG) && cr4 & X86_CR4_PCIDE)
+		return false;
+	if (pae_paging(cr0, cr4, efer) && (old ^ cr0) & CR0_RELOADS && vmx_load_pdptes(v))
+		return false;
+	vmx_write_cr0(v, cr0);
+	return true;
+}
+
+static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
+{
+	u64 old = vmx_read_cr4(v), cr0 = vmx_read_cr0(v), efer = vmread(GUEST_IA32_EFER);
+
+	if (!vmx_cr4_valid(v, cr4))
+		return false;
+	if (efer & EFER_LMA && !(cr4 & X86_CR4_PAE))
+		return false;
+	if (cr4 & X86_CR4_PCIDE && !(old & X86_CR4_PCIDE) &&
+	    (!(efer & EFER_LMA) || vmread(GUEST_CR3) & 0xfff))
+		return false;
+	if (pae_paging(cr0, cr4, efer) && (old ^ cr4) & CR4_RELOADS && vmx_load_pdptes(v))
+		return false;
+	vmx_write_cr4(v, cr4);
+	return true;
+}
+
+/* Only without a TPR shadow. */
+static enum vmx_exit_outcome guest_write_cr8(struct vmx_vcpu *v, u64 cr8)
+{
+	if (cr8 & ~0xfull) {
+		vmx_queue_gp(v);
+		return VMX_RESUME;
+	}
+	vhm_apic_set_cr8(v->base.apic, cr8);
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+static enum vmx_exit_outcome mov_to_cr(struct vmx_vcpu *v, u32 cr, u64 value)
+{
+	bool ok;
+
+	switch (cr) {
+	case 0:
+		ok = guest_write_cr0(v, value);
+		break;
+	case 4:
+		ok = guest_write_cr4(v, value);
+		break;
+	case 8:
+		return guest_write_cr8(v, value);
+	default:
+		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
+	}
+	if (ok)
+		vmx_skip_insn(v);
+	else
+		vmx_queue_gp(v);
+	return VMX_RESUME;
+}
+
+enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
+{
+	u64 qualification = vmx_qualification(v), cr0;
+
+	switch (CR_ACCESS(qualification)) {
+	case CR_MOV_TO:
+		return mov_to_cr(v, CR_NUMBER(qualification),
+				 read_gpr(v, CR_REGISTER(qualification)));
+	case CR_MOV_FROM:	/* CR8 alone: CR3 stores do not exit */
+		write_gpr(v, CR_REGISTER(qualification), vhm_apic_get_cr8(v->base.apic));
+		break;
+	case CR_CLTS:
+		vmx_write_cr0(v, vmx_read_cr0(v) & ~(u64)X86_CR0_TS);
+		break;
+	case CR_LMSW:	/* sets PE, MP, EM, TS; cannot clear PE (SDM vol. 2, LMSW) */
+		cr0 = vmx_read_cr0(v);
+		cr0 = (cr0 & ~0xeull) | (CR_LMSW_DATA(qualification) & 0xf);
+		return mov_to_cr(v, 0, cr0);
+	}
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+/*
+ * First use of a debug register: from here on the guest has them, and they are switched at
+ * each entry and exit.
+ */
+enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v)
+{
+	v->debug_live = true;
+	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	return VMX_RESUME;
+}
+
+/* SDM vol. 1, 13.3: what XSETBV refuses. */
+bool vmx_xcr0_valid(u64 xcr0)
+{
+	const u64 avx512 = XFEATURE_MASK_OPMASK | XFEATURE_MASK_ZMM_Hi256 | XFEATURE_MASK_Hi16_ZMM;
+
+	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~vmx_guest_xcr0())
+		return false;
+	if (xcr0 & XFEATURE_MASK_YMM && !(xcr0 & XFEATURE_MASK_SSE))
+		return false;
+	return !(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM);
+}
+
+/* The processor has checked CPL and CR4.OSXSAVE; its index and value are ours to check. */
+enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v)
+{
+	struct vhm_registers *regs = &v->base.regs;
+	u64 value = (u32)regs->rax | regs->rdx << 32;
+
+	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value)) {
+		vmx_queue_gp(v);
+		return VMX_RESUME;
+	}
+	v->xcr0 = value;
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}

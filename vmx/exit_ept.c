@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * EPT violations: the exit qualification becomes a struct ept_fault, the answer an outcome.
+ */
+#include "vmx.h"
+
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+#include "vhm/trace.h"
+
+/* SDM vol. 3, table 28-7, Exit Qualification for EPT Violations */
+#define EPT_READ		BIT(0)
+#define EPT_WRITE		BIT(1)
+#define EPT_FETCH		BIT(2)
+#define EPT_LINEAR_VALID	BIT(7)
+#define EPT_FINAL_ACCESS	BIT(8)
+#define EPT_IRET_UNBLOCKED_NMI	BIT(12)
+
+static u32 access_flags(const struct ept_fault *fault)
+{
+	u32 flags = 0;
+
+	if (fault->read)
+		flags |= VHM_MMIO_READ;
+	if (fault->write)
+		flags |= VHM_MMIO_WRITE;
+	if (fault->fetch)
+		flags |= VHM_MMIO_FETCH;
+	if (fault->walk)
+		flags |= VHM_MMIO_WALK;
+	return flags;
+}
+
+static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
+{
+	return (gpa & PAGE_MASK) == 0xfee00000 &&
+	       vhm_apic_mode(v->base.apic) == VHM_APIC_XAPIC;
+}
+
+/* What user space needs to fetch, decode and perform the instruction. */
+static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault)
+{
+	struct vhm_exit_mmio mmio = {
+		.gpa = fault->gpa,
+		.flags = access_flags(fault),
+		.cs_base = vmread(GUEST_CS_BASE),
+		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES),
+		.cpl = (vmread(GUEST_SS_AR_BYTES) >> 5) & 3,
+		.cr0 = vmx_read_cr0(v),
+		.cr3 = vmread(GUEST_CR3),
+		.cr4 = vmx_read_cr4(v),
+		.efer = vmread(GUEST_IA32_EFER),
+	};
+
+	if (vmx_qualification(v) & EPT_LINEAR_VALID) {
+		mmio.flags |= VHM_MMIO_LINEAR_VALID;
+		mmio.linear_address = vmread(GUEST_LINEAR_ADDRESS);
+	}
+	if (is_apic_page(v, fault->gpa))
+		mmio.flags |= VHM_MMIO_APIC;
+	vmx_exit_to_user(v, VHM_EXIT_MMIO);
+	v->base.run->mmio = mmio;
+	return VMX_TO_USER;
+}
+
+static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct ept_fault *fault,
+					       int error)
+{
+	struct vhm_exit_memory_fault *out = &v->base.run->memory_fault;
+
+	vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
+	out->gpa = fault->gpa;
+	out->flags = access_flags(fault);
+	out->error = error;
+	return VMX_TO_USER;
+}
+
+/* Under APIC virtualization EPT must map the page that the processor then intercepts. */
+static bool map_apic_access_page(struct vmx_vcpu *v, gpa_t gpa)
+{
+	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
+
+	if (!(v->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) || !is_apic_page(v, gpa))
+		return false;
+	return !ept_map_fixed(&vm->ept, gpa & PAGE_MASK, page_to_phys(vm->apic_access_page));
+}
+
+enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
+{
+	u64 qualification = vmx_qualification(v);
+	struct ept_fault fault = {
+		.gpa = vmread(GUEST_PHYSICAL_ADDRESS),
+		.read = qualification & EPT_READ,
+		.write = qualification & EPT_WRITE,
+		.fetch = qualification & EPT_FETCH,
+		.walk = qualification & EPT_LINEAR_VALID && !(qualification & EPT_FINAL_ACCESS),
+	};
+	enum ept_fault_result result;
+	int error = 0;
+
+	/* the IRET that unblocked NMIs did not finish: block again (28.2.3) */
+	if (qualification & EPT_IRET_UNBLOCKED_NMI &&
+	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+
+	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, &v->base, &fault, &error);
+	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);
+	switch (result) {
+	case EPT_FAULT_FIXED:
+		return VMX_RESUME;
+	case EPT_FAULT_MMIO:
+		if (map_apic_access_page(v, fault.gpa))
+			return VMX_RESUME;
+		return exit_mmio(v, &fault);
+	case EPT_FAULT_INTERRUPTED:
+		return VMX_SIGNAL;
+	case EPT_FAULT_ERROR:
+		break;
+	}
+	return exit_memory_fault(v, &fault, error);
+}
+
+/* No entry of ours is ever malformed (29.3.3.1): memory corruption, the VM cannot go on. */
+enum vmx_exit_outcome vmx_exit_ept_misconfig(struct vmx_vcpu *v)
+{
+	WARN_ONCE(1, "EPT misconfiguration at guest-physical %#llx\n",
+		  vmread(GUEST_PHYSICAL_ADDRESS));
+	vhm_vm_kill(v->base.vm);
+	return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Exits about events: exceptions we intercept, windows, triple fault, task switch.
+ */
+#include "vmx.h"
+
+#include <asm/debugreg.h>
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+
+#define DB_VECTOR	1
+#define AC_VECTOR	17
+#define MC_VECTOR	18
+
+#define INTR_INFO_IRET_UNBLOCKED_NMI	BIT(12)
+
+/*
+ * #DB: what delivery would have done to DR6 and DR7.GD is in the qualification
+ * (SDM vol. 3, table 28-1), then the exception goes to the guest.
+ */
+static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v)
+{
+	const struct vhm_event event = {
+		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
+		.vector = DB_VECTOR,
+		.payload = vmx_qualification(v) & 0xe00f,
+	};
+
+	vmx_inject_exception(&v->base, &event);
+	return VMX_RESUME;
+}
+
+static u32 guest_cpl(void)
+{
+	return (vmread(GUEST_SS_AR_BYTES) >> 5) & 3;
+}
+
+/* #AC that the guest did not ask for is the host's split-lock detection. */
+static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
+{
+	struct vhm_event *out = &v->base.run->exception;
+
+	if (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && guest_cpl() == 3) {
+		vmx_queue_exception(v, AC_VECTOR, true, error_code);
+		return VMX_RESUME;
+	}
+	vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
+	*out = (struct vhm_event) {
+		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE,
+		.vector = AC_VECTOR,
+		.error_code = error_code,
+	};
+	return VMX_TO_USER;
+}
+
+enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
+{
+	u32 info = (u32)vmread(VM_EXIT_INTR_INFO);
+	u32 vector = info & INTR_INFO_VECTOR_MASK;
+
+	/* served in vmx/run.c */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		return VMX_RESUME;
+	if (info & INTR_INFO_IRET_UNBLOCKED_NMI &&
+	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	switch (vector) {
+	case DB_VECTOR:
+		return debug_exception(v);
+	case AC_VECTOR:
+		return alignment_check(v, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
+	case MC_VECTOR:
+		return VMX_RESUME;	/* the host's, served in vmx/run.c */
+	default:
+		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
+	}
+}
+
+static void close_window(struct vmx_vcpu *v, u32 control)
+{
+	v->primary &= ~control;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+}
+
+enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v)
+{
+	v->irq_window = false;
+	close_window(v, CPU_BASED_INTR_WINDOW_EXITING);
+	if (!v->user_irq_window)
+		return VMX_RESUME;
+	v->user_irq_window = false;
+	return vmx_exit_to_user(v, VHM_EXIT_IRQ_WINDOW);
+}
+
+enum vmx_exit_outcome vmx_exit_nmi_window(struct vmx_vcpu *v)
+{
+	v->nmi_window = false;
+	close_window(v, CPU_BASED_NMI_WINDOW_EXITING);
+	return VMX_RESUME;
+}
+
+enum vmx_exit_outcome vmx_exit_triple_fault(struct vmx_vcpu *v)
+{
+	v->base.run_state = VHM_RUN_STATE_SHUTDOWN;
+	return vmx_exit_to_user(v, VHM_EXIT_SHUTDOWN);
+}
+
+enum vmx_exit_outcome vmx_exit_task_switch(struct vmx_vcpu *v)
+{
+	return vmx_exit_to_user(v, VHM_EXIT_TASK_SWITCH);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* RDMSR and WRMSR exits. The model is vmx/msr.c's. */
+#include "vmx.h"
+
+#include "instruction.h"
+
+static enum vmx_exit_outcome refuse(struct vmx_vcpu *v, u32 index, u32 flags, u64 value, int error)
+{
+	struct vhm_exit_msr *msr = &v->base.run->msr;
+
+	if (error != -ENOENT || !(v->base.vm->flags & VHM_VM_EXIT_UNKNOWN_MSR)) {
+		vmx_queue_gp(v);
+		return VMX_RESUME;
+	}
+	vmx_exit_to_user(v, VHM_EXIT_MSR);
+	msr->index = index;
+	msr->flags = flags;
+	msr->value = value;
+	v->base.run->insn_bytes = vmx_insn_bytes(v);
+	return VMX_TO_USER;
+}
+
+enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v)
+{
+	u32 index = (u32)v->base.regs.rcx;
+	u64 value;
+	int error = vmx_guest_rdmsr(v, index, &value);
+
+	if (error)
+		return refuse(v, index, 0, 0, error);
+	v->base.regs.rax = (u32)value;
+	v->base.regs.rdx = value >> 32;
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v)
+{
+	u32 index = (u32)v->base.regs.rcx;
+	u64 value = (u32)v->base.regs.rax | v->base.regs.rdx << 32;
+	int error = vmx_guest_wrmsr(v, index, value);
+
+	if (error)
+		return refuse(v, index, VHM_MSR_WRITE, value, error);
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}

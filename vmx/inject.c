@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Event injection: exceptions, NMIs and external interrupts into the guest.
+ *
+ * One event fits into an entry. v->injected is what the next entry delivers: first what an
+ * exit interrupted (SDM vol. 3, 28.2.4, Information for VM Exits During Event Delivery), then
+ * a queued exception, then an NMI, then an external interrupt; the rest waits for a window.
+ */
+#include "vmx.h"
+
+#include <asm/debugreg.h>
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+#include "vhm/trace.h"
+
+#define NMI_VECTOR	2
+#define DF_VECTOR	8
+
+/* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC #CP (SDM vol. 3, table 6-1) */
+#define HAS_ERROR_CODE	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | \
+			 BIT(21))
+/* contributory exceptions: two of them make a double fault (table 6-5) */
+#define CONTRIBUTORY	(BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
+#define PF_BIT		BIT(14)
+
+static bool protected_mode(struct vmx_vcpu *v)
+{
+	return vmx_read_cr0(v) & X86_CR0_PE;
+}
+
+static u32 exception_info(struct vmx_vcpu *v, u32 vector, bool has_error)
+{
+	u32 info = INTR_INFO_VALID_MASK | vector;
+
+	/* INT3 and INTO are software exceptions (27.2.1.3) */
+	info |= vector == 3 || vector == 4 ? INTR_TYPE_SOFT_EXCEPTION : INTR_TYPE_HARD_EXCEPTION;
+	if (has_error && protected_mode(v))
+		info |= INTR_INFO_DELIVER_CODE_MASK;
+	return info;
+}
+
+/* A second exception while one is being delivered: SDM vol. 3, 6.15, Interrupt 8. */
+static bool escalates(u32 first, u32 second)
+{
+	if (BIT(first) & CONTRIBUTORY)
+		return BIT(second) & CONTRIBUTORY;
+	if (BIT(first) & PF_BIT)
+		return BIT(second) & (CONTRIBUTORY | PF_BIT);
+	return false;
+}
+
+void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error)
+{
+	struct vhm_event *e = &v->exception;
+	u32 type = v->injected & INTR_INFO_INTR_TYPE_MASK;
+
+	if (v->injected && type == INTR_TYPE_HARD_EXCEPTION) {
+		u32 first = v->injected & INTR_INFO_VECTOR_MASK;
+
+		if (first < 32 && escalates(first, vector)) {
+			vector = DF_VECTOR;
+			has_error = true;
+			error = 0;
+		}
+		v->injected = 0;
+	} else if (v->injected && type != INTR_TYPE_EXT_INTR && type != INTR_TYPE_NMI_INTR) {
+		v->injected = 0;	/* a software event is executed again */
+	}
+	*e = (struct vhm_event) {
+		.flags = VHM_EVENT_VALID | (has_error ? VHM_EVENT_HAS_ERROR_CODE : 0),
+		.vector = vector,
+		.error_code = error,
+	};
+}
+
+int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	bool has_error = event->flags & VHM_EVENT_HAS_ERROR_CODE;
+
+	if (event->vector > 31 || event->vector == NMI_VECTOR || event->reserved)
+		return -EINVAL;
+	if (event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
+		return -EINVAL;
+	/* the entry fails otherwise (27.2.1.3) */
+	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
+		return -EINVAL;
+	if (event->flags & VHM_EVENT_HAS_PAYLOAD && event->vector != 14 && event->vector != 1)
+		return -EINVAL;
+	vmx_queue_exception(v, event->vector, has_error, event->error_code);
+	v->exception.flags = event->flags;
+	v->exception.payload = event->payload;
+	return 0;
+}
+
+/* The side effects of delivery that the processor leaves to us: CR2, DR6, DR7.GD. */
+static void deliver_payload(struct vmx_vcpu *v)
+{
+	const struct vhm_event *e = &v->exception;
+
+	if (!(e->flags & VHM_EVENT_HAS_PAYLOAD))
+		return;
+	if (e->vector == 14) {
+		v->cr2 = e->payload;
+	} else {
+		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & 0xe00f);
+		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~BIT_ULL(13));	/* GD */
+		v->debug_live = true;
+	}
+}
+
+static void write_injection(struct vmx_vcpu *v)
+{
+	vmwrite(VM_ENTRY_INTR_INFO_FIELD, v->injected);
+	if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
+		vmwrite(VM_ENTRY_EXCEPTION_ERROR_CODE, v->injected_error);
+	switch (v->injected & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_SOFT_INTR:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+	case INTR_TYPE_SOFT_EXCEPTION:
+		vmwrite(VM_ENTRY_INSTRUCTION_LEN, v->injected_length);
+		break;
+	}
+	trace_vhm_inject(&v->base, v->injected, v->injected_error);
+}
+
+static void open_window(struct vmx_vcpu *v, u32 control, bool *open)
+{
+	if (*open)
+		return;
+	*open = true;
+	v->primary |= control;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+}
+
+static bool nmi_possible(void)
+{
+	return !(vmread(GUEST_INTERRUPTIBILITY_INFO) &
+		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI));
+}
+
+static bool interrupt_possible(struct vmx_vcpu *v)
+{
+	return vmx_rflags(v) & X86_EFLAGS_IF &&
+	       !(vmread(GUEST_INTERRUPTIBILITY_INFO) &
+		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+}
+
+static void select_exception(struct vmx_vcpu *v)
+{
+	u32 vector = v->exception.vector;
+
+	v->injected = exception_info(v, vector, v->exception.flags & VHM_EVENT_HAS_ERROR_CODE);
+	v->injected_error = v->exception.error_code;
+	v->injected_length = vector == 3 || vector == 4 ? 1 : 0;
+	deliver_payload(v);
+	/* a fault's frame has RF set (SDM vol. 3, 17.3.1.1) */
+	if (vector != 1 && vector != 3 && vector != 4 && vector != 8 && vector != 18)
+		vmx_set_rflags(v, vmx_rflags(v) | X86_EFLAGS_RF);
+	v->exception.flags = 0;
+	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
+}
+
+static void select_nmi(struct vmx_vcpu *v)
+{
+	atomic_dec(&v->base.nmi_pending);
+	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | NMI_VECTOR;
+	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
+}
+
+/* Without virtual-interrupt delivery: the model's highest vector, by event injection. */
+static void select_interrupt(struct vmx_vcpu *v)
+{
+	int vector = vhm_apic_deliverable(v->base.apic);
+
+	if (vector < 0)
+		return;
+	if (!interrupt_possible(v)) {
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		return;
+	}
+	vhm_apic_acknowledge(v->base.apic, vector);
+	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
+	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
+	if (vhm_apic_deliverable(v->base.apic) >= 0)
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+}
+
+/*
+ * Interrupts off, after vmx_apic_before_entry(). Decides what the entry delivers and which
+ * windows to open for the rest.
+ */
+void vmx_inject_pending(struct vmx_vcpu *v)
+{
+	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+
+	vhm_request_test_clear(&v->base, VHM_REQ_NMI);
+	if (!v->injected && v->exception.flags & VHM_EVENT_VALID)
+		select_exception(v);
+	if (atomic_read(&v->base.nmi_pending)) {
+		if (!v->injected && nmi_possible())
+			select_nmi(v);
+		if (atomic_read(&v->base.nmi_pending))
+			open_window(v, CPU_BASED_NMI_WINDOW_EXITING, &v->nmi_window);
+	}
+	if (!virtual_delivery) {
+		if (!v->injected)
+			select_interrupt(v);
+		else if (vhm_apic_deliverable(v->base.apic) >= 0)
+			open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+	}
+	if (v->user_irq_window)
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+	if (v->injected)
+		write_injection(v);
+}
+
+/* The entry did not happen: v->injected stays for the next one, the VMCS forgets it. */
+void vmx_cancel_injection(struct vmx_vcpu *v)
+{
+	if (v->injected)
+		vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
+}
+
+/* An exit interrupted the delivery of an event: deliver it again (28.2.4). */
+void vmx_requeue_interrupted(struct vmx_vcpu *v)
+{
+	u32 info = v->facts.idt_vectoring;
+
+	/* same layout but for bit 12, which is undefined here (25.9.3) */
+	v->injected = info & ~BIT(12);
+	if (info & VECTORING_INFO_DELIVER_CODE_MASK)
+		v->injected_error = (u32)vmread(IDT_VECTORING_ERROR_CODE);
+	switch (info & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_NMI_INTR:
+		/* delivery blocked NMIs; injecting it again needs them unblocked (27.3.1.5) */
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+			vmread(GUEST_INTERRUPTIBILITY_INFO) & ~(u64)GUEST_INTR_STATE_NMI);
+		break;
+	case INTR_TYPE_SOFT_INTR:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+	case INTR_TYPE_SOFT_EXCEPTION:
+		v->injected_length = vmx_insn_bytes(v);
+		break;
+	}
+}
+
+bool vmx_irq_window_open(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	return !v->injected && !(v->exception.flags & VHM_EVENT_VALID) && interrupt_possible(v);
+}
+
+int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	if (!vmx_irq_window_open(vcpu))
+		return -EBUSY;
+	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
+	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
+	if (vcpu->run_state == VHM_RUN_STATE_HALTED)
+		vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
+	return 0;
+}
+
+void vmx_request_irq_window(struct vhm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->user_irq_window = true;
+}
+
+/* For a halted vCPU: would anything wake it? */
+bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	if (v->injected || v->exception.flags & VHM_EVENT_VALID ||
+	    vmread(GUEST_PENDING_DBG_EXCEPTIONS))
+		return true;
+	if (atomic_read(&vcpu->nmi_pending) &&
+	    !(vmread(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI))
+		return true;
+	return vmx_rflags(v) & X86_EFLAGS_IF && vhm_apic_deliverable(vcpu->apic) >= 0;
+}

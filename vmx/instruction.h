@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VMX instructions (SDM vol. 3, chapter 31, VMX Instruction Reference).
+ *
+ * None can be trusted not to fail: another hypervisor, a crash handler or a reboot may
+ * have turned VMX off. Each reports failure and faults; nobody panics.
+ */
+#ifndef VMX_INSTRUCTION_H
+#define VMX_INSTRUCTION_H
+
+#include <asm/asm.h>
+#include <linux/bug.h>
+#include <linux/types.h>
+
+void vmx_instruction_failed(const char *name, u64 operand);
+
+/* Body of a function that returns false on VMfail (CF or ZF) and on any fault. */
+#define VMX_TRY(instruction, operands...)				\
+	asm goto("1: " instruction "\n\t"				\
+		 "jna %l[failed]\n\t"					\
+		 _ASM_EXTABLE(1b, %l[failed])				\
+		 : : operands : "cc", "memory" : failed);		\
+	return true;							\
+failed:									\
+	return false
+
+static inline bool vmxon(u64 region)
+{
+	VMX_TRY("vmxon %[pa]", [pa] "m" (region));
+}
+
+static inline bool vmptrld(u64 vmcs)
+{
+	VMX_TRY("vmptrld %[pa]", [pa] "m" (vmcs));
+}
+
+static inline bool vmclear(u64 vmcs)
+{
+	VMX_TRY("vmclear %[pa]", [pa] "m" (vmcs));
+}
+
+static inline bool vmxoff(void)
+{
+	asm goto("1: vmxoff\n\t"
+		 _ASM_EXTABLE(1b, %l[fault])
+		 : : : "cc", "memory" : fault);
+	return true;
+fault:
+	return false;
+}
+
+static __always_inline u64 vmread(unsigned long field)
+{
+	u64 value;
+
+	asm goto volatile("1: vmread %[field], %[value]\n\t"
+			  "jna %l[failed]\n\t"
+			  _ASM_EXTABLE(1b, %l[failed])
+			  : [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
+	return value;
+failed:
+	vmx_instruction_failed("VMREAD", field);
+	return 0;
+}
+
+static __always_inline void vmwrite(unsigned long field, u64 value)
+{
+	asm goto("1: vmwrite %[value], %[field]\n\t"
+		 "jna %l[failed]\n\t"
+		 _ASM_EXTABLE(1b, %l[failed])
+		 : : [field] "r" (field), [value] "rm" (value) : "cc", "memory" : failed);
+	return;
+failed:
+	vmx_instruction_failed("VMWRITE", field);
+}
+
+/* SDM vol. 3, 29.4.3.1, Operations that Invalidate Cached Mappings */
+struct vmx_invept_descriptor {
+	u64 eptp;
+	u64 reserved;
+};
+
+struct vmx_invvpid_descriptor {
+	u64 vpid;
+	u64 linear_address;
+};
+
+static inline bool __invept(u64 type, u64 eptp)
+{
+	struct vmx_invept_descriptor descriptor = { .eptp = eptp };
+
+	VMX_TRY("invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
+}
+
+static inline void invept(u64 type, u64 eptp)
+{
+	if (!__invept(type, eptp))
+		vmx_instruction_failed("INVEPT", eptp);
+}
+
+static inline bool __invvpid(u64 type, u16 vpid)
+{
+	struct vmx_invvpid_descriptor descriptor = { .vpid = vpid };
+
+	VMX_TRY("invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
+}
+
+static inline void invvpid(u64 type, u16 vpid)
+{
+	if (!__invvpid(type, vpid))
+		vmx_instruction_failed("INVVPID", vpid);
+}
+
+#endif /* VMX_INSTRUCTION_H */

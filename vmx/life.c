@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMXON and VMXOFF: VMX is on while VMs exist, on every CPU that is online.
+ *
+ * One CPU-hotplug state does it: installing it runs vmx_cpu_on() on each CPU, removing
+ * it vmx_cpu_off(), and CPUs that come and go meanwhile run them too. Suspend and resume
+ * of the last CPU, reboot and crash have hooks of their own.
+ *
+ * life_lock guards life_users. The per-CPU data belongs to its CPU, interrupts off.
+ */
+#include "vmx.h"
+
+#include <linux/cpu.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
+#include <linux/syscore_ops.h>
+#include <asm/reboot.h>
+#include <asm/tlbflush.h>
+
+#include "instruction.h"
+#include "vhm/compat.h"
+
+/**
+ * struct vmx_cpu - what this module has on one CPU
+ * @region: VMXON region
+ * @active: VMCSs that are active here (struct vmx_vcpu.loaded_link)
+ * @current_vmcs: the one that is current
+ * @on: VMXON was executed
+ */
+struct vmx_cpu {
+	void *region;
+	struct list_head active;
+	struct vmx_vcpu *current_vmcs;
+	bool on;
+};
+
+static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
+static DEFINE_MUTEX(life_lock);
+static unsigned int life_users;
+static int life_hotplug_state;
+static bool life_crash_hooked;
+
+void vmx_instruction_failed(const char *name, u64 operand)
+{
+	/* a reboot or a crash turns VMX off under us: nothing to report then */
+	if (system_state == SYSTEM_RUNNING && this_cpu_read(vmx_cpus.on))
+		WARN_ONCE(1, "%s failed, operand %#llx\n", name, operand);
+}
+
+/* The first 31 bits of each region hold the revision (SDM vol. 3, 25.2, 25.11.5). */
+static void *alloc_region(gfp_t gfp)
+{
+	u32 *region = (u32 *)get_zeroed_page(gfp);
+
+	if (region)
+		*region = vmx_caps.revision;
+	return region;
+}
+
+void *vmx_vmcs_alloc(void)
+{
+	return alloc_region(GFP_KERNEL_ACCOUNT);
+}
+
+/* Interrupts off. VMCLEAR writes back what the CPU caches of it (25.11.3). */
+static void clear_here(struct vmx_vcpu *v)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	if (!vmclear(__pa(v->vmcs)))
+		vmx_instruction_failed("VMCLEAR", __pa(v->vmcs));
+	if (cpu->current_vmcs == v)
+		cpu->current_vmcs = NULL;
+	list_del_init(&v->loaded_link);
+	v->launched = false;
+	/* pairs with the READ_ONCE() in vmx_vmcs_clear(): cleared before it is seen so */
+	smp_store_release(&v->base.cpu, -1);
+}
+
+static void clear_ipi(void *arg)
+{
+	struct vmx_vcpu *v = arg;
+
+	if (v->base.cpu == smp_processor_id())
+		clear_here(v);
+}
+
+/**
+ * vmx_vmcs_clear() - make a VMCS inactive wherever it is active
+ * @v: the vCPU
+ *
+ * Context: interrupts on, preemption may be off. On return no CPU caches any of it.
+ */
+void vmx_vmcs_clear(struct vmx_vcpu *v)
+{
+	int cpu = READ_ONCE(v->base.cpu);
+
+	if (cpu < 0)
+		return;
+	/* fails if that CPU went offline: vmx_cpu_off() has cleared it then */
+	smp_call_function_single(cpu, clear_ipi, v, 1);
+	WARN_ON_ONCE(READ_ONCE(v->base.cpu) >= 0);
+}
+
+void vmx_vmcs_free(struct vmx_vcpu *v)
+{
+	vmx_vmcs_clear(v);
+	free_page((unsigned long)v->vmcs);
+	v->vmcs = NULL;
+}
+
+/**
+ * vmx_vmcs_make_current() - VMPTRLD
+ * @v: the vCPU
+ * @cpu: this CPU
+ *
+ * Context: preemption off. Returns false if VMX is off here; the vCPU cannot run then.
+ */
+bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu)
+{
+	struct vmx_cpu *here = this_cpu_ptr(&vmx_cpus);
+	unsigned long flags;
+	bool ok = true;
+
+	if (v->base.cpu == cpu && READ_ONCE(here->current_vmcs) == v)
+		return true;
+	if (v->base.cpu != cpu)
+		vmx_vmcs_clear(v);
+
+	local_irq_save(flags);
+	if (!here->on) {
+		ok = false;
+	} else if (!vmptrld(__pa(v->vmcs))) {
+		vmx_instruction_failed("VMPTRLD", __pa(v->vmcs));
+		ok = false;
+	} else {
+		here->current_vmcs = v;
+		if (v->base.cpu != cpu)
+			list_add(&v->loaded_link, &here->active);
+		v->base.cpu = cpu;
+	}
+	local_irq_restore(flags);
+	return ok;
+}
+
+/* Interrupts off. */
+static int cpu_on_irqsoff(struct vmx_cpu *cpu)
+{
+	if (cpu->on)
+		return 0;
+	if (__read_cr4() & X86_CR4_VMXE)
+		return -EBUSY;
+	cr4_set_bits(X86_CR4_VMXE);
+	if (!vmxon(__pa(cpu->region))) {
+		cr4_clear_bits(X86_CR4_VMXE);
+		return -EBUSY;
+	}
+	cpu->on = true;
+	/* what another hypervisor left tagged by an EPTP or VPID of ours */
+	invept(VMX_EPT_EXTENT_GLOBAL, 0);
+	if (vmx_caps.vpid && vmx_caps.ept_vpid & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
+		invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0);
+	return 0;
+}
+
+/* Interrupts off. */
+static void cpu_off_irqsoff(struct vmx_cpu *cpu)
+{
+	struct vmx_vcpu *v, *next;
+
+	if (!cpu->on)
+		return;
+	list_for_each_entry_safe(v, next, &cpu->active, loaded_link)
+		clear_here(v);
+	if (!vmxoff())
+		vmx_instruction_failed("VMXOFF", 0);
+	cpu->on = false;
+	cr4_clear_bits(X86_CR4_VMXE);
+}
+
+static int vmx_cpu_on(unsigned int cpu_number)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	unsigned long flags;
+	int ret;
+
+	if (!cpu->region)
+		cpu->region = alloc_region(GFP_KERNEL);
+	if (!cpu->region)
+		return -ENOMEM;
+	local_irq_save(flags);
+	ret = cpu_on_irqsoff(cpu);
+	local_irq_restore(flags);
+	if (ret == -EBUSY)
+		pr_err("another hypervisor holds VMX on CPU %u; stop its guests and unload it (rmmod kvm_intel)\n",
+		       cpu_number);
+	return ret;
+}
+
+static int vmx_cpu_off(unsigned int cpu_number)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	unsigned long flags;
+
+	local_irq_save(flags);
+	cpu_off_irqsoff(cpu);
+	local_irq_restore(flags);
+	free_page((unsigned long)cpu->region);
+	cpu->region = NULL;
+	return 0;
+}
+
+/*
+ * A crash, on this CPU, in NMI context: write back all VMCSs, since the crash kernel may
+ * reuse their memory, then leave. The lists may be torn; each entry is checked.
+ */
+static void life_crash(void)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	struct vmx_vcpu *v;
+
+	if (!cpu->on)
+		return;
+	list_for_each_entry(v, &cpu->active, loaded_link)
+		vmclear(__pa(v->vmcs));
+	vmxoff();
+	cpu->on = false;
+	cr4_clear_bits(X86_CR4_VMXE);
+}
+
+/*
+ * The host has one crash hook for all hypervisors and warns about a second one. KVM of
+ * 6.1 takes it for as long as it is loaded; its own hook then executes VMXOFF for us.
+ */
+static void hook_crash(void)
+{
+	if (__symbol_get("kvm_get_kvm")) {
+		__symbol_put("kvm_get_kvm");
+		return;
+	}
+	cpu_emergency_register_virt_callback(life_crash);
+	life_crash_hooked = true;
+}
+
+static void unhook_crash(void)
+{
+	if (life_crash_hooked)
+		cpu_emergency_unregister_virt_callback(life_crash);
+	life_crash_hooked = false;
+}
+
+/**
+ * vmx_get() - VMX on, for the first user
+ *
+ * Errors: EBUSY another hypervisor holds VMX on some CPU; ENOMEM. Context: may sleep.
+ */
+int vmx_get(void)
+{
+	int ret = 0;
+
+	mutex_lock(&life_lock);
+	if (!life_users) {
+		ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vhm:online", vmx_cpu_on,
+					vmx_cpu_off);
+		if (ret > 0) {
+			life_hotplug_state = ret;
+			hook_crash();
+			ret = 0;
+		}
+	}
+	if (!ret)
+		life_users++;
+	mutex_unlock(&life_lock);
+	return ret;
+}
+
+/* VMX off, for the last user. */
+void vmx_put(void)
+{
+	mutex_lock(&life_lock);
+	if (!--life_users) {
+		unhook_crash();
+		cpuhp_remove_state(life_hotplug_state);
+	}
+	mutex_unlock(&life_lock);
+}
+
+/* Syscore: the last CPU online, interrupts off, nothing else runs. */
+static int life_suspend(void)
+{
+	cpu_off_irqsoff(this_cpu_ptr(&vmx_cpus));
+	return 0;
+}
+
+static void life_resume(void)
+{
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+
+	if (cpu->region && cpu_on_irqsoff(cpu))
+		pr_err("VMX cannot be switched on again after suspend; VMs stop\n");
+}
+
+static struct syscore_ops life_syscore_ops = {
+	.suspend = life_suspend,
+	.resume = life_resume,
+};
+
+static void off_ipi(void *unused)
+{
+	cpu_off_irqsoff(this_cpu_ptr(&vmx_cpus));
+}
+
+/* INIT is blocked while VMX is on (SDM vol. 3, 24.8): a reboot would hang. */
+static int life_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	on_each_cpu(off_ipi, NULL, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block life_reboot_notifier = {
+	.notifier_call = life_reboot,
+};
+
+int vmx_life_init(void)
+{
+	int cpu, ret;
+
+	for_each_possible_cpu(cpu)
+		INIT_LIST_HEAD(&per_cpu(vmx_cpus, cpu).active);
+	ret = register_reboot_notifier(&life_reboot_notifier);
+	if (ret)
+		return ret;
+	register_syscore_ops(&life_syscore_ops);
+	return 0;
+}
+
+void vmx_life_exit(void)
+{
+	unregister_syscore_ops(&life_syscore_ops);
+	unregister_reboot_notifier(&life_reboot_notifier);
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The inner loop: enter, exit, handle, enter again, until something is the core's or
+ * user space's business.
+ *
+ * The kick race is closed here: vcpu->mode says IN_GUEST before the requests and the
+ * host's pending work are checked for the last time, and who raises a request looks at
+ * the mode afterwards (vhm_vcpu_kick()).
+ */
+#include "vmx.h"
+
+#include <linux/context_tracking.h>
+#include <linux/entry-kvm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/vtime.h>
+#include <asm/msr.h>
+
+#include "enter.h"
+#include "instruction.h"
+#include "vhm/trace.h"
+
+static_assert(offsetof(struct vmx_entry_args, regs) == ARGS_REGS);
+static_assert(offsetof(struct vmx_entry_args, host_rsp) == ARGS_HOST_RSP);
+static_assert(offsetof(struct vmx_entry_args, guest_spec_ctrl) == ARGS_GUEST_SPEC_CTRL);
+static_assert(offsetof(struct vmx_entry_args, host_spec_ctrl) == ARGS_HOST_SPEC_CTRL);
+static_assert(offsetof(struct vhm_registers, r15) == 15 * 8);
+
+/* ------------------------------------------------- lazily read VMCS fields -- */
+
+u64 vmx_qualification(struct vmx_vcpu *v)
+{
+	if (!v->facts.qualification_read) {
+		v->facts.qualification = vmread(EXIT_QUALIFICATION);
+		v->facts.qualification_read = true;
+	}
+	return v->facts.qualification;
+}
+
+u64 vmx_rip(struct vmx_vcpu *v)
+{
+	if (!v->rip_read) {
+		v->base.regs.rip = vmread(GUEST_RIP);
+		v->rip_read = true;
+	}
+	return v->base.regs.rip;
+}
+
+u64 vmx_rflags(struct vmx_vcpu *v)
+{
+	if (!v->rflags_read) {
+		v->base.regs.rflags = vmread(GUEST_RFLAGS);
+		v->rflags_read = true;
+	}
+	return v->base.regs.rflags;
+}
+
+void vmx_set_rip(struct vmx_vcpu *v, u64 rip)
+{
+	v->base.regs.rip = rip;
+	v->rip_read = true;
+	v->rip_dirty = true;
+}
+
+/* Bits that the processor reserves would fail the entry (SDM vol. 3, 27.3.1.4). */
+#define RFLAGS_GUEST	0x3f7fd5ull
+
+void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags)
+{
+	v->base.regs.rflags = (rflags & RFLAGS_GUEST) | X86_EFLAGS_FIXED;
+	v->rflags_read = true;
+	v->rflags_dirty = true;
+}
+
+void vmx_registers_changed(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	vmx_set_rip(v, vcpu->regs.rip);
+	vmx_set_rflags(v, vcpu->regs.rflags);
+	vmwrite(GUEST_RSP, vcpu->regs.rsp);
+}
+
+void vmx_registers_complete(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	vmx_rip(v);
+	vmx_rflags(v);
+	vcpu->regs.rsp = vmread(GUEST_RSP);
+}
+
+/* ------------------------------------------------------------ entering -- */
+
+/* INVEPT if the tables shrank since this CPU last flushed them (ept/ept.h). */
+static void flush_stale_translations(struct vmx_vcpu *v)
+{
+	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
+	u64 generation = READ_ONCE(vm->ept.generation);
+
+	if (this_cpu_read(*vm->flushed_generation) != generation) {
+		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&vm->ept));
+		this_cpu_write(*vm->flushed_generation, generation);
+		v->base.stats[VHM_STAT_TLB_FLUSHES]++;
+	}
+	if (v->vpid_stale) {
+		v->vpid_stale = false;
+		if (v->vpid) {
+			invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, v->vpid);
+			v->base.stats[VHM_STAT_TLB_FLUSHES]++;
+		}
+	}
+}
+
+/* RCU sees the guest as it sees user mode. */
+static __always_inline void rcu_guest_enter(void)
+{
+	if (!context_tracking_guest_enter())
+		rcu_note_context_switch(false);
+}
+
+static void write_dirty_registers(struct vmx_vcpu *v)
+{
+	if (v->rip_dirty)
+		vmwrite(GUEST_RIP, v->base.regs.rip);
+	if (v->rflags_dirty)
+		vmwrite(GUEST_RFLAGS, v->base.regs.rflags);
+	v->rip_dirty = false;
+	v->rflags_dirty = false;
+	v->rip_read = false;
+	v->rflags_read = false;
+}
+
+static void read_exit_facts(struct vmx_vcpu *v, int failed)
+{
+	v->facts.qualification_read = false;
+	if (failed) {
+		v->facts.reason = ~0u;
+		v->facts.idt_vectoring = 0;
+		return;
+	}
+	v->launched = true;
+	v->facts.reason = (u32)vmread(VM_EXIT_REASON);
+	v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
+}
+
+/*
+ * An NMI that arrived in the guest is blocked until the next IRET (SDM vol. 3, 28.3):
+ * INT 2 runs the host's handler as if it had arrived here, and its IRET unblocks.
+ * A machine check is the host's, too.
+ */
+static void serve_host_events(struct vmx_vcpu *v)
+{
+	u32 info;
+
+	if (v->facts.reason == EXIT_REASON_EXTERNAL_INTERRUPT) {
+		/* still pending: taken here, so that a tick counts as the guest's time */
+		local_irq_enable();
+		asm volatile("nop");	/* STI takes effect after one instruction */
+		local_irq_disable();
+		return;
+	}
+	if (v->facts.reason == (EXIT_REASON_MCE_DURING_VMENTRY | VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+		asm volatile("int $18");
+		return;
+	}
+	if (v->facts.reason != EXIT_REASON_EXCEPTION_NMI)
+		return;
+	info = (u32)vmread(VM_EXIT_INTR_INFO);
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		asm volatile("int $2");
+	else if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+		 (INTR_TYPE_HARD_EXCEPTION | 18))
+		asm volatile("int $18");
+}
+
+static unsigned int entry_flags(struct vmx_vcpu *v)
+{
+	unsigned int flags = v->launched ? VMX_ENTER_RESUME : 0;
+
+	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+		return flags;
+	v->args.host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
+	if (v->args.guest_spec_ctrl != v->args.host_spec_ctrl)
+		flags |= VMX_ENTER_SWAP_SPEC_CTRL;
+	if (v->spec_ctrl_passthrough)
+		flags |= VMX_ENTER_SPEC_CTRL;
+	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
+		flags |= VMX_ENTER_FORCE_SPEC_CTRL;
+	return flags;
+}
+
+/* One entry and exit. Interrupts off, mode IN_GUEST. */
+static void enter_guest(struct vmx_vcpu *v)
+{
+	unsigned int flags = entry_flags(v);
+	int failed;
+
+	write_dirty_registers(v);
+	flush_stale_translations(v);
+	vmx_entry_state_load(v);
+	trace_vhm_entry(&v->base);
+	vmx_speculation_before_entry(v);
+	vtime_account_guest_enter();
+	rcu_guest_enter();
+	native_write_cr2(v->cr2);
+
+	failed = vmx_enter(&v->args, flags);
+
+	v->cr2 = native_read_cr2();
+	vmx_speculation_after_exit(v);
+	context_tracking_guest_exit();
+	vmx_entry_state_restore(v);
+	read_exit_facts(v, failed);
+	v->base.stats[VHM_STAT_EXITS]++;
+	serve_host_events(v);
+	vtime_account_guest_exit();
+}
+
+/* Requests that must be looked at before an entry, beyond those of the APIC. */
+#define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI))
+
+/* Enter once, unless something wants this thread first. */
+static bool try_enter(struct vmx_vcpu *v)
+{
+	bool entered = false;
+
+	preempt_disable();
+	vmx_guest_state_load(v);
+	local_irq_disable();
+	/* pairs with smp_mb() in vhm_vcpu_kick() and in vhm_vm_flush_guest_cpus() */
+	smp_store_mb(v->base.mode, VHM_IN_GUEST);
+
+	vmx_apic_before_entry(v);
+	vmx_inject_pending(v);
+	xfer_to_guest_mode_prepare();
+	if (!(READ_ONCE(v->base.requests)) && !xfer_to_guest_mode_work_pending() &&
+	    v->base.cpu == smp_processor_id() && !READ_ONCE(v->base.vm->dead)) {
+		enter_guest(v);
+		entered = true;
+	} else {
+		vmx_cancel_injection(v);
+	}
+
+	/* whoever waits for us to leave the guest sees what was done in it */
+	smp_store_release(&v->base.mode, VHM_OUTSIDE_GUEST);
+	local_irq_enable();
+	preempt_enable();
+	return entered;
+}
+
+enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	for (;;) {
+		enum vmx_exit_outcome outcome;
+		int level_eoi;
+
+		if (READ_ONCE(vcpu->vm->dead))
+			return VHM_RUN_STOPPED;
+		if (xfer_to_guest_mode_handle_work(NULL))
+			return VHM_RUN_INTERRUPTED;
+		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
+			return VHM_RUN_NOT_RUNNABLE;
+		level_eoi = vhm_apic_take_level_eoi(vcpu->apic);
+		if (unlikely(level_eoi >= 0)) {
+			vmx_exit_to_user(v, VHM_EXIT_EOI);
+			vcpu->run->eoi = (struct vhm_exit_eoi) { .vector = level_eoi };
+			return VHM_RUN_TO_USER;
+		}
+		if (!try_enter(v)) {
+			cond_resched();
+			continue;
+		}
+		vcpu->has_run = true;
+		outcome = vmx_handle_exit(v);
+		if (outcome == VMX_RESUME)
+			continue;
+		if (outcome == VMX_NOT_RUNNABLE)
+			return VHM_RUN_NOT_RUNNABLE;
+		return outcome == VMX_SIGNAL ? VHM_RUN_INTERRUPTED : VHM_RUN_TO_USER;
+	}
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Speculative-execution defences outside the world switch itself (vmx/enter.S has VERW,
+ * IA32_SPEC_CTRL, return-stack buffer and branch-history clearing):
+ *
+ *   L1TF		flush of the L1 data cache before an entry
+ *   branch predictor	IBPB when another vCPU was last on this CPU
+ *   VMSCAPE		IBPB before the VMM's own code, left to the host's exit-to-user path
+ *
+ * All follow what the host's kernel chose for itself. Where that is unknown, and the CPU
+ * is affected, the safe side is taken; the parameter that turns it off says "insecure".
+ */
+#include "vmx.h"
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <asm/cpu_device_id.h>
+#include <asm/hardirq.h>
+#include <asm/nospec-branch.h>
+
+#include "enter.h"
+
+enum l1d_flush_mode {
+	L1D_FLUSH_NEVER,
+	L1D_FLUSH_COND,
+	L1D_FLUSH_ALWAYS,
+};
+
+static enum l1d_flush_mode l1d_flush_mode __ro_after_init;
+static void *l1d_buffer;
+
+static bool insecure_no_l1d_flush;
+module_param(insecure_no_l1d_flush, bool, 0444);
+MODULE_PARM_DESC(insecure_no_l1d_flush, "INSECURE: never flush the L1 data cache before entering a guest, even if the CPU is affected by L1TF");
+
+/* The host's setting of l1tf= (admin-guide/hw-vuln/l1tf.rst). */
+static enum l1d_flush_mode l1d_mode_of_host(void)
+{
+	u64 arch_capabilities = 0;
+
+	if (!boot_cpu_has_bug(X86_BUG_L1TF) || insecure_no_l1d_flush)
+		return L1D_FLUSH_NEVER;
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES) &&
+	    !rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &arch_capabilities) &&
+	    arch_capabilities & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH)
+		return L1D_FLUSH_NEVER;
+	/* what kvm_intel settled on, if it was loaded first */
+	switch (l1tf_vmx_mitigation) {
+	case VMENTER_L1D_FLUSH_NEVER:
+	case VMENTER_L1D_FLUSH_NOT_REQUIRED:
+		return L1D_FLUSH_NEVER;
+	case VMENTER_L1D_FLUSH_ALWAYS:
+		return L1D_FLUSH_ALWAYS;
+	case VMENTER_L1D_FLUSH_COND:
+		return L1D_FLUSH_COND;
+	default:
+		break;
+	}
+	switch (l1tf_mitigation) {
+	case L1TF_MITIGATION_OFF:
+		return L1D_FLUSH_NEVER;
+	case L1TF_MITIGATION_FULL:
+	case L1TF_MITIGATION_FULL_FORCE:
+		return L1D_FLUSH_ALWAYS;
+	default:
+		return L1D_FLUSH_COND;
+	}
+}
+
+int vmx_speculation_init(void)
+{
+	struct page *page;
+
+	l1d_flush_mode = l1d_mode_of_host();
+	if (l1d_flush_mode == L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+		return 0;
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(VMX_L1D_BUFFER_BYTES));
+	if (!page)
+		return -ENOMEM;
+	l1d_buffer = page_address(page);
+	return 0;
+}
+
+void vmx_speculation_exit(void)
+{
+	if (l1d_buffer)
+		free_pages((unsigned long)l1d_buffer, get_order(VMX_L1D_BUFFER_BYTES));
+	l1d_buffer = NULL;
+}
+
+/* Interrupts off, the last thing in C before the world switch. */
+void vmx_speculation_before_entry(struct vmx_vcpu *v)
+{
+	if (l1d_flush_mode == L1D_FLUSH_NEVER)
+		return;
+	if (l1d_flush_mode == L1D_FLUSH_COND) {
+		/* since the last flush: user space or a sleep here, interrupts on this CPU */
+		bool flush = v->l1d_flush || kvm_get_cpu_l1tf_flush_l1d();
+
+		kvm_clear_cpu_l1tf_flush_l1d();
+		v->l1d_flush = false;
+		if (!flush)
+			return;
+	}
+	if (boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+	else
+		vmx_flush_l1d(l1d_buffer);
+}
+
+/* Interrupts off, after the world switch. */
+void vmx_speculation_after_exit(struct vmx_vcpu *v)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
+/* Preemption off: another vCPU than last time is about to use this CPU's predictors. */
+void vmx_speculation_vcpu_switch(void)
+{
+	indirect_branch_prediction_barrier();
+}
+
+/* Immunities that a guest may rely on, as far as the CPU itself has them. */
+#define ARCH_CAP_FOR_GUESTS	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | \
+				 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | \
+				 ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | \
+				 ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | \
+				 ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO)
+
+u64 vmx_guest_arch_capabilities(void)
+{
+	u64 value = 0;
+
+	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
+		rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &value);
+	/* the flush on entry is done by this module */
+	return (value & ARCH_CAP_FOR_GUESTS) | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * State sections whose values are in the VMCS, the FPU or the processor.
+ *
+ * The vCPU is loaded and vcpu->mutex held, so the VMCS is current unless preemption moved
+ * the thread, which the preempt notifier follows. Check functions refuse what an entry
+ * would refuse or what would fault in the host; the rest is the guest's problem.
+ */
+#include "vmx.h"
+
+#include <asm/debugreg.h>
+#include <asm/fpu/xcr.h>
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+
+#define SEGMENT_FIELDS(name)						\
+	{ GUEST_##name##_SELECTOR, GUEST_##name##_BASE, GUEST_##name##_LIMIT,	\
+	  GUEST_##name##_AR_BYTES }
+
+static const struct {
+	u32 selector, base, limit, access_rights;
+} segments[8] = {
+	[VHM_SEGMENT_ES] = SEGMENT_FIELDS(ES),
+	[VHM_SEGMENT_CS] = SEGMENT_FIELDS(CS),
+	[VHM_SEGMENT_SS] = SEGMENT_FIELDS(SS),
+	[VHM_SEGMENT_DS] = SEGMENT_FIELDS(DS),
+	[VHM_SEGMENT_FS] = SEGMENT_FIELDS(FS),
+	[VHM_SEGMENT_GS] = SEGMENT_FIELDS(GS),
+	[VHM_SEGMENT_LDTR] = SEGMENT_FIELDS(LDTR),
+	[VHM_SEGMENT_TR] = SEGMENT_FIELDS(TR),
+};
+
+#define ACCESS_RIGHTS_DEFINED	0x1f0ffu
+
+void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int i;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < 8; i++) {
+		out->segment[i].selector = vmread(segments[i].selector);
+		out->segment[i].base = vmread(segments[i].base);
+		out->segment[i].limit = vmread(segments[i].limit);
+		out->segment[i].access_rights = vmread(segments[i].access_rights);
+	}
+	out->gdt.base = vmread(GUEST_GDTR_BASE);
+	out->gdt.limit = vmread(GUEST_GDTR_LIMIT);
+	out->idt.base = vmread(GUEST_IDTR_BASE);
+	out->idt.limit = vmread(GUEST_IDTR_LIMIT);
+	out->cr0 = vmx_read_cr0(v);
+	out->cr2 = v->cr2;
+	out->cr3 = vmread(GUEST_CR3);
+	out->cr4 = vmx_read_cr4(v);
+	out->cr8 = vhm_apic_get_cr8(vcpu->apic);
+	out->efer = vmread(GUEST_IA32_EFER);
+	out->apic_base = vcpu->apic->base_msr;
+}
+
+int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	bool long_mode = in->efer & EFER_LME && in->cr0 & X86_CR0_PG;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		if (in->segment[i].reserved || in->segment[i].selector >> 16 ||
+		    in->segment[i].access_rights & ~ACCESS_RIGHTS_DEFINED)
+			return -EINVAL;
+	if (in->gdt.reserved || in->idt.reserved || in->gdt.limit >> 16 || in->idt.limit >> 16)
+		return -EINVAL;
+	if (!vmx_efer_valid(v, in->efer) || long_mode != !!(in->efer & EFER_LMA))
+		return -EINVAL;
+	if (!vmx_cr4_valid(v, in->cr4) || !vmx_cr0_valid(v, in->cr0, in->cr4, in->efer))
+		return -EINVAL;
+	if (in->cr3 & GENMASK_ULL(63, boot_cpu_data.x86_phys_bits) || in->cr8 & ~0xfull)
+		return -EINVAL;
+	return vhm_apic_check_base(vcpu->apic, in->apic_base);
+}
+
+/* @in has passed vmx_check_sregisters(). */
+void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		vmwrite(segments[i].selector, in->segment[i].selector);
+		vmwrite(segments[i].base, in->segment[i].base);
+		vmwrite(segments[i].limit, in->segment[i].limit);
+		vmwrite(segments[i].access_rights, in->segment[i].access_rights);
+	}
+	vmwrite(GUEST_GDTR_BASE, in->gdt.base);
+	vmwrite(GUEST_GDTR_LIMIT, in->gdt.limit);
+	vmwrite(GUEST_IDTR_BASE, in->idt.base);
+	vmwrite(GUEST_IDTR_LIMIT, in->idt.limit);
+	v->cr2 = in->cr2;
+	vmwrite(GUEST_CR3, in->cr3);
+	vmx_write_efer(v, in->efer);
+	vmx_write_cr4(v, in->cr4);
+	vmx_write_cr0(v, in->cr0);
+	vhm_apic_set_base(vcpu->apic, in->apic_base);
+	vhm_apic_set_cr8(vcpu->apic, in->cr8);
+	/* PAE: a guest without valid tables there faults when it uses them */
+	if (in->cr0 & X86_CR0_PG && in->cr4 & X86_CR4_PAE && !(in->efer & EFER_LMA))
+		vmx_load_pdptes(v);
+}
+
+/* --------------------------------------------------------------------- FPU -- */
+
+/* The size of the host's standard-format area: CPUID.(EAX=0DH,ECX=0):EBX is for its XCR0. */
+u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu)
+{
+	u32 eax, ebx, ecx, edx;
+
+	if (!vmx_host_xcr0)
+		return sizeof(struct xregs_state);
+	if (vcpu)
+		return max_t(u32, to_vmx(vcpu)->fpu.uabi_size, sizeof(struct xregs_state));
+	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
+	return max_t(u32, ecx, sizeof(struct xregs_state));
+}
+
+void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	fpu_copy_guest_fpstate_to_uabi(&v->fpu, out, bytes, vmx_guest_xcr0(), v->pkru);
+}
+
+int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	const struct xregs_state *area = in;
+
+	if (bytes < vmx_xsave_bytes(vcpu) || area->header.xfeatures & ~vmx_guest_xcr0())
+		return -EINVAL;
+	return fpu_copy_uabi_to_guest_fpstate(&v->fpu, in, vmx_guest_xcr0(), &v->pkru);
+}
+
+u64 vmx_get_xcr0(struct vhm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->xcr0;
+}
+
+int vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0)
+{
+	/* without XSAVE in the host there is no XCR0, and its value means nothing */
+	if (!vmx_host_xcr0 ? xcr0 != XFEATURE_MASK_FP : !vmx_xcr0_valid(xcr0))
+		return -EINVAL;
+	to_vmx(vcpu)->xcr0 = xcr0;
+	return 0;
+}
+
+/* ------------------------------------------------------------------- debug -- */
+
+void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	memcpy(out->db, v->db, sizeof(out->db));
+	out->dr6 = v->dr6;
+	out->dr7 = vmread(GUEST_DR7);
+}
+
+int vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int i;
+
+	/* an entry and MOV DR fault on the upper halves (SDM vol. 3, 27.3.1.1, 18.2) */
+	if (in->dr6 >> 32 || in->dr7 >> 32)
+		return -EINVAL;
+	for (i = 0; i < 4; i++)
+		v->db[i] = in->db[i];
+	v->dr6 = (in->dr6 & 0xe00full) | 0xffff0ff0;
+	vmwrite(GUEST_DR7, (in->dr7 & 0xffff2bffull) | 0x400);
+	v->debug_live = true;
+	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ events -- */
+
+static_assert(VHM_BLOCKED_BY_STI == GUEST_INTR_STATE_STI);
+static_assert(VHM_BLOCKED_BY_MOV_SS == GUEST_INTR_STATE_MOV_SS);
+static_assert(VHM_BLOCKED_BY_NMI == GUEST_INTR_STATE_NMI);
+
+#define BLOCKED_BITS	(VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS | VHM_BLOCKED_BY_NMI)
+
+static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
+{
+	u32 vector = v->injected & INTR_INFO_VECTOR_MASK;
+
+	switch (v->injected & INTR_INFO_INTR_TYPE_MASK) {
+	case INTR_TYPE_EXT_INTR:
+		out->interrupt_pending = 1;
+		out->interrupt_vector = vector;
+		break;
+	case INTR_TYPE_NMI_INTR:
+		out->nmi_pending++;
+		break;
+	case INTR_TYPE_HARD_EXCEPTION:
+		out->exception = (struct vhm_event) {
+			.flags = VHM_EVENT_VALID,
+			.vector = vector,
+			.error_code = v->injected_error,
+		};
+		if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
+			out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
+		break;
+	default:
+		break;	/* a software event: RIP is at its instruction, which runs again */
+	}
+}
+
+void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	memset(out, 0, sizeof(*out));
+	out->run_state = vcpu->run_state;
+	out->interruptibility = vmread(GUEST_INTERRUPTIBILITY_INFO) & BLOCKED_BITS;
+	out->nmi_pending = atomic_read(&vcpu->nmi_pending);
+	out->init_pending = test_bit(VHM_REQ_INIT, &vcpu->requests);
+	out->sipi_pending = test_bit(VHM_REQ_SIPI, &vcpu->requests);
+	out->sipi_vector = vcpu->sipi_vector;
+	out->pending_debug = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
+	if (v->exception.flags & VHM_EVENT_VALID)
+		out->exception = v->exception;
+	if (v->injected)
+		describe_injected(v, out);
+}
+
+static int check_events(const struct vhm_events *in)
+{
+	if (in->run_state > VHM_RUN_STATE_SHUTDOWN || in->interruptibility & ~BLOCKED_BITS)
+		return -EINVAL;
+	/* 27.3.1.5: never both */
+	if ((in->interruptibility & (VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS)) ==
+	    (VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS))
+		return -EINVAL;
+	if (in->nmi_pending > 2 || in->interrupt_pending > 1 || in->interrupt_vector > 255)
+		return -EINVAL;
+	if (in->init_pending > 1 || in->sipi_pending > 1 || in->sipi_vector > 255)
+		return -EINVAL;
+	return in->pending_debug & ~0x1500full ? -EINVAL : 0;
+}
+
+int vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int ret = check_events(in);
+
+	if (ret)
+		return ret;
+	v->injected = 0;
+	v->exception.flags = 0;
+	if (in->exception.flags & VHM_EVENT_VALID) {
+		ret = vmx_inject_exception(vcpu, &in->exception);
+		if (ret)
+			return ret;
+	}
+	vcpu->run_state = in->run_state;
+	vmwrite(GUEST_INTERRUPTIBILITY_INFO, in->interruptibility);
+	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, in->pending_debug);
+	atomic_set(&vcpu->nmi_pending, in->nmi_pending);
+	vcpu->sipi_vector = in->sipi_vector;
+	assign_bit(VHM_REQ_INIT, &vcpu->requests, in->init_pending);
+	assign_bit(VHM_REQ_SIPI, &vcpu->requests, in->sipi_pending);
+	if (in->interrupt_pending)
+		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | in->interrupt_vector;
+	return 0;
+}
+
+/* -------------------------------------------------------------------- time -- */
+
+u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->tsc_offset;
+}
+
+void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset)
+{
+	to_vmx(vcpu)->tsc_offset = offset;
+	vmwrite(TSC_OFFSET, offset);
+	vhm_apic_tsc_changed(vcpu->apic);
+}

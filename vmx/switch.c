@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host state that a guest displaces, and how it comes back. Three lifetimes:
+ *
+ *   constant	written to the VMCS once (vmx_host_constant_state)
+ *   loaded	displaced from the first entry until the thread leaves the CPU or
+ *		VHM_VCPU_RUN ends (vmx_guest_state_load, vmx_host_state_restore): segment
+ *		registers, kernel GS base, and what VM exits truncate (GDT limit, TSS limit)
+ *	        lazy MSRs stay until the CPU returns to user mode
+ *   entry	switched around each entry: XCR0, XSS, PKRU, debug registers, CR3 and CR4
+ *
+ * All of it runs with preemption off; the entry part with interrupts off.
+ */
+#include "vmx.h"
+
+#include <linux/hw_breakpoint.h>
+#include <linux/user-return-notifier.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/xcr.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+#include <asm/perf_event.h>
+#include <asm/pkru.h>
+
+#include "enter.h"
+#include "instruction.h"
+
+static const u32 lazy_msr_index[VMX_LAZY_COUNT] = {
+	[VMX_LAZY_STAR]		= MSR_STAR,
+	[VMX_LAZY_LSTAR]	= MSR_LSTAR,
+	[VMX_LAZY_CSTAR]	= MSR_CSTAR,
+	[VMX_LAZY_SYSCALL_MASK]	= MSR_SYSCALL_MASK,
+	[VMX_LAZY_TSC_AUX]	= MSR_TSC_AUX,
+};
+
+/**
+ * struct lazy_cpu - lazy MSRs of one CPU
+ * @notifier: runs before this CPU returns to user mode
+ * @registered: it is registered
+ * @known: @host was read
+ * @host: the host's values, which never change once the CPU is up
+ * @current_value: what the processor holds now
+ *
+ * Own CPU only; interrupts off where @registered changes.
+ */
+struct lazy_cpu {
+	struct user_return_notifier notifier;
+	bool registered;
+	bool known;
+	u64 host[VMX_LAZY_COUNT];
+	u64 current_value[VMX_LAZY_COUNT];
+};
+
+static DEFINE_PER_CPU(struct lazy_cpu, lazy_cpus);
+static u64 host_xss;
+u64 vmx_host_xcr0;
+
+static bool lazy_msr_exists(int i)
+{
+	return i != VMX_LAZY_TSC_AUX || boot_cpu_has(X86_FEATURE_RDTSCP) ||
+	       boot_cpu_has(X86_FEATURE_RDPID);
+}
+
+static void lazy_msrs_restore(struct lazy_cpu *cpu)
+{
+	int i;
+
+	for (i = 0; i < VMX_LAZY_COUNT; i++) {
+		if (cpu->current_value[i] == cpu->host[i])
+			continue;
+		if (!wrmsrl_safe(lazy_msr_index[i], cpu->host[i]))
+			cpu->current_value[i] = cpu->host[i];
+	}
+}
+
+static void lazy_on_user_return(struct user_return_notifier *notifier)
+{
+	struct lazy_cpu *cpu = container_of(notifier, struct lazy_cpu, notifier);
+	unsigned long flags;
+
+	/* vmx_lazy_msrs_restore_all() may interrupt */
+	local_irq_save(flags);
+	if (cpu->registered) {
+		cpu->registered = false;
+		user_return_notifier_unregister(notifier);
+	}
+	local_irq_restore(flags);
+	lazy_msrs_restore(cpu);
+}
+
+static void lazy_cpu_learn(struct lazy_cpu *cpu)
+{
+	int i;
+
+	for (i = 0; i < VMX_LAZY_COUNT; i++) {
+		if (!lazy_msr_exists(i) || rdmsrl_safe(lazy_msr_index[i], &cpu->host[i]))
+			cpu->host[i] = 0;
+		cpu->current_value[i] = cpu->host[i];
+	}
+	cpu->notifier.on_user_return = lazy_on_user_return;
+	cpu->known = true;
+}
+
+static void lazy_msrs_load(struct vmx_vcpu *v)
+{
+	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
+	unsigned long flags;
+	int i;
+
+	if (unlikely(!cpu->known))
+		lazy_cpu_learn(cpu);
+	for (i = 0; i < VMX_LAZY_COUNT; i++) {
+		if (cpu->current_value[i] == v->lazy_msrs[i] || !lazy_msr_exists(i))
+			continue;
+		/* vmx_set_msr() has refused values that fault */
+		if (wrmsrl_safe(lazy_msr_index[i], v->lazy_msrs[i]))
+			continue;
+		cpu->current_value[i] = v->lazy_msrs[i];
+		local_irq_save(flags);
+		if (!cpu->registered) {
+			cpu->registered = true;
+			user_return_notifier_register(&cpu->notifier);
+		}
+		local_irq_restore(flags);
+	}
+}
+
+/* v->lazy_msrs was written while the guest may be loaded. */
+void vmx_lazy_msr_changed(struct vmx_vcpu *v)
+{
+	preempt_disable();
+	if (v->host.loaded)
+		lazy_msrs_load(v);
+	preempt_enable();
+}
+
+static void lazy_restore_ipi(void *unused)
+{
+	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
+
+	if (cpu->registered)
+		lazy_on_user_return(&cpu->notifier);
+}
+
+/* Module unload: no CPU may call back into us. */
+void vmx_lazy_msrs_restore_all(void)
+{
+	on_each_cpu(lazy_restore_ipi, NULL, 1);
+}
+
+int vmx_switch_init(void)
+{
+	if (boot_cpu_has(X86_FEATURE_XSAVES) && rdmsrl_safe(MSR_IA32_XSS, &host_xss))
+		host_xss = 0;
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
+		vmx_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	return 0;
+}
+
+/*
+ * XCR0 bits a guest may set: what the host uses, without MPX, which is gone, and without
+ * AMX, whose state is only allocated with the host's permission.
+ */
+u64 vmx_guest_xcr0(void)
+{
+	return vmx_host_xcr0 & (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM |
+				XFEATURE_MASK_OPMASK | XFEATURE_MASK_ZMM_Hi256 |
+				XFEATURE_MASK_Hi16_ZMM | XFEATURE_MASK_PKRU);
+}
+
+/* ---------------------------------------------------------------- constant -- */
+
+/* SDM vol. 3, 25.5, Host-State Area; checks in 27.2.2 and 27.2.3. */
+void vmx_host_constant_state(struct vmx_vcpu *v)
+{
+	struct desc_ptr idt;
+	u64 value;
+
+	vmwrite(HOST_CR0, read_cr0() & ~X86_CR0_TS);
+	vmwrite(HOST_CS_SELECTOR, __KERNEL_CS);
+	vmwrite(HOST_SS_SELECTOR, __KERNEL_DS);
+	vmwrite(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
+	vmwrite(HOST_DS_SELECTOR, 0);
+	vmwrite(HOST_ES_SELECTOR, 0);
+	vmwrite(HOST_FS_SELECTOR, 0);
+	vmwrite(HOST_GS_SELECTOR, 0);
+	store_idt(&idt);
+	vmwrite(HOST_IDTR_BASE, idt.address);
+	vmwrite(HOST_RIP, (unsigned long)vmx_exit_point);
+	rdmsrl(MSR_IA32_SYSENTER_CS, value);	/* architectural on all CPUs with VMX */
+	vmwrite(HOST_IA32_SYSENTER_CS, value);
+	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	vmwrite(HOST_IA32_SYSENTER_EIP, value);
+	rdmsrl(MSR_IA32_CR_PAT, value);
+	vmwrite(HOST_IA32_PAT, value);
+	rdmsrl(MSR_EFER, value);
+	vmwrite(HOST_IA32_EFER, value);
+	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
+		vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, 0);
+}
+
+/* ------------------------------------------------------------------ loaded -- */
+
+/* With preemption off, before the first entry after the thread came to this CPU. */
+void vmx_guest_state_load(struct vmx_vcpu *v)
+{
+	struct vmx_host_state *host = &v->host;
+
+	if (host->loaded)
+		return;
+	/* bases and selectors of the thread's user mode */
+	current_save_fsgs();
+	host->fs_selector = current->thread.fsindex;
+	host->gs_selector = current->thread.gsindex;
+	host->kernel_gs_base = current->thread.gsbase;
+	savesegment(ds, host->ds_selector);
+	savesegment(es, host->es_selector);
+	store_ldt(host->ldt_selector);
+	/* a host selector must have TI and RPL 0 (27.2.3): all stay null, restored by hand */
+	vmwrite(HOST_FS_BASE, current->thread.fsbase);
+
+	host->debugctl = get_debugctlmsr();
+	lazy_msrs_load(v);
+	wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
+	host->loaded = true;
+}
+
+/* With preemption off, before anything else may run in the thread's place. */
+void vmx_host_state_restore(struct vmx_vcpu *v)
+{
+	struct vmx_host_state *host = &v->host;
+
+	if (!host->loaded)
+		return;
+	host->loaded = false;
+	rdmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
+	/* an exit loads a null LDTR, and limits of 0xffff and 0x67 (SDM vol. 3, 28.5.2) */
+	if (host->ldt_selector)
+		asm volatile("lldt %0" : : "m" (host->ldt_selector));
+	if (host->gs_selector) {
+		unsigned long flags;
+
+		local_irq_save(flags);
+		load_gs_index(host->gs_selector);
+		local_irq_restore(flags);
+	}
+	if (host->fs_selector)
+		loadsegment(fs, host->fs_selector);
+	wrmsrl(MSR_FS_BASE, current->thread.fsbase);
+	if (host->ds_selector | host->es_selector) {
+		loadsegment(ds, host->ds_selector);
+		loadsegment(es, host->es_selector);
+	}
+	invalidate_tss_limit();
+	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	load_fixmap_gdt(raw_smp_processor_id());
+}
+
+/* ------------------------------------------------------------------- entry -- */
+
+static void write_host_control_registers(struct vmx_host_state *host)
+{
+	unsigned long cr3 = __read_cr3();
+	unsigned long cr4 = cr4_read_shadow();
+
+	if (cr3 != host->cr3) {
+		vmwrite(HOST_CR3, cr3);
+		host->cr3 = cr3;
+	}
+	if (cr4 != host->cr4) {
+		vmwrite(HOST_CR4, cr4);
+		host->cr4 = cr4;
+	}
+}
+
+/*
+ * The guest runs with all performance counters off: a PEBS record written in the guest
+ * would go through the guest's page tables. What must be switched is known to perf.
+ */
+static void perf_counters_off(struct vmx_vcpu *v)
+{
+	struct perf_guest_switch_msr *msrs;
+	int i;
+
+	if (!(vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL))
+		return;
+	msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
+	v->host.perf_msrs = msrs;
+	for (i = 0; i < v->host.perf_msr_count; i++) {
+		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL)
+			vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, msrs[i].host);
+		else if (msrs[i].host != msrs[i].guest)
+			wrmsrl_safe(msrs[i].msr, msrs[i].guest);
+	}
+}
+
+static void perf_counters_on(struct vmx_vcpu *v)
+{
+	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
+	int i;
+
+	for (i = 0; i < v->host.perf_msr_count; i++)
+		if (msrs[i].msr != MSR_CORE_PERF_GLOBAL_CTRL && msrs[i].host != msrs[i].guest)
+			wrmsrl_safe(msrs[i].msr, msrs[i].host);
+}
+
+static void load_debug_registers(struct vmx_vcpu *v)
+{
+	set_debugreg(0, 7);	/* no breakpoint of the host's at the guest's addresses */
+	set_debugreg(v->db[0], 0);
+	set_debugreg(v->db[1], 1);
+	set_debugreg(v->db[2], 2);
+	set_debugreg(v->db[3], 3);
+	set_debugreg(v->dr6, 6);
+}
+
+static void save_debug_registers(struct vmx_vcpu *v)
+{
+	get_debugreg(v->db[0], 0);
+	get_debugreg(v->db[1], 1);
+	get_debugreg(v->db[2], 2);
+	get_debugreg(v->db[3], 3);
+	get_debugreg(v->dr6, 6);
+	set_debugreg(DR6_RESERVED, 6);
+}
+
+static bool guest_uses_pkru(struct vmx_vcpu *v)
+{
+	return cpu_feature_enabled(X86_FEATURE_OSPKE) &&
+	       (v->xcr0 & XFEATURE_MASK_PKRU || vmx_read_cr4(v) & X86_CR4_PKE);
+}
+
+/* Interrupts off. */
+void vmx_entry_state_load(struct vmx_vcpu *v)
+{
+	write_host_control_registers(&v->host);
+	perf_counters_off(v);
+
+	/* a softirq may have used the FPU since run_begin */
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE)) {
+		if (v->xcr0 != vmx_host_xcr0)
+			xsetbv(XCR_XFEATURE_ENABLED_MASK, v->xcr0);
+		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)
+			wrmsrl(MSR_IA32_XSS, v->xss);
+	}
+	if (guest_uses_pkru(v)) {
+		v->host.pkru = rdpkru();
+		if (v->pkru != v->host.pkru)
+			wrpkru(v->pkru);
+	}
+	if (unlikely(v->debug_live))
+		load_debug_registers(v);
+}
+
+/* Interrupts off. */
+void vmx_entry_state_restore(struct vmx_vcpu *v)
+{
+	perf_counters_on(v);
+	if (v->host.debugctl)
+		update_debugctlmsr(v->host.debugctl);
+	if (unlikely(v->debug_live))
+		save_debug_registers(v);
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+	if (guest_uses_pkru(v)) {
+		v->pkru = rdpkru();
+		if (v->pkru != v->host.pkru)
+			wrpkru(v->host.pkru);
+	}
+	if (boot_cpu_has(X86_FEATURE_OSXSAVE)) {
+		if (v->xcr0 != vmx_host_xcr0)
+			xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_host_xcr0);
+		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)
+			wrmsrl(MSR_IA32_XSS, host_xss);
+	}
+}

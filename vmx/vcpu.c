@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vCPU of the VMX backend: allocation, VMCS set-up, reset, loading on a CPU.
+ */
+#include "vmx.h"
+
+#include <linux/idr.h>
+#include <linux/slab.h>
+#include <asm/desc.h>
+#include <asm/mmu_context.h>
+#include <asm/msr.h>
+
+#include "enter.h"
+#include "instruction.h"
+
+static DEFINE_IDA(vpids);	/* 0 is the host's */
+
+#define VPID_COUNT	65536
+
+static DEFINE_PER_CPU(const struct vmx_vcpu *, last_vcpu);
+
+struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
+{
+	struct vmx_vcpu *v = kzalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+
+	if (!v)
+		return NULL;
+	v->base.cpu = -1;
+	INIT_LIST_HEAD(&v->loaded_link);
+	v->vmcs = vmx_vmcs_alloc();
+	v->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!v->vmcs || !v->msr_bitmap)
+		goto err_pages;
+	if (!fpu_alloc_guest_fpstate(&v->fpu))
+		goto err_pages;
+	if (vmx_caps.vpid) {
+		int vpid = ida_alloc_range(&vpids, 1, VPID_COUNT - 1, GFP_KERNEL_ACCOUNT);
+
+		/* none left: this vCPU flushes by running untagged */
+		v->vpid = vpid > 0 ? vpid : 0;
+	}
+	return &v->base;
+
+err_pages:
+	free_page((unsigned long)v->msr_bitmap);
+	free_page((unsigned long)v->vmcs);
+	kfree(v);
+	return NULL;
+}
+
+void vmx_vcpu_free(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int cpu;
+
+	vmx_vmcs_free(v);
+	/* a new vCPU at this address is another one to the branch predictors */
+	for_each_possible_cpu(cpu)
+		cmpxchg(per_cpu_ptr(&last_vcpu, cpu), v, NULL);
+	if (v->vpid)
+		ida_free(&vpids, v->vpid);
+	fpu_free_guest_fpstate(&v->fpu);
+	free_page((unsigned long)v->msr_bitmap);
+	kfree(v);
+}
+
+/* Fields that never change after this (SDM vol. 3, 25.6-25.8). */
+static void vmcs_write_controls(struct vmx_vcpu *v)
+{
+	v->primary = vmx_caps.primary;
+	v->secondary = vmx_caps.secondary;
+	if (!v->vpid)
+		v->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
+
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin);
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
+	vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
+	vmwrite(VM_ENTRY_CONTROLS, vmx_caps.entry);
+	/*
+	 * #MC belongs to the host; #AC and #DB delivery can recurse without end inside the
+	 * processor and would keep the host from this CPU.
+	 */
+	vmwrite(EXCEPTION_BITMAP, BIT(18) | BIT(17) | BIT(1));
+	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmwrite(CR3_TARGET_COUNT, 0);
+	vmwrite(VM_EXIT_MSR_STORE_COUNT, 0);
+	vmwrite(VM_EXIT_MSR_LOAD_COUNT, 0);
+	vmwrite(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	vmwrite(MSR_BITMAP, __pa(v->msr_bitmap));
+	vmwrite(VMCS_LINK_POINTER, ~0ull);
+	if (v->vpid)
+		vmwrite(VIRTUAL_PROCESSOR_ID, v->vpid);
+	if (v->secondary & SECONDARY_EXEC_XSAVES)
+		vmwrite(XSS_EXIT_BITMAP, 0);
+	if (v->secondary & SECONDARY_EXEC_ENCLS_EXITING)
+		vmwrite(ENCLS_EXITING_BITMAP, ~0ull);
+	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
+		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
+	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
+	vmwrite(TSC_OFFSET, v->tsc_offset);
+}
+
+int vmx_vcpu_init(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int ret = 0;
+
+	v->args.regs = &vcpu->regs;
+	vmx_msr_init(v);
+	/* all vCPUs of a VM start at the same guest TSC: 0 when the first was created */
+	v->tsc_offset = -rdtsc_ordered();
+	if (vcpu->id) {
+		struct vhm_vcpu *first = xa_load(&vcpu->vm->vcpus, 0);
+
+		if (first)
+			v->tsc_offset = to_vmx(first)->tsc_offset;
+	}
+
+	preempt_disable();
+	if (vmx_vmcs_make_current(v, smp_processor_id())) {
+		vmcs_write_controls(v);
+		vmx_init_cr_masks(v);
+		vmx_host_constant_state(v);
+		ret = vmx_apicv_vcpu_init(v);
+	} else {
+		ret = -EIO;
+	}
+	preempt_enable();
+	if (ret)
+		return ret;
+	vhm_backend->vcpu_load(vcpu, get_cpu());
+	vmx_vcpu_reset(vcpu, false);
+	vhm_backend->vcpu_unload(vcpu);
+	put_cpu();
+	return 0;
+}
+
+static void reset_segments(void)
+{
+	static const struct {
+		unsigned long selector, base, limit, rights;
+		u32 access_rights;
+	} data[] = {
+		{ GUEST_ES_SELECTOR, GUEST_ES_BASE, GUEST_ES_LIMIT, GUEST_ES_AR_BYTES, 0x93 },
+		{ GUEST_SS_SELECTOR, GUEST_SS_BASE, GUEST_SS_LIMIT, GUEST_SS_AR_BYTES, 0x93 },
+		{ GUEST_DS_SELECTOR, GUEST_DS_BASE, GUEST_DS_LIMIT, GUEST_DS_AR_BYTES, 0x93 },
+		{ GUEST_FS_SELECTOR, GUEST_FS_BASE, GUEST_FS_LIMIT, GUEST_FS_AR_BYTES, 0x93 },
+		{ GUEST_GS_SELECTOR, GUEST_GS_BASE, GUEST_GS_LIMIT, GUEST_GS_AR_BYTES, 0x93 },
+		{ GUEST_LDTR_SELECTOR, GUEST_LDTR_BASE, GUEST_LDTR_LIMIT, GUEST_LDTR_AR_BYTES, 0x82 },
+		{ GUEST_TR_SELECTOR, GUEST_TR_BASE, GUEST_TR_LIMIT, GUEST_TR_AR_BYTES, 0x8b },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(data); i++) {
+		vmwrite(data[i].selector, 0);
+		vmwrite(data[i].base, 0);
+		vmwrite(data[i].limit, 0xffff);
+		vmwrite(data[i].rights, data[i].access_rights);
+	}
+	vmwrite(GUEST_CS_SELECTOR, 0xf000);
+	vmwrite(GUEST_CS_BASE, 0xffff0000);
+	vmwrite(GUEST_CS_LIMIT, 0xffff);
+	vmwrite(GUEST_CS_AR_BYTES, 0x9b);
+	vmwrite(GUEST_GDTR_BASE, 0);
+	vmwrite(GUEST_GDTR_LIMIT, 0xffff);
+	vmwrite(GUEST_IDTR_BASE, 0);
+	vmwrite(GUEST_IDTR_LIMIT, 0xffff);
+}
+
+static void reset_vmcs_state(void)
+{
+	vmwrite(GUEST_SYSENTER_CS, 0);
+	vmwrite(GUEST_SYSENTER_ESP, 0);
+	vmwrite(GUEST_SYSENTER_EIP, 0);
+	vmwrite(GUEST_IA32_DEBUGCTL, 0);
+	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
+	vmwrite(GUEST_DR7, 0x400);
+	vmwrite(GUEST_CR3, 0);
+	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
+}
+
+/*
+ * SDM vol. 3, table 9-1, Processor State Following Power-up, Reset, or INIT. INIT keeps
+ * the FPU, most MSRs and CR0.CD and NW.
+ */
+void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	u64 cr0 = X86_CR0_ET | X86_CR0_NW | X86_CR0_CD;
+
+	if (init)
+		cr0 = X86_CR0_ET | (v->cr0_shadow & (X86_CR0_NW | X86_CR0_CD));
+	else
+		vmx_msr_reset(v);
+
+	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
+	vcpu->regs.rdx = 0x600;		/* family 6; the model is the VMM's choice by CPUID */
+	vcpu->regs.rip = 0xfff0;
+	vcpu->regs.rflags = X86_EFLAGS_FIXED;
+	vmx_registers_changed(vcpu);
+
+	reset_segments();
+	reset_vmcs_state();
+	/* EFER first: CR0.PG decides with it whether long mode is active */
+	vmwrite(GUEST_CR0, vmx_caps.cr0_fixed0);
+	v->cr0_shadow = 0;
+	vmx_write_efer(v, 0);
+	vmx_write_cr4(v, 0);
+	vmx_write_cr0(v, cr0);
+	v->cr2 = 0;
+	v->dr6 = 0xffff0ff0;
+	memset(v->db, 0, sizeof(v->db));
+	v->injected = 0;
+	v->exception.flags = 0;
+	v->facts.reason = 0;
+	v->vpid_stale = true;
+	if (!init)
+		v->pkru = 0;
+	/* each change of mode starts with everything pending looked at again */
+	vmx_apic_mode_changed(vcpu);
+}
+
+/* SDM vol. 3, 9.4.4.1: a SIPI of vector VV starts at 000VV000h in real mode. */
+void vmx_vcpu_sipi(struct vhm_vcpu *vcpu, u8 vector)
+{
+	vmwrite(GUEST_CS_SELECTOR, (u64)vector << 8);
+	vmwrite(GUEST_CS_BASE, (u64)vector << 12);
+	vmx_set_rip(to_vmx(vcpu), 0);
+}
+
+static u64 this_gs_base(void)
+{
+	u64 base;
+
+	rdmsrl(MSR_GS_BASE, base);	/* architectural in 64-bit mode */
+	return base;
+}
+
+/* Host-state fields that differ between CPUs (SDM vol. 3, 25.5). */
+static void write_host_cpu_state(int cpu)
+{
+	vmwrite(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	vmwrite(HOST_GDTR_BASE, (unsigned long)get_current_gdt_ro());
+	vmwrite(HOST_GS_BASE, this_gs_base());
+	vmwrite(HOST_IA32_SYSENTER_ESP, (unsigned long)(cpu_entry_stack(cpu) + 1));
+}
+
+void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	bool moved = vcpu->cpu != cpu;
+
+	if (!vmx_vmcs_make_current(v, cpu))
+		return;
+	if (moved) {
+		write_host_cpu_state(cpu);
+		/* this CPU may hold translations of our VPID from an earlier stay */
+		v->vpid_stale = true;
+	}
+	if (this_cpu_read(last_vcpu) != v) {
+		this_cpu_write(last_vcpu, v);
+		vmx_speculation_vcpu_switch();
+	}
+	v->l1d_flush = true;
+}
+
+void vmx_vcpu_unload(struct vhm_vcpu *vcpu)
+{
+	vmx_host_state_restore(to_vmx(vcpu));
+}

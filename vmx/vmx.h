@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VMX backend: types shared by its files.
+ *
+ * A vCPU's VMCS is used by the thread that holds vcpu->mutex, with preemption off or
+ * a preempt notifier registered, so that it is current on this CPU whenever code here
+ * runs. VMX instructions are in vmx/instruction.h, all with a fault handler.
+ */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <asm/fpu/api.h>
+#include <asm/vmx.h>
+
+#include "ept/ept.h"
+#include "vhm/apic.h"
+#include "vhm/vhm.h"
+#include "caps.h"
+
+/* MSRs that hold the guest's value until the thread returns to user space (vmx/msr_switch.c) */
+enum vmx_lazy_msr {
+	VMX_LAZY_STAR,
+	VMX_LAZY_LSTAR,
+	VMX_LAZY_CSTAR,
+	VMX_LAZY_SYSCALL_MASK,
+	VMX_LAZY_TSC_AUX,
+	VMX_LAZY_COUNT,
+};
+
+/* MSRs that are storage only: the guest reads back what it wrote (vmx/msr.c) */
+#define VMX_MTRR_VARIABLE	8
+#define VMX_STORED_MSRS		(2 * VMX_MTRR_VARIABLE + 11 + 6)
+
+/**
+ * struct vmx_vm - a VM of this backend
+ * @base: the core's part
+ * @ept: its second-level tables
+ * @apic_access_page: what EPT maps at 0xfee00000 under APIC virtualization
+ * @flushed_generation: per CPU: value of ept.generation at that CPU's last INVEPT of
+ *	this EPTP; written by the CPU itself with interrupts off
+ */
+struct vmx_vm {
+	struct vhm_vm base;
+	struct ept ept;
+	struct page *apic_access_page;
+	u64 __percpu *flushed_generation;
+};
+
+/**
+ * struct vmx_exit_facts - what the processor said about the last exit
+ * @reason: full exit-reason field (SDM vol. 3, 25.9.1); bit 31: entry failure
+ * @qualification: exit qualification, read when a handler asks
+ * @idt_vectoring: event whose delivery was interrupted
+ * @qualification_read: @qualification is valid
+ */
+struct vmx_exit_facts {
+	u32 reason;
+	u32 idt_vectoring;
+	u64 qualification;
+	bool qualification_read;
+};
+
+/**
+ * struct vmx_entry_args - what the world switch reads and writes (vmx/enter.S)
+ * @regs: guest's general registers
+ * @host_rsp: last value written to HOST_RSP
+ * @guest_spec_ctrl: guest's IA32_SPEC_CTRL
+ * @host_spec_ctrl: host's at this entry
+ *
+ * vmx/enter.S knows the offsets; vmx/run.c checks them at build time.
+ */
+struct vmx_entry_args {
+	struct vhm_registers *regs;
+	u64 host_rsp;
+	u64 guest_spec_ctrl;
+	u64 host_spec_ctrl;
+};
+
+/**
+ * struct vmx_host_state - what of the host is displaced while a guest is loaded
+ * @loaded: the rest is valid, the guest's kernel GS base is in the processor
+ * @kernel_gs_base: the thread's user-space GS base
+ * @fs_selector: and @gs_selector, @ds_selector, @es_selector, @ldt_selector
+ * @cr3: last value written to HOST_CR3
+ * @cr4: last value written to HOST_CR4
+ * @debugctl: IA32_DEBUGCTL, which an exit clears
+ * @pkru: the thread's PKRU
+ * @perf_msr_count: entries of @perf_msrs
+ * @perf_msrs: what perf wants switched around the guest, of this entry
+ */
+struct vmx_host_state {
+	bool loaded;
+	u64 kernel_gs_base;
+	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
+	unsigned long cr3;
+	unsigned long cr4;
+	unsigned long debugctl;
+	u32 pkru;
+	int perf_msr_count;
+	struct perf_guest_switch_msr *perf_msrs;
+};
+
+extern u64 vmx_host_xcr0;
+
+/**
+ * struct vmx_vcpu - a vCPU of this backend
+ * @base: the core's part
+ * @vmcs: its VMCS, one page
+ * @loaded_link: in the list of VMCSs active on @base.cpu, interrupts off there
+ * @launched: VMRESUME, not VMLAUNCH
+ * @msr_bitmap: one page
+ * @vpid: 0: none
+ * @vpid_stale: INVVPID before the next entry
+ * @args: for vmx_enter()
+ * @facts: of the last exit
+ * @host: displaced host state
+ * @fpu: guest's FPU state, in the registers between run_begin and run_end
+ * @xcr0: guest's XCR0
+ * @xss: guest's IA32_XSS
+ * @pkru: guest's PKRU while the host's is loaded
+ * @cr0_shadow: CR0 as the guest reads it
+ * @cr4_owned: CR4 bits the guest changes without an exit
+ * @cr4_allowed: CR4 bits its CPUID allows
+ * @cr2: guest's CR2 while the host runs
+ * @db: DR0-DR3 while the host runs
+ * @dr6: DR6 while the host runs
+ * @debug_live: MOV DR does not exit, the registers are loaded at each entry
+ * @lazy_msrs: guest's values of enum vmx_lazy_msr
+ * @kernel_gs_base: guest's while the host's is loaded
+ * @stored_msrs: see vmx/msr.c
+ * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
+ * @misc_enable: IA32_MISC_ENABLE
+ * @tsc_offset: guest's TSC minus host's
+ * @tsc_adjust: IA32_TSC_ADJUST
+ * @injected: VM-entry interruption information for the next entry, 0 if none
+ * @injected_error: its error code
+ * @injected_length: instruction length for software events
+ * @exception: exception to inject when @injected is free
+ * @exception_cr2_or_dr6: its payload is due
+ * @nmi_window: NMI-window exiting is on
+ * @irq_window: interrupt-window exiting is on
+ * @user_irq_window: user space asked for VHM_EXIT_IRQ_WINDOW
+ * @rvi: RVI in the VMCS, -1 if unknown
+ * @eoi_exit_bitmap: last written
+ * @primary: controls as in the VMCS
+ * @secondary: controls as in the VMCS
+ * @l1d_flush: the L1 data cache must be flushed before the next entry (cond mode)
+ * @rip_read: base.regs.rip is the guest's; else read it from the VMCS
+ * @rip_dirty: base.regs.rip must be written to the VMCS
+ * @rflags_read: likewise
+ * @rflags_dirty: likewise
+ */
+struct vmx_vcpu {
+	struct vhm_vcpu base;
+	void *vmcs;
+	struct list_head loaded_link;
+	bool launched;
+	unsigned long *msr_bitmap;
+	u16 vpid;
+	bool vpid_stale;
+	struct vmx_entry_args args;
+	struct vmx_exit_facts facts;
+	struct vmx_host_state host;
+	struct fpu_guest fpu;
+	u64 xcr0;
+	u64 xss;
+	u32 pkru;
+	u64 cr0_shadow;
+	u64 cr4_owned;
+	u64 cr4_allowed;
+	u64 cr2;
+	u64 db[4];
+	u64 dr6;
+	bool debug_live;
+	u64 lazy_msrs[VMX_LAZY_COUNT];
+	u64 kernel_gs_base;
+	u64 stored_msrs[VMX_STORED_MSRS];
+	bool spec_ctrl_passthrough;
+	u64 misc_enable;
+	u64 tsc_offset;
+	u64 tsc_adjust;
+	u32 injected;
+	u32 injected_error;
+	u32 injected_length;
+	struct vhm_event exception;
+	bool nmi_window;
+	bool irq_window;
+	bool user_irq_window;
+	int rvi;
+	DECLARE_BITMAP(eoi_exit_bitmap, 256);
+	u32 primary;
+	u32 secondary;
+	bool l1d_flush;
+	bool rip_read, rip_dirty;
+	bool rflags_read, rflags_dirty;
+};
+
+static inline struct vmx_vcpu *to_vmx(struct vhm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct vmx_vcpu, base);
+}
+
+static inline struct vmx_vm *to_vmx_vm(struct vhm_vm *vm)
+{
+	return container_of(vm, struct vmx_vm, base);
+}
+
+/* What an exit handler decides. */
+enum vmx_exit_outcome {
+	VMX_RESUME,		/* enter the guest again */
+	VMX_TO_USER,		/* run->exit_reason is filled in */
+	VMX_NOT_RUNNABLE,	/* HLT: the core decides */
+	VMX_SIGNAL,		/* a signal came while the handler waited */
+};
+
+/* vmx/vcpu.c */
+struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm);
+int vmx_vcpu_init(struct vhm_vcpu *vcpu);
+void vmx_vcpu_free(struct vhm_vcpu *vcpu);
+void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init);
+void vmx_vcpu_sipi(struct vhm_vcpu *vcpu, u8 vector);
+void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu);
+void vmx_vcpu_unload(struct vhm_vcpu *vcpu);
+
+/* vmx/run.c */
+enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu);
+u64 vmx_qualification(struct vmx_vcpu *v);
+u64 vmx_rip(struct vmx_vcpu *v);
+u64 vmx_rflags(struct vmx_vcpu *v);
+void vmx_set_rip(struct vmx_vcpu *v, u64 rip);
+void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags);
+void vmx_registers_changed(struct vhm_vcpu *vcpu);
+void vmx_registers_complete(struct vhm_vcpu *vcpu);
+
+/* vmx/exit.c */
+enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason);
+u32 vmx_insn_bytes(struct vmx_vcpu *v);
+void vmx_skip_insn(struct vmx_vcpu *v);
+void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
+
+/* exit families, one file each */
+enum vmx_exit_outcome vmx_exit_cpuid(struct vmx_vcpu *v);		/* exit_cpuid.c */
+enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v);			/* exit_io.c */
+enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v);		/* exit_msr.c */
+enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v);			/* exit_cr.c */
+enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v);	/* exit_ept.c */
+enum vmx_exit_outcome vmx_exit_ept_misconfig(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v);		/* exit_event.c */
+enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_nmi_window(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_triple_fault(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_task_switch(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v);		/* exit_apic.c */
+enum vmx_exit_outcome vmx_exit_apic_write(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_eoi(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_tpr(struct vmx_vcpu *v);
+
+/* vmx/cr.c */
+void vmx_init_cr_masks(struct vmx_vcpu *v);
+bool vmx_cr0_valid(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer);
+bool vmx_cr4_valid(struct vmx_vcpu *v, u64 cr4);
+void vmx_write_cr0(struct vmx_vcpu *v, u64 cr0);
+void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4);
+u64 vmx_read_cr0(struct vmx_vcpu *v);
+u64 vmx_read_cr4(struct vmx_vcpu *v);
+void vmx_write_efer(struct vmx_vcpu *v, u64 efer);
+bool vmx_efer_valid(struct vmx_vcpu *v, u64 efer);
+int vmx_load_pdptes(struct vmx_vcpu *v);
+
+/* vmx/inject.c */
+void vmx_inject_pending(struct vmx_vcpu *v);
+void vmx_cancel_injection(struct vmx_vcpu *v);
+void vmx_requeue_interrupted(struct vmx_vcpu *v);
+void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error);
+static inline void vmx_queue_gp(struct vmx_vcpu *v)
+{
+	vmx_queue_exception(v, 13, true, 0);
+}
+
+static inline void vmx_queue_ud(struct vmx_vcpu *v)
+{
+	vmx_queue_exception(v, 6, false, 0);
+}
+
+int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
+int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector);
+void vmx_request_irq_window(struct vhm_vcpu *vcpu);
+bool vmx_irq_window_open(struct vhm_vcpu *vcpu);
+bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu);
+
+/* vmx/apicv.c */
+void vmx_apic_mode_changed(struct vhm_vcpu *vcpu);
+void vmx_apic_state_changed(struct vhm_vcpu *vcpu);
+void vmx_apic_before_entry(struct vmx_vcpu *v);
+int vmx_apicv_vcpu_init(struct vmx_vcpu *v);
+
+/* vmx/msr.c */
+void vmx_msr_init(struct vmx_vcpu *v);
+void vmx_msr_reset(struct vmx_vcpu *v);
+void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write);
+u32 vmx_msr_count(struct vhm_vcpu *vcpu);
+u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n);
+int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value);
+int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value);
+void vmx_cpuid_changed(struct vhm_vcpu *vcpu);
+u64 vmx_guest_arch_capabilities(void);		/* speculation.c */
+int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value);
+int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
+
+/* vmx/switch.c: host state displaced by a loaded guest */
+int vmx_switch_init(void);
+void vmx_lazy_msrs_restore_all(void);
+void vmx_guest_state_load(struct vmx_vcpu *v);
+void vmx_host_state_restore(struct vmx_vcpu *v);
+void vmx_entry_state_load(struct vmx_vcpu *v);
+void vmx_entry_state_restore(struct vmx_vcpu *v);
+void vmx_host_constant_state(struct vmx_vcpu *v);
+void vmx_lazy_msr_changed(struct vmx_vcpu *v);
+u64 vmx_guest_xcr0(void);
+
+/* vmx/speculation.c */
+int vmx_speculation_init(void);
+void vmx_speculation_exit(void);
+void vmx_speculation_before_entry(struct vmx_vcpu *v);
+void vmx_speculation_after_exit(struct vmx_vcpu *v);
+void vmx_speculation_vcpu_switch(void);
+
+/* vmx/state.c: sections */
+void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);
+int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
+void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
+u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu);
+void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+u64 vmx_get_xcr0(struct vhm_vcpu *vcpu);
+int vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);
+bool vmx_xcr0_valid(u64 xcr0);
+void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
+int vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
+void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out);
+int vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu);
+void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset);
+
+/* vmx/life.c: VMXON and the list of active VMCSs */
+int vmx_life_init(void);
+void vmx_life_exit(void);
+int vmx_get(void);
+void vmx_put(void);
+void *vmx_vmcs_alloc(void);
+void vmx_vmcs_free(struct vmx_vcpu *v);
+bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu);
+void vmx_vmcs_clear(struct vmx_vcpu *v);
+
+#endif /* VMX_VMX_H */
