@@ -96,13 +96,26 @@ static uint64_t random_port(void)
 	}
 }
 
+/* Left to chance alone, hardly a pin is ever unmasked. */
+static void program_a_pin(void)
+{
+	uint32_t select = 0x10 + 2 * (check_random() % VDEV_IOAPIC_PINS);
+	uint32_t entry = check_random() & ~(1u << 16);
+
+	vdev_bus_write(&bus, VDEV_MMIO, VDEV_IOAPIC_GPA, 4, &select);
+	vdev_bus_write(&bus, VDEV_MMIO, VDEV_IOAPIC_GPA + 0x10, 4, &entry);
+}
+
 static void guest_access(void)
 {
 	uint64_t data = (uint64_t)check_random() << 32 | check_random();
 	size_t bytes = check_random() % 9;
 	uint64_t gpa = VDEV_IOAPIC_GPA + check_random() % 0x50;
 
-	switch (check_random() % 4) {
+	switch (check_random() % 5) {
+	case 4:
+		program_a_pin();
+		break;
 	case 0:
 		vdev_bus_read(&bus, VDEV_PORT, random_port(), bytes, &data);
 		break;
