@@ -13,6 +13,11 @@
 #include <trace/events/ipi.h>
 #endif
 
+/* The control was renamed; <asm/vmx.h> is included where it is used. */
+#ifndef SECONDARY_EXEC_XSAVES
+#define SECONDARY_EXEC_XSAVES	SECONDARY_EXEC_ENABLE_XSAVES
+#endif
+
 static inline void vhm_send_kick(int cpu)
 {
 	smp_send_reschedule(cpu);

@@ -21,16 +21,20 @@ static int __init vhm_init(void)
 	ret = vmx_init();
 	if (ret)
 		return ret;
+	preempt_notifier_inc();
 	/* last: from here on user space can come */
 	ret = vhm_device_register();
-	if (ret)
+	if (ret) {
+		preempt_notifier_dec();
 		vmx_exit();
+	}
 	return ret;
 }
 
 static void __exit vhm_exit(void)
 {
 	vhm_device_unregister();
+	preempt_notifier_dec();
 	vmx_exit();
 }
 

@@ -11,6 +11,8 @@
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
+#include "vhm/compat.h"
+
 struct vmx_caps vmx_caps __ro_after_init;
 
 static bool apicv = true;

@@ -26,6 +26,7 @@ struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 	if (!v)
 		return NULL;
 	v->base.cpu = -1;
+	v->host.cpu = -1;
 	INIT_LIST_HEAD(&v->loaded_link);
 	v->vmcs = vmx_vmcs_alloc();
 	v->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
@@ -253,11 +254,11 @@ static void write_host_cpu_state(int cpu)
 void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	bool moved = vcpu->cpu != cpu;
 
 	if (!vmx_vmcs_make_current(v, cpu))
 		return;
-	if (moved) {
+	if (v->host.cpu != cpu) {
+		v->host.cpu = cpu;
 		write_host_cpu_state(cpu);
 		/* this CPU may hold translations of our VPID from an earlier stay */
 		v->vpid_stale = true;

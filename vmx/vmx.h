@@ -16,6 +16,7 @@
 
 #include "ept/ept.h"
 #include "vhm/apic.h"
+#include "vhm/compat.h"
 #include "vhm/vhm.h"
 #include "caps.h"
 
@@ -80,6 +81,7 @@ struct vmx_entry_args {
 
 /**
  * struct vmx_host_state - what of the host is displaced while a guest is loaded
+ * @cpu: CPU whose host-state fields the VMCS has, -1 for none
  * @loaded: the rest is valid, the guest's kernel GS base is in the processor
  * @kernel_gs_base: the thread's user-space GS base
  * @fs_selector: and @gs_selector, @ds_selector, @es_selector, @ldt_selector
@@ -91,6 +93,7 @@ struct vmx_entry_args {
  * @perf_msrs: what perf wants switched around the guest, of this entry
  */
 struct vmx_host_state {
+	int cpu;
 	bool loaded;
 	u64 kernel_gs_base;
 	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
