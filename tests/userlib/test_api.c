@@ -1,0 +1,2 @@
+#include "test.h"
+const struct test_case api_cases[] = { {0} };

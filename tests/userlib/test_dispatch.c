@@ -1,0 +1,2 @@
+#include "test.h"
+const struct test_case dispatch_cases[] = { {0} };

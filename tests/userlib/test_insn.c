@@ -1,0 +1,2 @@
+#include "test.h"
+const struct test_case insn_cases[] = { {0} };

@@ -1,0 +1,2 @@
+#include "test.h"
+const struct test_case load_cases[] = { {0} };

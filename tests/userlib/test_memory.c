@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Guest memory: slots against an independent list, copies against a plain array. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fake.h"
+#include "test.h"
+
+#define PAGE	4096ull
+#define PAGES	64u
+
+static void arguments(void)
+{
+	struct test_vm test;
+	void *address;
+
+	test_vm_create(&test);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 0, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 1, PAGE, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, PAGE + 1, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, UINT64_MAX - PAGE + 1, 2 * PAGE, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 1ull << 46, PAGE, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, (1ull << 46) - PAGE, 2 * PAGE, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, UINT64_MAX & ~0xfffull, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_user_memory(test.vm, 0, PAGE, 0, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_add_user_memory(test.vm, 0, PAGE, 0, (void *)0x1001), -EINVAL);
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 0), -ENOENT);
+	CHECK_EQ(fake.slots, 0);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 3 * PAGE, 2 * PAGE, 0, &address), 0);
+	/* same place in a 2 MiB page on both sides */
+	CHECK_EQ((uintptr_t)address % (2 << 20), 3 * PAGE);
+	CHECK_EQ(fake.slot[0].user_address, (uintptr_t)address);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 4 * PAGE, PAGE, 0, NULL), -EEXIST);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 4 * PAGE, 0, NULL), -EEXIST);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 3 * PAGE, 0, NULL), 0);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, (1ull << 46) - PAGE, PAGE, 0, NULL), 0);
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 4 * PAGE), -ENOENT);
+	test_vm_destroy(&test);
+}
+
+static void kernel_refuses(void)
+{
+	struct test_vm test;
+
+	test_vm_create(&test);
+	fake.fail_command = VHM_SLOT_ADD;
+	fake.fail_errno = ENOMEM;
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, PAGE, 0, NULL), -ENOMEM);
+	fake.fail_errno = 0;
+	CHECK(!vhm_vm_pointer(test.vm, 0, 1));
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, PAGE, 0, NULL), 0);
+	fake.fail_command = VHM_SLOT_REMOVE;
+	fake.fail_errno = EIO;
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 0), -EIO);
+	CHECK(vhm_vm_pointer(test.vm, 0, PAGE));
+	test_vm_destroy(&test);
+}
+
+static void slot_numbers(void)
+{
+	struct test_vm test;
+	unsigned int i;
+
+	test_vm_create(&test);
+	for (i = 0; i < 64; i++)
+		CHECK_EQ(vhm_vm_add_memory(test.vm, 2 * i * PAGE, PAGE, 0, NULL), 0);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 200 * PAGE, PAGE, 0, NULL), -ENOSPC);
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 20 * PAGE), 0);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 200 * PAGE, PAGE, 0, NULL), 0);
+	test_vm_destroy(&test);
+}
+
+/* What the guest's first PAGES pages are, kept without the library. */
+struct model {
+	bool present[PAGES];
+	uint8_t slot_of[PAGES];		/* first page of the slot */
+	uint8_t data[PAGES * PAGE];
+};
+
+static void edit_slots(struct test_vm *test, struct model *model)
+{
+	unsigned int first = random_below(PAGES), count = 1 + random_below(8), i;
+	bool overlap = false;
+	int ret;
+
+	if (model->present[first] && model->slot_of[first] == first && random_below(2)) {
+		CHECK_EQ(vhm_vm_remove_memory(test->vm, first * PAGE), 0);
+		for (i = first; i < PAGES && model->present[i] && model->slot_of[i] == first; i++)
+			model->present[i] = false;
+		return;
+	}
+	if (first + count > PAGES)
+		count = PAGES - first;
+	for (i = first; i < first + count; i++)
+		overlap |= model->present[i];
+	ret = vhm_vm_add_memory(test->vm, first * PAGE, count * PAGE, 0, NULL);
+	CHECK_EQ(ret, overlap ? -EEXIST : 0);
+	if (ret)
+		return;
+	for (i = first; i < first + count; i++) {
+		model->present[i] = true;
+		model->slot_of[i] = (uint8_t)first;
+		memset(&model->data[i * PAGE], 0, PAGE);
+	}
+}
+
+static bool is_present(const struct model *model, uint64_t gpa, uint64_t bytes)
+{
+	uint64_t i;
+
+	if (gpa + bytes > PAGES * PAGE)
+		return false;
+	for (i = gpa / PAGE; bytes && i <= (gpa + bytes - 1) / PAGE; i++) {
+		if (!model->present[i])
+			return false;
+	}
+	return true;
+}
+
+static void copy(struct test_vm *test, struct model *model)
+{
+	static uint8_t buffer[4 * PAGE];
+	uint64_t gpa = random_below(PAGES * PAGE), bytes = random_below(3 * PAGE), i;
+	int expected = is_present(model, gpa, bytes) ? 0 : -EFAULT;
+	uint8_t value = (uint8_t)random64();
+
+	switch (random_below(3)) {
+	case 0:
+		CHECK_EQ(vhm_vm_read(test->vm, gpa, buffer, bytes), expected);
+		if (!expected)
+			CHECK(!memcmp(buffer, &model->data[gpa], bytes));
+		break;
+	case 1:
+		for (i = 0; i < bytes; i++)
+			buffer[i] = (uint8_t)random64();
+		CHECK_EQ(vhm_vm_write(test->vm, gpa, buffer, bytes), expected);
+		if (!expected)
+			memcpy(&model->data[gpa], buffer, bytes);
+		break;
+	default:
+		CHECK_EQ(vhm_vm_fill(test->vm, gpa, value, bytes), expected);
+		if (!expected)
+			memset(&model->data[gpa], value, bytes);
+		break;
+	}
+}
+
+static void point(struct test_vm *test, const struct model *model)
+{
+	uint64_t gpa = random_below(PAGES * PAGE), bytes = random_below(3 * PAGE);
+	bool same = is_present(model, gpa, bytes) && bytes &&
+		    model->slot_of[gpa / PAGE] == model->slot_of[(gpa + bytes - 1) / PAGE];
+	const uint8_t *pointer = vhm_vm_pointer(test->vm, gpa, bytes);
+
+	CHECK_EQ(!!pointer, same);
+	if (pointer && same)
+		CHECK(!memcmp(pointer, &model->data[gpa], bytes));
+}
+
+static void against_model(void)
+{
+	struct model *model = calloc(1, sizeof(*model));
+	struct test_vm test;
+	unsigned int i;
+
+	test_vm_create(&test);
+	for (i = 0; i < 20000; i++) {
+		if (!random_below(4))
+			edit_slots(&test, model);
+		else if (random_below(2))
+			copy(&test, model);
+		else
+			point(&test, model);
+	}
+	test_vm_destroy(&test);
+	free(model);
+}
+
+static void wrapping_ranges(void)
+{
+	uint8_t buffer[16] = { 0 };
+	struct test_vm test;
+
+	test_vm_create(&test);
+	vhm_vm_add_memory(test.vm, 0, PAGE, 0, NULL);
+	CHECK_EQ(vhm_vm_read(test.vm, UINT64_MAX - 3, buffer, 8), -EFAULT);
+	CHECK_EQ(vhm_vm_write(test.vm, UINT64_MAX - 3, buffer, 8), -EFAULT);
+	CHECK(!vhm_vm_pointer(test.vm, 8, UINT64_MAX));
+	CHECK(!vhm_vm_pointer(test.vm, 8, 0));
+	CHECK_EQ(vhm_vm_read(test.vm, 12345678, buffer, 0), 0);
+	CHECK_EQ(vhm_vm_fill(test.vm, 0, 1, UINT64_MAX), -EFAULT);
+	test_vm_destroy(&test);
+}
+
+static void next_memory(void)
+{
+	struct vhm_memory_range range;
+	struct test_vm test;
+
+	test_vm_create(&test);
+	vhm_vm_add_memory(test.vm, 4 * PAGE, 2 * PAGE, 0, NULL);
+	vhm_vm_add_memory(test.vm, 16 * PAGE, PAGE, VHM_SLOT_READONLY, NULL);
+	CHECK_EQ(vhm_vm_next_memory(test.vm, 0, &range), 0);
+	CHECK_EQ(range.gpa, 4 * PAGE);
+	CHECK_EQ(range.bytes, 2 * PAGE);
+	CHECK_EQ(range.type, VHM_MEMORY_RAM);
+	CHECK_EQ(vhm_vm_next_memory(test.vm, 4 * PAGE + 1, &range), 0);
+	CHECK_EQ(range.gpa, 16 * PAGE);
+	CHECK_EQ(range.type, VHM_MEMORY_RESERVED);
+	CHECK_EQ(vhm_vm_next_memory(test.vm, 17 * PAGE, &range), -ENOENT);
+	test_vm_destroy(&test);
+}
+
+static atomic_bool stop_threads;
+
+static void *copy_in_thread(void *context)
+{
+	struct test_vm *test = context;
+	uint64_t value;
+	unsigned long reads = 0;
+
+	while (!atomic_load(&stop_threads)) {
+		if (!vhm_vm_read(test->vm, PAGE, &value, sizeof(value)))
+			reads += value;
+		vhm_vm_write(test->vm, PAGE, &value, sizeof(value));
+	}
+	return (void *)reads;
+}
+
+/* Memory that is being copied is not unmapped under the copy. */
+static void remove_under_copies(void)
+{
+	pthread_t thread[2];
+	struct test_vm test;
+	unsigned int i;
+
+	test_vm_create(&test);
+	atomic_store(&stop_threads, false);
+	for (i = 0; i < 2; i++)
+		REQUIRE(!pthread_create(&thread[i], NULL, copy_in_thread, &test));
+	for (i = 0; i < 2000; i++) {
+		CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 4 * PAGE, 0, NULL), 0);
+		CHECK_EQ(vhm_vm_remove_memory(test.vm, 0), 0);
+	}
+	atomic_store(&stop_threads, true);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	test_vm_destroy(&test);
+}
+
+const struct test_case memory_cases[] = {
+	{ "memory: arguments", arguments },
+	{ "memory: the kernel refuses", kernel_refuses },
+	{ "memory: slot numbers", slot_numbers },
+	{ "memory: random edits and copies against a model", against_model },
+	{ "memory: ranges that wrap", wrapping_ranges },
+	{ "memory: next slot", next_memory },
+	{ "memory: removal under copies of other threads", remove_under_copies },
+	{ 0 },
+};
