@@ -2,8 +2,8 @@
 /*
  * Does on purpose what no module may do, so that the rig can be seen to notice it.
  *
- * fault=1 warns, 2 leaves CR4.VMXE set, 3 spins with interrupts off, 4 writes through a null pointer,
- * 5 leaves a slab cache, 6 refuses to load, 7 cannot be unloaded, 8 panics.
+ * fault=1 warns, 2 leaves CR4.VMXE set, 3 spins with interrupts off, 4 writes through a null
+ * pointer, 5 leaves a slab cache, 6 refuses to load, 7 cannot be unloaded, 8 panics.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
