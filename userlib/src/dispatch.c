@@ -8,7 +8,7 @@
  */
 #include "emulate.h"
 
-#define CR0_PE			(1ull << 0)
+#define CR4_PKE			(1ull << 22)
 #define EFER_LMA		(1ull << 10)
 #define RIGHTS_DPL_SHIFT	5
 #define RIGHTS_LONG		(1u << 13)
@@ -25,16 +25,11 @@ static void load_registers(struct vhm_vcpu *vcpu)
 	vcpu->run->request |= VHM_RUN_SET_REGISTERS;
 }
 
-/* An exception with an error code has none in real mode (SDM vol. 3, 26.2.1.3). */
 static int inject(struct emulator *emulator)
 {
 	const struct vhm_event *fault = &emulator->fault;
-	struct vhm_vcpu *vcpu = emulator->vcpu;
-	int ret = vhm_vcpu_inject(vcpu, fault->vector, fault->error_code, fault->payload);
 
-	if (!(emulator->paging.cr0 & CR0_PE))
-		vcpu->run->inject.flags &= ~VHM_EVENT_HAS_ERROR_CODE;
-	return ret;
+	return vhm_vcpu_inject(emulator->vcpu, fault->vector, fault->error_code, fault->payload);
 }
 
 /* Gives the registers back and says what the guest does next. */
@@ -304,7 +299,7 @@ EXPORT int vhm_vcpu_get_paging(struct vhm_vcpu *vcpu, struct vhm_paging *paging)
 		.cr0 = sregs.cr0, .cr3 = sregs.cr3, .cr4 = sregs.cr4, .efer = sregs.efer,
 		.rflags = regs.rflags,
 	};
-	if (sregs.cr4 & 1ull << 22)
+	if (sregs.cr4 & CR4_PKE)
 		ret = vhm_vector_pkru(vcpu, &paging->pkru);
 	return ret;
 }

@@ -133,10 +133,7 @@ EXPORT int vhm_vcpu_inject(struct vhm_vcpu *vcpu, uint32_t vector, uint32_t erro
 
 	if (vector > 31 || vector == VECTOR_NMI)
 		return -EINVAL;
-	/*
-	 * Real mode has no error codes; the kernel drops them there. It knows the mode, this
-	 * function does not.
-	 */
+	/* The kernel drops the error code in real mode. */
 	if (VECTORS_WITH_ERROR_CODE & 1u << vector) {
 		event.flags |= VHM_EVENT_HAS_ERROR_CODE;
 		event.error_code = error_code;
