@@ -87,11 +87,21 @@ static unsigned int depth(const struct vdev_uart *uart)
 	return uart->fifo_enabled ? VDEV_UART_FIFO_BYTES : 1;
 }
 
+/*
+ * Drivers turn the received-data interrupt on while they probe, too, and clear the FIFOs between that and the moment
+ * they are ready. A driver that is ready has OUT2 set, and the FIFOs on if it has ever used them.
+ */
+static bool driver_listens(const struct vdev_uart *uart)
+{
+	return uart->ier & IER_RECEIVED && uart->mcr & MCR_OUT2 &&
+	       (uart->fifo_enabled || !uart->fifos_used);
+}
+
 static bool takes_input(const struct vdev_uart *uart)
 {
 	if (uart->mcr & MCR_LOOP)
 		return false;
-	if (uart->config.hold_input && !(uart->ier & IER_RECEIVED))
+	if (uart->config.hold_input && !driver_listens(uart))
 		return false;
 	return uart->receiver.count < depth(uart);
 }
@@ -219,6 +229,7 @@ static void write_fifo_control(struct vdev_uart *uart, uint8_t value)
 	bool toggled = enable != uart->fifo_enabled;
 
 	uart->fifo_enabled = enable;
+	uart->fifos_used |= enable;
 	uart->trigger = enable ? triggers[value >> 6] : 1;
 	if (toggled || (enable && value & FCR_CLEAR_RX))
 		uart->receiver.count = 0;

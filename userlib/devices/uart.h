@@ -31,9 +31,8 @@
  * @input_room: vdev_uart_input() will take more bytes than last time; NULL if of no interest
  * @context: handed to both
  * @irq: interrupt line
- * @hold_input: take input only while the guest has the received-data interrupt on. What is typed while
- *	a system boots then waits for its driver, which would otherwise throw it away; wrong for guests
- *	that poll
+ * @hold_input: take input only while a driver is ready for its interrupts. What is typed while a system
+ *	boots then waits for the driver, which would otherwise throw it away; wrong for guests that poll
  */
 struct vdev_uart_config {
 	bool (*output)(void *context, uint8_t byte);
@@ -69,6 +68,7 @@ struct vdev_uart_fifo {
  * @msr: modem status register
  * @scr: scratch register
  * @fifo_enabled: FCR bit 0
+ * @fifos_used: it has been set since power-up
  * @overrun: LSR bit 1, until LSR is read
  * @thre_pending: the transmitter ran empty and the guest has not been told
  * @line: level of the interrupt line
@@ -87,6 +87,7 @@ struct vdev_uart {
 	uint8_t msr;
 	uint8_t scr;
 	bool fifo_enabled;
+	bool fifos_used;
 	bool overrun;
 	bool thre_pending;
 	bool line;

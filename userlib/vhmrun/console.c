@@ -17,7 +17,7 @@
 
 #define ESCAPE_KEY		1	/* Ctrl-A */
 /* Output waits this long for more of it, which saves a wake-up for each byte. */
-#define FLUSH_DELAY_NS		1000000
+#define FLUSH_DELAY_NS		5000000
 #define FLUSH_NOW_NS		1
 #define FLUSH_CHUNK_BYTES	4096	/* PIPE_BUF: a pipe that is writable takes it whole */
 #define DRAIN_PATIENCE_MS	3000

@@ -22,6 +22,7 @@
 #define VGA_GPA			0xa0000ull
 #define FIRMWARE_GPA		0xe0000ull	/* where systems search for the RSDP */
 #define FIRMWARE_END		0x100000ull
+#define RESET_VECTOR_GPA	0xffff0ull
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
 #define RTC_IRQ			8
@@ -183,6 +184,24 @@ static bool add_acpi_tables(struct machine *machine)
 	return error ? fail_system("build the ACPI tables", error) : true;
 }
 
+/*
+ * Linux on a hardware-reduced machine without EFI resets by a jump to the BIOS, f000:fff0 in real mode (its
+ * efi_reboot_required()). What a BIOS would do then is to use the reset control register.
+ */
+static bool add_reset_vector(struct machine *machine)
+{
+	static const uint8_t code[] = {
+		0xba, VDEV_POWER_RESET_PORT & 0xff, VDEV_POWER_RESET_PORT >> 8,	/* mov dx, port */
+		0xb0, VDEV_POWER_RESET_VALUE,					/* mov al, value */
+		0xee,								/* out dx, al */
+		0xf4,								/* hlt */
+		0xeb, 0xfd,							/* jmp to hlt */
+	};
+	int error = vhm_vm_write(machine->vm, RESET_VECTOR_GPA, code, sizeof(code));
+
+	return error ? fail_system("write the reset vector", error) : true;
+}
+
 static bool attach_devices(struct machine *machine)
 {
 	const struct vdev_ioapic_config ioapic = { .msi = send_msi, .context = machine };
@@ -333,7 +352,7 @@ bool machine_create(struct machine *machine, const struct options *options)
 		return false;
 	if (options->flat)
 		return load_flat(machine);
-	return add_acpi_tables(machine) && load_linux(machine);
+	return add_acpi_tables(machine) && add_reset_vector(machine) && load_linux(machine);
 }
 
 void machine_destroy(struct machine *machine)
