@@ -275,7 +275,24 @@ struct vhm_msi {
 
 /**
  * struct vhm_registers - general registers; section VHM_SECTION_REGISTERS
- * @rax: and so on, in the encoding order of the instruction set
+ * @rax: RAX; this and the next fifteen stand in the encoding order of the instruction set
+ * @rcx: RCX
+ * @rdx: RDX
+ * @rbx: RBX
+ * @rsp: RSP
+ * @rbp: RBP
+ * @rsi: RSI
+ * @rdi: RDI
+ * @r8: R8
+ * @r9: R9
+ * @r10: R10
+ * @r11: R11
+ * @r12: R12
+ * @r13: R13
+ * @r14: R14
+ * @r15: R15
+ * @rip: RIP
+ * @rflags: RFLAGS
  */
 struct vhm_registers {
 	__u64 rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi;
@@ -355,6 +372,7 @@ enum vhm_exit_reason {
  *	VHM_IO_ADDRESS_32 (address size of a string instruction, else 64)
  * @data: OUT without VHM_IO_STRING: the value
  * @segment: string: segment number of the operand, as in struct vhm_sregisters
+ * @reserved: zero
  * @linear_address: string: guest-linear address of the first element
  *
  * IN is completed by placing the value into regs.rax, keeping the bits the
@@ -526,6 +544,7 @@ enum vhm_run_request {
  * @exception: VHM_EXIT_EXCEPTION
  * @memory_fault: VHM_EXIT_MEMORY_FAULT
  * @entry_failed: VHM_EXIT_ENTRY_FAILED
+ * @exit_data: room for exits to come
  *
  * VHM_VCPU_RUN reads the "in" fields once, clears @request, @retire_bytes and
  * @inject.flags, runs the guest, and writes the "out" fields before it returns.
@@ -699,6 +718,7 @@ struct vhm_section {
  * @VHM_SECTION_APIC: struct vhm_apic_state
  * @VHM_SECTION_CPUID: array of struct vhm_cpuid_entry
  * @VHM_SECTION_TIME: struct vhm_time
+ * @VHM_SECTION_COUNT: one more than the highest type of this version
  */
 enum vhm_section_type {
 	VHM_SECTION_REGISTERS	= 1,
@@ -718,9 +738,10 @@ enum vhm_section_type {
  * struct vhm_segment - a segment register
  * @base: base, bytes
  * @limit: limit, bytes, after granularity
- * @selector: visible part
  * @access_rights: SDM vol. 3, 25.4.1, Format of Access Rights: type 3:0, S 4, DPL
  *	6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16
+ * @selector: visible part
+ * @reserved: zero
  */
 struct vhm_segment {
 	__u64 base;
@@ -747,7 +768,11 @@ struct vhm_descriptor_table {
  * @segment: ES, CS, SS, DS, FS, GS, LDTR, TR, indexed by VHM_SEGMENT_ES and so on
  * @gdt: GDTR
  * @idt: IDTR
- * @cr0: and so on: control registers as the guest reads them
+ * @cr0: CR0 as the guest reads it
+ * @cr2: CR2
+ * @cr3: CR3
+ * @cr4: CR4 as the guest reads it
+ * @cr8: CR8: bits 7-4 of the local APIC's TPR
  * @efer: IA32_EFER
  * @apic_base: IA32_APIC_BASE
  */
