@@ -19,8 +19,17 @@
 
 static int add_range(struct load *load, uint64_t start, uint64_t end, uint32_t type)
 {
+	struct vhm_memory_range *last = NULL;
+
 	if (start >= end)
 		return 0;
+	if (load->range_count)
+		last = &load->range[load->range_count - 1];
+	/* Neighbouring slots are one range: a kernel may lie across them. */
+	if (last && last->gpa + last->bytes == start && last->type == type) {
+		last->bytes += end - start;
+		return 0;
+	}
 	if (load->range_count == MOST_RANGES)
 		return -EINVAL;
 	load->range[load->range_count++] = (struct vhm_memory_range){
