@@ -117,8 +117,9 @@ static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	struct ept *ept;
 
 	spin_lock(&process->lock);
+	/* No vhm_vm_kill(): there is nobody to kick, and the vCPUs may be on their way out. */
 	list_for_each_entry(ept, &process->epts, process_node)
-		vhm_vm_kill(ept->vm);
+		WRITE_ONCE(ept->vm->dead, true);
 	ept_process_begin(process, 0, ULONG_MAX);
 	zap_range(process, 0, ULONG_MAX);
 	ept_process_end(process);

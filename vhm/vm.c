@@ -55,10 +55,11 @@ static void vm_release(struct kref *ref)
 	struct vhm_vcpu *vcpu;
 	unsigned long id;
 
+	/* first: the notifier looks at the vCPUs of a VM as long as it has slots */
+	vhm_slots_free(vm);
 	xa_for_each(&vm->vcpus, id, vcpu)
 		vhm_vcpu_free(vcpu);
 	xa_destroy(&vm->vcpus);
-	vhm_slots_free(vm);
 	vhm_backend->vm_free(vm);
 	mmdrop(mm);
 }

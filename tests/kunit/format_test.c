@@ -124,13 +124,13 @@ static void classification(struct kunit *test)
 		for (high = 51; high < 64; high++)
 			for (level = 1; level <= 4; level++) {
 				u64 entry = low | (high == 51 ? 0 : 1ULL << high);
-				bool present = low % 8 != 0;
+				bool present = low % 8 != 0, fixed = high == 52;
 				bool maps = level == 1 || (level != 4 && low / 128 % 2);
 
 				if (ept_entry_present(entry) != present ||
 				    ept_entry_is_leaf(entry, level) != (present && maps) ||
 				    ept_entry_is_table(entry, level) != (present && !maps) ||
-				    ept_entry_is_fixed(entry) != (high == 52))
+				    ept_entry_is_fixed(entry) != fixed)
 					KUNIT_FAIL(test, "entry %llx at level %d", entry, level);
 			}
 }

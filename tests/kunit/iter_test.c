@@ -9,8 +9,8 @@
 #include "ept/format.h"
 #include "ept/iter.h"
 
-#define GFN_END		(1ULL << 36)
-#define MAX_VISITS	(1 << 17)
+#define GFN_END		BIT_ULL(36)
+#define MAX_VISITS	BIT(17)
 #define TABLE_FANOUT	3	/* entries of a table that are set on purpose */
 
 struct visit {

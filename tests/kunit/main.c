@@ -29,12 +29,6 @@ void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
 		tvm->on_flush(tvm);
 }
 
-void vhm_vm_kill(struct vhm_vm *vm)
-{
-	to_test_vm(vm)->kills++;
-	WRITE_ONCE(vm->dead, true);
-}
-
 static void describe(struct vhm_info *info)
 {
 	info->gpa_bits = TEST_GPA_BITS;

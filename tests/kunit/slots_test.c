@@ -12,7 +12,7 @@
 #define SPAN_PAGES	4096	/* guest-physical pages the random slots lie in */
 #define IDS		96
 #define STEPS		20000
-#define GPA_END		(1ULL << TEST_GPA_BITS)
+#define GPA_END		BIT_ULL(TEST_GPA_BITS)
 
 struct context {
 	struct kunit *test;
@@ -165,52 +165,47 @@ static void random_sequence(struct kunit *test)
 	rcu_barrier();
 }
 
+#define SLOT(number, start, length, user, ...)				\
+	{ .size = sizeof(struct vhm_slot), .id = number, .gpa = start,	\
+	  .bytes = length, .user_address = user, ##__VA_ARGS__ }
+
 static void refusals(struct kunit *test)
 {
-	static const struct vhm_slot good = {
-		.size = sizeof(good), .id = 1, .gpa = 0x100000, .bytes = 0x3000,
-		.user_address = 0x10000,
-	};
+	static const struct vhm_slot good = SLOT(1, 0x100000, 0x3000, 0x10000);
 	static const struct {
 		struct vhm_slot slot;
 		int expected;
 	} tries[] = {
-		{ { .id = 2, .gpa = 0x1000, .bytes = 0, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = 0x1001, .bytes = 0x1000, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = 0x1000, .bytes = 0x1800, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = 0x1000, .bytes = 0x1000, .user_address = 0x10010 }, -EINVAL },
-		{ { .id = 2, .flags = 2, .gpa = 0x1000, .bytes = 0x1000,
-		    .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .flags = 1u << 31, .gpa = 0x1000, .bytes = 0x1000,
-		    .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .reserved = 1, .gpa = 0x1000, .bytes = 0x1000,
-		    .user_address = 0x10000 }, -EINVAL },
-		{ { .id = VHM_MAX_SLOTS, .gpa = 0x1000, .bytes = 0x1000,
-		    .user_address = 0x10000 }, -EINVAL },
-		{ { .id = ~0u, .gpa = 0x1000, .bytes = 0x1000, .user_address = 0x10000 }, -EINVAL },
+		{ SLOT(2, 0x1000, 0, 0x10000), -EINVAL },
+		{ SLOT(2, 0x1001, 0x1000, 0x10000), -EINVAL },
+		{ SLOT(2, 0x1000, 0x1800, 0x10000), -EINVAL },
+		{ SLOT(2, 0x1000, 0x1000, 0x10010), -EINVAL },
+		{ SLOT(2, 0x1000, 0x1000, 0x10000, .flags = 2), -EINVAL },
+		{ SLOT(2, 0x1000, 0x1000, 0x10000, .flags = 1u << 31), -EINVAL },
+		{ SLOT(2, 0x1000, 0x1000, 0x10000, .reserved = 1), -EINVAL },
+		{ SLOT(VHM_MAX_SLOTS, 0x1000, 0x1000, 0x10000), -EINVAL },
+		{ SLOT(~0u, 0x1000, 0x1000, 0x10000), -EINVAL },
 		/* beyond the guest-physical width, and wrapping around */
-		{ { .id = 2, .gpa = GPA_END, .bytes = 0x1000, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = GPA_END - 0x1000, .bytes = 0x2000, .user_address = 0x10000 },
-		  -EINVAL },
-		{ { .id = 2, .gpa = ~0xfffULL, .bytes = 0x1000, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = ~0xfffULL, .bytes = 0x3000, .user_address = 0x10000 }, -EINVAL },
-		{ { .id = 2, .gpa = 0x1000, .bytes = ~0xfffULL, .user_address = 0x10000 }, -EINVAL },
+		{ SLOT(2, GPA_END, 0x1000, 0x10000), -EINVAL },
+		{ SLOT(2, GPA_END - 0x1000, 0x2000, 0x10000), -EINVAL },
+		{ SLOT(2, ~0xfffULL, 0x1000, 0x10000), -EINVAL },
+		{ SLOT(2, ~0xfffULL, 0x3000, 0x10000), -EINVAL },
+		{ SLOT(2, 0x1000, ~0xfffULL, 0x10000), -EINVAL },
 		/* not user space, and wrapping around */
-		{ { .id = 2, .gpa = 0x1000, .bytes = 0x1000, .user_address = ~0xfffULL }, -EINVAL },
-		{ { .id = 2, .gpa = 0x1000, .bytes = 0x2000, .user_address = ~0xfffULL }, -EINVAL },
+		{ SLOT(2, 0x1000, 0x1000, ~0xfffULL), -EINVAL },
+		{ SLOT(2, 0x1000, 0x2000, ~0xfffULL), -EINVAL },
 		/* the good one is there: same id, and all ways to overlap it */
-		{ { .id = 1, .gpa = 0x1000, .bytes = 0x1000, .user_address = 0x10000 }, -EEXIST },
-		{ { .id = 2, .gpa = 0x100000, .bytes = 0x3000, .user_address = 0x10000 }, -EEXIST },
-		{ { .id = 2, .gpa = 0x101000, .bytes = 0x1000, .user_address = 0x10000 }, -EEXIST },
-		{ { .id = 2, .gpa = 0xff000, .bytes = 0x2000, .user_address = 0x10000 }, -EEXIST },
-		{ { .id = 2, .gpa = 0x102000, .bytes = 0x2000, .user_address = 0x10000 }, -EEXIST },
-		{ { .id = 2, .gpa = 0xff000, .bytes = 0x9000, .user_address = 0x10000 }, -EEXIST },
+		{ SLOT(1, 0x1000, 0x1000, 0x10000), -EEXIST },
+		{ SLOT(2, 0x100000, 0x3000, 0x10000), -EEXIST },
+		{ SLOT(2, 0x101000, 0x1000, 0x10000), -EEXIST },
+		{ SLOT(2, 0xff000, 0x2000, 0x10000), -EEXIST },
+		{ SLOT(2, 0x102000, 0x2000, 0x10000), -EEXIST },
+		{ SLOT(2, 0xff000, 0x9000, 0x10000), -EEXIST },
 		/* and its neighbours, and the last page there is */
-		{ { .id = 2, .gpa = 0xff000, .bytes = 0x1000, .user_address = 0x10000 }, 0 },
-		{ { .id = 3, .gpa = 0x103000, .bytes = 0x1000, .user_address = 0x10000 }, 0 },
-		{ { .id = 4, .gpa = GPA_END - 0x1000, .bytes = 0x1000,
-		    .user_address = 0x10000 }, 0 },
-		{ { .id = VHM_MAX_SLOTS - 1, .gpa = 0, .bytes = 0x1000, .user_address = 0 }, 0 },
+		{ SLOT(2, 0xff000, 0x1000, 0x10000), 0 },
+		{ SLOT(3, 0x103000, 0x1000, 0x10000), 0 },
+		{ SLOT(4, GPA_END - 0x1000, 0x1000, 0x10000), 0 },
+		{ SLOT(VHM_MAX_SLOTS - 1, 0, 0x1000, 0), 0 },
 	};
 	struct context *context = new_context(test);
 	int i;

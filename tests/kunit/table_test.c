@@ -14,8 +14,8 @@
 #include "ept/table.h"
 
 /* 2 GiB of guest memory, the border between two level-4 entries in the middle */
-#define WINDOW_PAGES	(1ULL << 19)
-#define WINDOW_START	((1ULL << 27) - WINDOW_PAGES / 2)
+#define WINDOW_PAGES	BIT_ULL(19)
+#define WINDOW_START	(BIT_ULL(27) - WINDOW_PAGES / 2)
 #define STEPS		100000
 #define FULL_CHECK	5000
 #define CACHED		64
@@ -138,8 +138,9 @@ static gfn_t random_gfn(struct context *context)
 static void expect_raised(struct context *context, bool raised, const char *what, gfn_t gfn)
 {
 	u64 generation = context->tvm->ept.generation;
+	bool did = generation > context->generation;
 
-	if ((generation > context->generation) != raised)
+	if (did != raised)
 		KUNIT_FAIL(context->test, "%s at %llx: generation %llu to %llu", what, gfn,
 			   context->generation, generation);
 	context->generation = generation;
@@ -334,6 +335,7 @@ static void random_sequence(struct kunit *test)
 static void fixed_pages(struct kunit *test)
 {
 	const gpa_t gpa = 0xfee00000, hpa = 0x123456000;
+	const gfn_t gfn = gpa >> PAGE_SHIFT;
 	const u64 want = hpa | 0x73 | 1ULL << 52;
 	struct context *context = new_context(test);
 	struct ept *ept = &context->tvm->ept;
@@ -344,21 +346,21 @@ static void fixed_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, 1ULL << 48, hpa), -EINVAL);
 
 	/* In front of what is mapped already, which counts as a loss */
-	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 1, ept_entry_make_leaf(0x1000, 1, 7)), 1);
-	KUNIT_EXPECT_EQ(test, map(context, (gpa >> 12) + 1, 1, ept_entry_make_leaf(0x2000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, map(context, gfn, 1, ept_entry_make_leaf(0x1000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, map(context, gfn + 1, 1, ept_entry_make_leaf(0x2000, 1, 7)), 1);
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa, hpa), 0);
 	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa, hpa), -EEXIST);
 
 	/* Neither a leaf of any size nor a zap removes it; its neighbour goes. */
-	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 1, ept_entry_make_leaf(hpa, 1, 7)), -EEXIST);
-	KUNIT_EXPECT_EQ(test, map(context, gpa >> 12, 2, ept_entry_make_leaf(0, 2, 7)), -EEXIST);
+	KUNIT_EXPECT_EQ(test, map(context, gfn, 1, ept_entry_make_leaf(hpa, 1, 7)), -EEXIST);
+	KUNIT_EXPECT_EQ(test, map(context, gfn, 2, ept_entry_make_leaf(0, 2, 7)), -EEXIST);
 	KUNIT_EXPECT_EQ(test, map(context, 0xc0000, 3, ept_entry_make_leaf(0, 3, 7)), -EEXIST);
 	spin_lock(&ept->lock);
 	ept_zap_locked(ept, 0, ~0ULL);
 	spin_unlock(&ept->lock);
-	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gpa >> 12, &level), want);
-	KUNIT_EXPECT_EQ(test, test_translate(ept->root, (gpa >> 12) + 1, &level), 0ULL);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), want);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0ULL);
 	KUNIT_EXPECT_EQ(test, ept->mapped[1], 1ULL);
 	KUNIT_EXPECT_EQ(test, ept->tables, 4ULL);
 	ept_free_tables(ept);

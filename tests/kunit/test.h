@@ -31,7 +31,6 @@ static inline u64 test_random(struct rnd_state *random, u64 below)
  * @vm: the VM
  * @ept: its tables
  * @flushes: calls of vhm_vm_flush_guest_cpus()
- * @kills: calls of vhm_vm_kill()
  * @on_flush: called by vhm_vm_flush_guest_cpus() if set
  * @on_track: called by the backend's slot_track if set
  * @on_untrack: called by the backend's slot_untrack if set
@@ -41,7 +40,6 @@ struct test_vm {
 	struct vhm_vm vm;
 	struct ept ept;
 	unsigned int flushes;
-	unsigned int kills;
 	void (*on_flush)(struct test_vm *vm);
 	void (*on_track)(struct test_vm *vm, struct vhm_memory_slot *slot);
 	void (*on_untrack)(struct test_vm *vm, struct vhm_memory_slot *slot);
