@@ -109,7 +109,10 @@ static inline u32 lapic_x2apic_ldr(u32 id)
 
 /* ------------------------------------------------------ timer arithmetic -- */
 
-static_assert(VHM_APIC_TIMER_HZ == NSEC_PER_SEC, "a tick before division is a nanosecond");
+/* a tick before division */
+#define LAPIC_TICK_NS		(NSEC_PER_SEC / VHM_APIC_TIMER_HZ)
+
+static_assert(LAPIC_TICK_NS * VHM_APIC_TIMER_HZ == NSEC_PER_SEC);
 
 /* bits 3, 1, 0 of the divide configuration register (10.5.4, figure 10-10) */
 static inline u32 lapic_divide_lg2(u32 divide)
@@ -119,13 +122,13 @@ static inline u32 lapic_divide_lg2(u32 divide)
 
 static inline u64 lapic_ticks_to_ns(u32 ticks, u32 divide_lg2)
 {
-	return (u64)ticks << divide_lg2;
+	return (u64)ticks * LAPIC_TICK_NS << divide_lg2;
 }
 
 /* Rounded up: the count reads zero at expiry, not before. */
 static inline u32 lapic_ns_to_ticks(u64 ns, u32 divide_lg2)
 {
-	return min_t(u64, (ns + BIT(divide_lg2) - 1) >> divide_lg2, U32_MAX);
+	return min_t(u64, DIV64_U64_ROUND_UP(ns, LAPIC_TICK_NS << divide_lg2), U32_MAX);
 }
 
 /* Rounded up: the timer never fires early. Saturates at 2^62, which no host lives to see. */

@@ -65,9 +65,11 @@ static bool same_question(const struct vhm_cpuid_entry *a, const struct vhm_cpui
 }
 
 /* bits that the answer computes, whatever the table says */
-static u32 dynamic_ecx(u32 leaf)
+static u32 dynamic_ecx(const struct vhm_cpuid_entry *entry)
 {
-	return leaf == 1 ? ECX_1(OSXSAVE) : leaf == 7 ? ECX_7(OSPKE) : 0;
+	if (entry->leaf == 1)
+		return ECX_1(OSXSAVE);
+	return entry->leaf == 7 && !entry->subleaf ? ECX_7(OSPKE) : 0;
 }
 
 static int check_registers(const struct vhm_cpuid_entry *entry,
@@ -77,7 +79,7 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 					    supported->flags & VHM_CPUID_SUBLEAF ?
 					    supported->subleaf : 0);
 	const u32 given[4] = {
-		entry->eax, entry->ebx, entry->ecx & ~dynamic_ecx(entry->leaf), entry->edx
+		entry->eax, entry->ebx, entry->ecx & ~dynamic_ecx(entry), entry->edx
 	};
 	const u32 able[4] = { supported->eax, supported->ebx, supported->ecx, supported->edx };
 	u32 i;
@@ -239,7 +241,7 @@ void vhm_cpuid_free(struct vhm_vcpu *vcpu)
 /* ---------------------------------------------------------------- answers -- */
 
 /* first entry that is not below this leaf, of leaves that have no index */
-static const struct vhm_cpuid_entry *search(const struct vhm_vcpu *vcpu, u32 leaf)
+static noinline const struct vhm_cpuid_entry *search(const struct vhm_vcpu *vcpu, u32 leaf)
 {
 	u32 low = 0, high = vcpu->cpuid_count, middle;
 
@@ -253,16 +255,8 @@ static const struct vhm_cpuid_entry *search(const struct vhm_vcpu *vcpu, u32 lea
 	return vcpu->cpuid + low;
 }
 
-/**
- * vhm_cpuid_find - the entry for a question, in a vCPU's table
- * @vcpu: the vCPU
- * @leaf: EAX
- * @subleaf: ECX
- *
- * Return: the entry, with none of the fields that follow from guest state; NULL if
- * there is none.
- */
-const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
+static __always_inline const struct vhm_cpuid_entry *
+find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
 {
 	const struct vhm_cpuid_entry *entry = vcpu->cpuid;
 	const struct vhm_cpuid_entry *end = entry + vcpu->cpuid_count;
@@ -277,6 +271,20 @@ const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 le
 		if (!(entry->flags & VHM_CPUID_SUBLEAF) || entry->subleaf == subleaf)
 			return entry;
 	return NULL;
+}
+
+/**
+ * vhm_cpuid_find - the entry for a question, in a vCPU's table
+ * @vcpu: the vCPU
+ * @leaf: EAX
+ * @subleaf: ECX
+ *
+ * Return: the entry, with none of the fields that follow from guest state; NULL if
+ * there is none.
+ */
+const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	return find(vcpu, leaf, subleaf);
 }
 
 /* bytes of the XSAVE area for these components (SDM vol. 1, 13.4.2 and 13.4.3) */
@@ -299,8 +307,8 @@ static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact
 	return end;
 }
 
-static void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 leaf,
-			   u32 subleaf, u32 regs[4])
+static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
+				    u32 leaf, u32 subleaf, u32 regs[4])
 {
 	switch (leaf) {
 	case 1:
@@ -336,8 +344,8 @@ static void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 l
  * of the last basic leaf (SDM vol. 2A, CPUID); zeros for what the VMM left out, for the
  * hypervisor's leaves and for the levels beyond the topology's last.
  */
-static const struct vhm_cpuid_entry *fall_back(const struct vhm_vcpu *vcpu, u32 *leaf,
-					       u32 subleaf, u32 regs[4])
+static noinline const struct vhm_cpuid_entry *
+fall_back(const struct vhm_vcpu *vcpu, u32 *leaf, u32 subleaf, u32 regs[4])
 {
 	const struct vhm_cpuid_entry *last = vhm_cpuid_find(vcpu, *leaf & EXTENDED, 0);
 	u32 asked = *leaf;
@@ -372,7 +380,7 @@ void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 regs[4
 	const struct vhm_cpuid_entry *entry;
 	u32 leaf = regs[0], subleaf = regs[2];
 
-	entry = vhm_cpuid_find(vcpu, leaf, subleaf);
+	entry = find(vcpu, leaf, subleaf);
 	if (unlikely(!entry))
 		entry = fall_back(vcpu, &leaf, subleaf, regs);
 	if (unlikely(!entry))

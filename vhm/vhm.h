@@ -28,7 +28,7 @@
 #define VHM_MAX_VCPUS		255	/* local APIC ids 0-254; 255 is broadcast */
 #define VHM_MAX_SLOTS		4096
 #define VHM_MAX_CPUID_ENTRIES	256
-#define VHM_APIC_TIMER_HZ	1000000000u	/* one tick a nanosecond */
+#define VHM_APIC_TIMER_HZ	25000000u	/* see vhm_cpuid_tsc_ratio() */
 
 typedef u64 gpa_t;		/* guest-physical address, bytes */
 typedef u64 gva_t;		/* guest-linear address, bytes */
