@@ -127,7 +127,7 @@ static void store_lvt(struct vhm_apic *apic, u32 offset, u32 value)
 		value |= APIC_LVT_MASKED;
 	if (offset == APIC_LVTT) {
 		value &= ~reserved_timer_mode(apic, value);
-		lapic_timer_poll(apic);		/* what has expired had the old vector */
+		lapic_timer_settle(apic);	/* what has expired had the old vector */
 	}
 	lapic_set(apic, offset, value);
 	if (offset == APIC_LVTT)
@@ -165,11 +165,11 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_send_icr(apic);
 		break;
 	case APIC_TMICT:
-		lapic_timer_poll(apic);
+		lapic_timer_settle(apic);
 		lapic_timer_initial_written(apic, value);
 		break;
 	case APIC_TDCR:
-		lapic_timer_poll(apic);
+		lapic_timer_settle(apic);
 		lapic_set(apic, offset, value);
 		lapic_timer_divide_written(apic);
 		break;

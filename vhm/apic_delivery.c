@@ -59,18 +59,20 @@ void lapic_error(struct vhm_apic *apic, u32 error)
 		raise(apic, vector, false);
 }
 
-/* The source of this LVT entry, which has no delivery mode, fires. */
-void lapic_local_interrupt(struct vhm_apic *apic, u32 lvt)
+/* The source of this LVT entry, which has no delivery mode, fires. True: its vector pends. */
+bool lapic_local_interrupt(struct vhm_apic *apic, u32 lvt)
 {
 	u32 value = lapic_get(apic, lvt);
 	u32 vector = value & APIC_VECTOR_MASK;
 
 	if (value & APIC_LVT_MASKED)
-		return;
-	if (vector < LAPIC_FIRST_VECTOR)
+		return false;
+	if (vector < LAPIC_FIRST_VECTOR) {
 		lapic_error(apic, APIC_ESR_RECVILL);
-	else
-		raise(apic, vector, false);
+		return false;
+	}
+	lapic_pend(apic, vector, false);
+	return true;
 }
 
 /* Does it take fixed interrupts? While software-disabled, no (10.4.7.2). */

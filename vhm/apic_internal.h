@@ -184,6 +184,7 @@ void lapic_timer_init(struct vhm_apic *apic);
 void lapic_timer_stop(struct vhm_apic *apic);
 void lapic_timer_reset(struct vhm_apic *apic);
 bool lapic_timer_poll(struct vhm_apic *apic);
+void lapic_timer_settle(struct vhm_apic *apic);
 void lapic_timer_mode_written(struct vhm_apic *apic);
 void lapic_timer_initial_written(struct vhm_apic *apic, u32 value);
 void lapic_timer_divide_written(struct vhm_apic *apic);
@@ -197,7 +198,7 @@ void lapic_timer_load(struct vhm_apic *apic, u64 deadline_tsc, u64 remaining_ns)
 /* apic_delivery.c; any context */
 void lapic_pend(struct vhm_apic *apic, u32 vector, bool level);
 void lapic_error(struct vhm_apic *apic, u32 error);
-void lapic_local_interrupt(struct vhm_apic *apic, u32 lvt);
+bool lapic_local_interrupt(struct vhm_apic *apic, u32 lvt);
 /* vCPU thread: send what ICR says */
 void lapic_send_icr(struct vhm_apic *apic);
 void lapic_send_self(struct vhm_apic *apic, u32 vector);

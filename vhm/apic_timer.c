@@ -59,19 +59,24 @@ static void arm(struct vhm_apic *apic, ktime_t now, u64 delay_ns)
 		vhm_vcpu_request(apic->vcpu, VHM_REQ_TIMER);
 }
 
-static void arm_deadline(struct vhm_apic *apic)
+/* guest TSC ticks to the deadline, 0 if it has passed */
+static u64 tsc_to_deadline(const struct vhm_apic *apic)
 {
 	u64 tsc = vhm_guest_tsc(apic->vcpu, rdtsc());
-	u64 deadline = apic->timer_deadline_tsc;
 
-	arm(apic, ktime_get(), deadline > tsc ? lapic_tsc_to_ns(deadline - tsc, tsc_khz) : 0);
+	return apic->timer_deadline_tsc > tsc ? apic->timer_deadline_tsc - tsc : 0;
+}
+
+static void arm_deadline(struct vhm_apic *apic)
+{
+	arm(apic, ktime_get(), lapic_tsc_to_ns(tsc_to_deadline(apic), tsc_khz));
 }
 
 /**
  * lapic_timer_stop - no expiry any more
  * @apic: the APIC
  *
- * An expiry that happens between the caller's lapic_timer_poll() and this call counts
+ * An expiry that happens between the caller's lapic_timer_settle() and this call counts
  * as not happened: the guest's write came first.
  */
 void lapic_timer_stop(struct vhm_apic *apic)
@@ -96,20 +101,23 @@ void lapic_timer_reset(struct vhm_apic *apic)
  * @apic: the APIC
  *
  * A deadline is compared with the guest's TSC once more: the host's clock may run
- * faster than the TSC by some parts in a million, and the TSC may have been set.
+ * faster than the TSC by some parts in a million, and the TSC may have been set. Raises
+ * no request on the way: a backend that is about to enter the guest would not see it.
  *
- * Return: whether the timer interrupt was raised.
+ * Return: whether the timer's vector has become pending.
  */
 bool lapic_timer_poll(struct vhm_apic *apic)
 {
+	u64 early_tsc;
 	ktime_t now;
 
 	if (!vhm_request_test_clear(apic->vcpu, VHM_REQ_TIMER) || !apic->timer_target)
 		return false;
 
 	if (apic->timer_mode == APIC_LVT_TIMER_TSCDEADLINE) {
-		if (apic->timer_deadline_tsc > vhm_guest_tsc(apic->vcpu, rdtsc())) {
-			arm_deadline(apic);
+		early_tsc = tsc_to_deadline(apic);
+		if (early_tsc) {
+			arm(apic, ktime_get(), lapic_tsc_to_ns(early_tsc, tsc_khz));
 			return false;
 		}
 		apic->timer_deadline_tsc = 0;
@@ -122,8 +130,14 @@ bool lapic_timer_poll(struct vhm_apic *apic)
 	} else {
 		apic->timer_target = 0;
 	}
-	lapic_local_interrupt(apic, APIC_LVTT);
-	return true;
+	return lapic_local_interrupt(apic, APIC_LVTT);
+}
+
+/* As lapic_timer_poll(), outside of lapic_sync(), which is asked to look. */
+void lapic_timer_settle(struct vhm_apic *apic)
+{
+	if (lapic_timer_poll(apic))
+		vhm_vcpu_request(apic->vcpu, VHM_REQ_APIC);
 }
 
 /* time to the end of the current count, 0 if it has ended */
@@ -200,7 +214,7 @@ void lapic_timer_mode_written(struct vhm_apic *apic)
 /* IA32_TSC_DEADLINE; reads as 0 once it has fired */
 u64 lapic_timer_get_deadline(struct vhm_apic *apic)
 {
-	lapic_timer_poll(apic);
+	lapic_timer_settle(apic);
 	return apic->timer_deadline_tsc;
 }
 
@@ -209,7 +223,7 @@ void lapic_timer_set_deadline(struct vhm_apic *apic, u64 tsc)
 {
 	if (apic->timer_mode != APIC_LVT_TIMER_TSCDEADLINE)
 		return;
-	lapic_timer_poll(apic);
+	lapic_timer_settle(apic);
 	lapic_timer_stop(apic);
 	apic->timer_deadline_tsc = tsc;
 	if (tsc)

@@ -158,14 +158,11 @@ static bool woken_by_event(struct vhm_vcpu *vcpu)
 		return false;
 	clear_bit(VHM_REQ_NMI, &vcpu->requests);
 	if (test_and_clear_bit(VHM_REQ_APIC, &vcpu->requests) |
-	    test_bit(VHM_REQ_TIMER, &vcpu->requests)) {
+	    test_bit(VHM_REQ_TIMER, &vcpu->requests))
 		vhm_apic_sync(vcpu->apic);
-		set_bit(VHM_REQ_APIC, &vcpu->requests);	/* the backend looks, too */
-	}
-	if (!vhm_backend->has_deliverable_event(vcpu)) {
-		clear_bit(VHM_REQ_APIC, &vcpu->requests);
+	if (!vhm_backend->has_deliverable_event(vcpu))
 		return false;
-	}
+	set_bit(VHM_REQ_APIC, &vcpu->requests);	/* the backend looks, too */
 	vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
 	return true;
 }

@@ -425,7 +425,7 @@ static void find_like_linear_search(struct kunit *test)
 			e->leaf = ranges[test_random(&f->random, 4)] + test_random(&f->random, 40);
 			e->subleaf = test_random(&f->random, 5);
 			e->flags = test_random(&f->random, 2);
-			/* zeros are allowed anywhere, so the hypervisor's leaves tell entries apart */
+			/* zeros are allowed anywhere; the hypervisor's leaves tell entries apart */
 			e->eax = e->leaf >> 8 == 0x400000 ? i + 1 : 0;
 			for (j = 0; j < i; j++)
 				if (entries[j].leaf == e->leaf &&
