@@ -161,6 +161,7 @@ static void bzimage_fields(void)
 	TRY(syssize, 0x20, -ENOEXEC);
 	TRY(setup_sects, 0, -ENOEXEC);
 	TRY(setup_sects, 255, -ENOEXEC);
+	TRY(jump, 0x90eb, -ENOEXEC);	/* a header beyond its room */
 	TRY(init_size, 0, -ENOEXEC);
 	TRY(init_size, 0xffffffff, -ENOMEM);
 	TRY(init_size, 31 * MIB, -ENOMEM);

@@ -34,12 +34,9 @@ extern "C" {
 #define LIBVHM_VERSION_MAJOR	0
 #define LIBVHM_VERSION_MINOR	1
 
-/** struct vhm - an open /dev/vhm */
-struct vhm;
-/** struct vhm_vm - a virtual machine and its memory */
-struct vhm_vm;
-/** struct vhm_vcpu - a virtual CPU and its run page */
-struct vhm_vcpu;
+struct vhm;		/* an open /dev/vhm */
+struct vhm_vm;		/* a virtual machine and its memory */
+struct vhm_vcpu;	/* a virtual CPU and its run page */
 
 /* ---------------------------------------------------------------- device -- */
 
@@ -361,11 +358,28 @@ int vhm_vcpu_create(struct vhm_vm *vm, uint32_t id, struct vhm_vcpu **out);
  */
 void vhm_vcpu_destroy(struct vhm_vcpu *vcpu);
 
-/** vhm_vcpu_fd - the vCPU's descriptor; it stays the library's */
+/**
+ * vhm_vcpu_fd - the vCPU's descriptor
+ * @vcpu: the vCPU
+ *
+ * Return: the descriptor; it stays the library's.
+ */
 int vhm_vcpu_fd(const struct vhm_vcpu *vcpu);
-/** vhm_vcpu_id - its number */
+
+/**
+ * vhm_vcpu_id - the vCPU's number
+ * @vcpu: the vCPU
+ *
+ * Return: the number and local APIC id.
+ */
 uint32_t vhm_vcpu_id(const struct vhm_vcpu *vcpu);
-/** vhm_vcpu_vm - its VM */
+
+/**
+ * vhm_vcpu_vm - the vCPU's VM
+ * @vcpu: the vCPU
+ *
+ * Return: the VM; never NULL.
+ */
 struct vhm_vm *vhm_vcpu_vm(const struct vhm_vcpu *vcpu);
 
 /**
@@ -491,17 +505,46 @@ int vhm_vcpu_get_section(struct vhm_vcpu *vcpu, uint32_t type, void *payload, si
  * @type: of enum vhm_section_type
  * @payload: its payload
  * @bytes: size of @payload
+ *
+ * Errors: as vhm_vcpu_set_state(); ENOMEM.
  */
 int vhm_vcpu_set_section(struct vhm_vcpu *vcpu, uint32_t type, const void *payload,
 			 size_t bytes);
 
-/** vhm_vcpu_get_registers - read the general registers */
+/**
+ * vhm_vcpu_get_registers - read the general registers
+ * @vcpu: the vCPU
+ * @regs: out: see struct vhm_registers
+ *
+ * Errors: as vhm_vcpu_get_section().
+ */
 int vhm_vcpu_get_registers(struct vhm_vcpu *vcpu, struct vhm_registers *regs);
-/** vhm_vcpu_set_registers - write the general registers */
+
+/**
+ * vhm_vcpu_set_registers - write the general registers
+ * @vcpu: the vCPU
+ * @regs: see struct vhm_registers
+ *
+ * Errors: as vhm_vcpu_set_section().
+ */
 int vhm_vcpu_set_registers(struct vhm_vcpu *vcpu, const struct vhm_registers *regs);
-/** vhm_vcpu_get_sregisters - read segments, tables and control registers */
+
+/**
+ * vhm_vcpu_get_sregisters - read segments, tables and control registers
+ * @vcpu: the vCPU
+ * @sregs: out: see struct vhm_sregisters
+ *
+ * Errors: as vhm_vcpu_get_section().
+ */
 int vhm_vcpu_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *sregs);
-/** vhm_vcpu_set_sregisters - write segments, tables and control registers */
+
+/**
+ * vhm_vcpu_set_sregisters - write segments, tables and control registers
+ * @vcpu: the vCPU
+ * @sregs: see struct vhm_sregisters
+ *
+ * Errors: as vhm_vcpu_set_section().
+ */
 int vhm_vcpu_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *sregs);
 
 /**
@@ -543,7 +586,12 @@ const struct vhm_section *vhm_section_next(const void *buffer, size_t bytes,
  */
 const struct vhm_section *vhm_section_find(const void *buffer, size_t bytes, uint32_t type);
 
-/** vhm_section_payload - what a section holds: vhm_section.bytes bytes */
+/**
+ * vhm_section_payload - what a section holds
+ * @section: the section
+ *
+ * Return: the first of vhm_section.bytes bytes.
+ */
 static inline const void *vhm_section_payload(const struct vhm_section *section)
 {
 	return section + 1;
@@ -781,10 +829,24 @@ struct vhm_boot {
  */
 int vhm_load_linux(struct vhm_vm *vm, const struct vhm_boot *boot, struct vhm_entry *entry);
 
-/** vhm_load_bzimage - vhm_load_linux() of a bzImage only */
+/**
+ * vhm_load_bzimage - load a Linux kernel that is a bzImage
+ * @vm: the VM, with its memory
+ * @boot: what to load
+ * @entry: out: for vhm_vcpu_set_entry()
+ *
+ * Errors: as vhm_load_linux().
+ */
 int vhm_load_bzimage(struct vhm_vm *vm, const struct vhm_boot *boot, struct vhm_entry *entry);
 
-/** vhm_load_elf - vhm_load_linux() of an ELF64 file only */
+/**
+ * vhm_load_elf - load a Linux kernel that is an ELF64 file
+ * @vm: the VM, with its memory
+ * @boot: what to load
+ * @entry: out: for vhm_vcpu_set_entry()
+ *
+ * Errors: as vhm_load_linux().
+ */
 int vhm_load_elf(struct vhm_vm *vm, const struct vhm_boot *boot, struct vhm_entry *entry);
 
 /**
