@@ -656,13 +656,13 @@ struct vhm_callbacks {
  * @context: handed to each callback
  *
  * Completes VHM_EXIT_IO, VHM_EXIT_MMIO, VHM_EXIT_MSR, VHM_EXIT_EOI; VHM_EXIT_NONE,
- * VHM_EXIT_INTERRUPTED and VHM_EXIT_KICKED need nothing. Decodes the instruction of an MMIO exit; a fault it
- * finds on the way (page not present, ...) is injected into the guest. String instructions are
- * performed in portions, so that the guest can be interrupted between them.
+ * VHM_EXIT_INTERRUPTED and VHM_EXIT_KICKED need nothing. Decodes the instruction of an MMIO
+ * exit; a fault it finds on the way (page not present, ...) is injected into the guest. String
+ * instructions are performed in portions, so that the guest can be interrupted between them.
  *
- * Return: 0: go on with vhm_vcpu_run(); VHM_DISPATCH_UNHANDLED: the caller's exit; another positive
- * number or a negative errno: from a callback; -EOPNOTSUPP: an instruction the library does not
- * perform, the guest stays at it; -EFAULT: code, a page table or a stack lies where there is no
+ * Return: 0: go on with vhm_vcpu_run(); VHM_DISPATCH_UNHANDLED: the caller's exit; another
+ * positive number or a negative errno: from a callback; -EOPNOTSUPP: an instruction the library
+ * does not perform, the guest stays at it; -EFAULT: code or a page table lies where there is no
  * guest memory; or an error of an ioctl.
  */
 int vhm_vcpu_dispatch(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,

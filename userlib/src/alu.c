@@ -145,7 +145,7 @@ static uint64_t rotate(enum alu_operation operation, unsigned int bytes, uint64_
 	while (count--)
 		a = rotate_once(operation, bytes, a, &carry);
 	high = a & top_bit(bytes);
-	next = a & top_bit(bytes) >> 1;
+	next = a & (top_bit(bytes) >> 1);
 	/* Rotates to the left compare with the carry, those to the right the two top bits. */
 	overflow = operation == ALU_ROL || operation == ALU_RCL ? high != carry : high != next;
 	replace_flags(rflags, RFLAGS_CF | RFLAGS_OF,
