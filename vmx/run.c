@@ -19,6 +19,7 @@
 #include "enter.h"
 #include "instruction.h"
 #include "vhm/trace.h"
+#include "work.h"
 
 static_assert(offsetof(struct vmx_entry_args, regs) == ARGS_REGS);
 static_assert(offsetof(struct vmx_entry_args, host_rsp) == ARGS_HOST_RSP);
@@ -259,7 +260,7 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 
 		if (READ_ONCE(vcpu->vm->dead))
 			return VHM_RUN_STOPPED;
-		if (xfer_to_guest_mode_handle_work(NULL))
+		if (vmx_do_host_work())
 			return VHM_RUN_INTERRUPTED;
 		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
 			return VHM_RUN_NOT_RUNNABLE;
