@@ -325,13 +325,15 @@ int vhm_apic_check_base(const struct vhm_apic *apic, u64 base)
 void vhm_apic_set_base(struct vhm_apic *apic, u64 base)
 {
 	enum vhm_apic_mode old = vhm_apic_mode(apic);
+	u32 icr_high = lapic_get(apic, lapic_icr_high(apic));
 
 	WRITE_ONCE(apic->base_msr, base);
 	if (vhm_apic_mode(apic) == old)
 		return;
 	refresh_ids(apic);
-	lapic_set(apic, LAPIC_ICR_HIGH_X2APIC,
-		  vhm_apic_mode(apic) == VHM_APIC_X2APIC ? lapic_get(apic, APIC_ICR2) : 0);
+	lapic_set(apic, APIC_ICR2, 0);
+	lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, 0);
+	lapic_set(apic, lapic_icr_high(apic), icr_high);
 	vhm_backend->apic_mode_changed(apic->vcpu);
 }
 
@@ -359,7 +361,7 @@ static int write_base(struct vhm_apic *apic, u64 base)
 		return 0;
 	if (to == VHM_APIC_X2APIC && !lapic_guest_has(apic, VHM_CPUID_1_ECX_X2APIC))
 		return -EINVAL;
-	lapic_set(apic, APIC_ICR2, 0);
+	lapic_set(apic, lapic_icr_high(apic), 0);
 	vhm_apic_set_base(apic, base);
 	if (to == VHM_APIC_DISABLED) {
 		lapic_reset_registers(apic);

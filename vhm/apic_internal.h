@@ -101,6 +101,12 @@ static inline bool lapic_software_enabled(const struct vhm_apic *apic)
 	return lapic_get(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
 }
 
+/* where the page holds the high half of ICR */
+static inline u32 lapic_icr_high(const struct vhm_apic *apic)
+{
+	return vhm_apic_mode(apic) == VHM_APIC_X2APIC ? LAPIC_ICR_HIGH_X2APIC : APIC_ICR2;
+}
+
 /* logical x2APIC ID (10.12.10.2, Deriving Logical x2APIC ID from the Local x2APIC ID) */
 static inline u32 lapic_x2apic_ldr(u32 id)
 {

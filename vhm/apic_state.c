@@ -43,8 +43,7 @@ void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out)
 	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ))
 			state_put(out, offset, lapic_load(apic, offset));
-	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC)
-		state_put(out, APIC_ICR2, lapic_get(apic, LAPIC_ICR_HIGH_X2APIC));
+	state_put(out, APIC_ICR2, lapic_get(apic, lapic_icr_high(apic)));
 	state_put(out, LAPIC_STATE_ERRORS, atomic_read(&apic->errors));
 	out->timer_deadline_tsc = apic->timer_deadline_tsc;
 	out->timer_remaining_ns = lapic_timer_remaining_ns(apic);
@@ -130,12 +129,10 @@ void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
 	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ) && offset != APIC_TMCCT)
 			lapic_set(apic, offset, state_get(in, offset));
-	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC) {
-		lapic_set(apic, APIC_ID, apic->vcpu->id);
-		lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, state_get(in, APIC_ICR2));
-	} else {
-		lapic_set(apic, APIC_ID, apic->vcpu->id << 24);
-	}
+	lapic_set(apic, APIC_ICR2, 0);
+	lapic_set(apic, lapic_icr_high(apic), state_get(in, APIC_ICR2));
+	lapic_set(apic, APIC_ID, vhm_apic_mode(apic) == VHM_APIC_X2APIC ?
+				 apic->vcpu->id : apic->vcpu->id << 24);
 	lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
 	atomic_set(&apic->errors, state_get(in, LAPIC_STATE_ERRORS));
 	lapic_timer_reset(apic);

@@ -245,6 +245,14 @@ static void messages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0xc040), 1);
 	vhm_apic_sync(apic);
 	KUNIT_EXPECT_TRUE(test, lapic_test_vector(apic, APIC_TMR, 0x40));
+
+	/* logical, of both; with the redirection hint of one of them */
+	vhm_apic_write(apic, APIC_LDR, 0x01000000);
+	apic = apic_add_vcpu(test, 1)->apic;
+	vhm_apic_write(apic, APIC_SPIV, 0x1ff);
+	vhm_apic_write(apic, APIC_LDR, 0x02000000);
+	KUNIT_EXPECT_EQ(test, vhm_apic_deliver_msi(&f->vm, 0xfee03004, 0x50), 2);
+	KUNIT_EXPECT_EQ(test, vhm_apic_deliver_msi(&f->vm, 0xfee0300c, 0x50), 1);
 }
 
 static struct kunit_case cases[] = {

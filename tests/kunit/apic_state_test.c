@@ -31,7 +31,10 @@ static void random_state(struct kunit *test, struct vhm_apic *apic)
 		vhm_apic_acknowledge(apic, vhm_apic_deliverable(apic));
 	vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0x87);
 	if (test_random(&f->random, 2))
-		apic_enter_x2apic(test, apic);
+		return;
+	apic_enter_x2apic(test, apic);
+	/* an NMI to an id that nobody has */
+	vhm_apic_msr_write(apic, 0x830, (test_random(&f->random, 1000) + 1000) << 32 | 0x400);
 }
 
 static u32 word_at(const struct vhm_apic_state *state, u32 offset)

@@ -336,6 +336,23 @@ static void expiry_before_write(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, MSR_IA32_TSC_DEADLINE), U64_MAX);
 }
 
+/* INIT stops the timer and forgets what it had to say. */
+static void reset_stops(struct kunit *test)
+{
+	struct apic_fixture *f = test->priv;
+
+	set_up(test, DEADLINE);
+	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, 1);
+	KUNIT_EXPECT_TRUE(test, test_bit(VHM_REQ_TIMER, &f->apic->vcpu->requests));
+	vhm_apic_reset(f->apic->vcpu, true);
+	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
+	KUNIT_EXPECT_FALSE(test, vhm_apic_has_pending(f->apic));
+	set_up(test, PERIODIC);
+	vhm_apic_write(f->apic, APIC_TMICT, 4000000000u);
+	vhm_apic_reset(f->apic->vcpu, true);
+	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
+}
+
 /* The VMM sets the TSC: the deadline stays where it is on the guest's scale. */
 static void tsc_set(struct kunit *test)
 {
@@ -369,6 +386,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(deadline),
 	KUNIT_CASE(mode_switches),
 	KUNIT_CASE(expiry_before_write),
+	KUNIT_CASE(reset_stops),
 	KUNIT_CASE(tsc_set),
 	{}
 };

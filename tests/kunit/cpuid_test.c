@@ -29,7 +29,7 @@ static void everything(u32 leaf, u32 subleaf, u32 regs[4])
 	if (leaf == 4)
 		regs[0] = subleaf < 3 ? (subleaf + 1) << 5 | 1 : 0;
 	if (leaf == 0xd && subleaf > 1) {
-		regs[0] = 64 * subleaf;
+		regs[0] = 40 * subleaf;
 		regs[1] = 1024 * subleaf;
 		regs[2] = subleaf % 2 ? 2 : 0;
 		regs[3] = 0;
@@ -142,7 +142,7 @@ static void whitelist(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, entry_of(t, 1, 0)->ecx & BIT(31));
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x15, 0)->ecx, VHM_APIC_TIMER_HZ);
 	/* the size that the components need: number 9 is last */
-	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 0)->ecx, 9 * 1024 + 9 * 64u);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 0)->ecx, 9 * 1024 + 9 * 40u);
 }
 
 /* What is modelled is there on any host; of the rest nothing is invented. */
@@ -522,13 +522,14 @@ static void dynamic_fields(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, a.ecx, 5u);
 	KUNIT_EXPECT_EQ(test, a.eax | a.ebx, 0u);
 
-	/* XSAVE area: components 2, 5, 6, 7, 9 of 64 n bytes at 1024 n, odd ones aligned */
+	/* XSAVE area: component n of 2, 5, 6, 7, 9 has 40 n bytes at 1024 n; odd ones align */
 	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 1, 0xd, 0).ebx, 576u);
-	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 7, 0xd, 0).ebx, 2 * 1024 + 2 * 64u);
-	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0xe7, 0xd, 0).ebx, 7 * 1024 + 7 * 64u);
-	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0x2e7, 0xd, 0).ebx, 9 * 1024 + 9 * 64u);
+	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 7, 0xd, 0).ebx, 2 * 1024 + 2 * 40u);
+	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0xe7, 0xd, 0).ebx, 7 * 1024 + 7 * 40u);
+	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0x2e7, 0xd, 0).ebx, 9 * 1024 + 9 * 40u);
 	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 1, 0xd, 1).ebx, 576u);
-	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0xe7, 0xd, 1).ebx, 576 + (2 + 5 + 6 + 7) * 64u);
+	/* 576, 656 (2), aligned 704, 904 (5), 1144 (6), aligned 1152, 1432 (7) */
+	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0xe7, 0xd, 1).ebx, 1432u);
 	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 0xe7, 0xd, 5).ebx, 5 * 1024u);
 }
 
@@ -565,7 +566,7 @@ static void out_of_range(struct kunit *test)
 	/* a last leaf with subleaves and fields of its own */
 	entry_of(t, 0, 0)->eax = 0xd;
 	vcpu->cpuid[0].eax = 0xd;
-	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 7, 0x99, 0).ebx, 2 * 1024 + 2 * 64u);
+	KUNIT_EXPECT_EQ(test, ask(vcpu, 0, 7, 0x99, 0).ebx, 2 * 1024 + 2 * 40u);
 	expect_answer(test, ask(vcpu, 0, 7, 0x99, 5), entry_of(t, 0xd, 5));
 	/* no table at all */
 	expect_answer(test, ask(&bare, 0, 1, 0, 0), NULL);
