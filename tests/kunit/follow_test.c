@@ -287,7 +287,10 @@ static void limited_pages(struct kunit *test)
 	end(context);
 }
 
-static void step(struct context *context)
+/* Which of the step's kinds: all, the guest's, the host's, edits of slots */
+enum { ALL_STEPS = 20, GUEST_STEPS = 13, HOST_STEPS = 6 };
+
+static void step(struct context *context, u64 kind)
 {
 	unsigned long page = test_random(&context->random, PAGES);
 	unsigned long hva = context->user + (page << PAGE_SHIFT);
@@ -296,7 +299,7 @@ static void step(struct context *context)
 	int error;
 	char byte;
 
-	switch (test_random(&context->random, 20)) {
+	switch (kind) {
 	case 0 ... 6:
 		guest_access(context, gfn, false, &error);
 		break;
@@ -332,11 +335,89 @@ static void random_sequence(struct kunit *test)
 	int i;
 
 	for (i = 0; i < STEPS && !READ_ONCE(test->status); i++) {
-		step(context);
+		step(context, test_random(&context->random, ALL_STEPS));
 		check(context);
 		most = max(most, context->tvm->ept.mapped[1]);
 	}
 	KUNIT_EXPECT_GT(test, most, 16ULL);
+	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
+	end(context);
+}
+
+/* ----------------------------------------------------------------- races -- */
+
+#define ROUNDS		24
+#define RACER_STEPS	120
+#define RACERS		4
+
+/*
+ * A thread of a race
+ * @context: a copy, with random numbers and a vCPU of its own
+ * @first_kind: of its steps
+ * @kinds: number of kinds
+ */
+struct racer {
+	struct context context;
+	u64 first_kind, kinds;
+	struct completion done;
+};
+
+static int race(void *data)
+{
+	struct racer *racer = data;
+	int i;
+
+	kthread_use_mm(test_mm);
+	for (i = 0; i < RACER_STEPS; i++) {
+		step(&racer->context, racer->first_kind +
+				      test_random(&racer->context.random, racer->kinds));
+		/* so that they alternate on one CPU too */
+		if (!test_random(&racer->context.random, 4))
+			schedule();
+	}
+	kthread_unuse_mm(test_mm);
+	complete(&racer->done);
+	return 0;
+}
+
+static bool start_racer(struct racer *racer, struct context *context, int number)
+{
+	static const u64 first_kind[RACERS] = { 0, 0, GUEST_STEPS, GUEST_STEPS + HOST_STEPS };
+	static const u64 kinds[RACERS] = { GUEST_STEPS, GUEST_STEPS, HOST_STEPS, 1 };
+	struct task_struct *thread;
+
+	racer->context = *context;
+	racer->context.vcpu = kunit_kzalloc(context->test, sizeof(struct vhm_vcpu), GFP_KERNEL);
+	if (!racer->context.vcpu)
+		return false;
+	prandom_seed_state(&racer->context.random, prandom_u32_state(&context->random));
+	racer->first_kind = first_kind[number];
+	racer->kinds = kinds[number];
+	init_completion(&racer->done);
+	thread = kthread_run(race, racer, "vhm_race_%d", number);
+	return !IS_ERR(thread);
+}
+
+/*
+ * Two guests' threads, the host and an editor of slots at once. Whoever is overtaken must notice:
+ * when all are at rest no entry may be older than the host's page tables.
+ */
+static void races(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct racer *racers = kunit_kzalloc(test, RACERS * sizeof(*racers), GFP_KERNEL);
+	int round, i, started;
+
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, racers);
+	for (round = 0; racers && round < ROUNDS && !READ_ONCE(test->status); round++) {
+		for (started = 0; started < RACERS; started++)
+			if (!start_racer(&racers[started], context, started))
+				break;
+		KUNIT_EXPECT_EQ(test, started, RACERS);
+		for (i = 0; i < started; i++)
+			wait_for_completion(&racers[i].done);
+		check(context);
+	}
 	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
 	end(context);
 }
@@ -510,6 +591,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(outcomes),
 	KUNIT_CASE(limited_pages),
 	KUNIT_CASE(random_sequence),
+	KUNIT_CASE(races),
 	KUNIT_CASE(several_vms),
 	KUNIT_CASE(overtaken),
 	KUNIT_CASE(waits),
