@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 
 #include "vhm/apic.h"
+#include "vhm/compat.h"
 #include "vhm/cpuid.h"
 #include "vhm/state.h"
 
@@ -229,6 +230,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
+	vhm_vma_flags(vma, VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
 }
 

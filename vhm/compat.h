@@ -6,12 +6,24 @@
 #ifndef VHM_COMPAT_H
 #define VHM_COMPAT_H
 
+#include <linux/mm.h>
 #include <linux/smp.h>
 
 /* Newer kernels trace each IPI where it is sent: their smp_send_reschedule() is a macro. */
 #ifdef smp_send_reschedule
 #include <trace/events/ipi.h>
 #endif
+
+/* vm_flags became read-only outside of mm helpers. */
+static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set,
+				 unsigned long clear)
+{
+#ifdef HAVE_VM_FLAGS_SET
+	vm_flags_mod(vma, set, clear);
+#else
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+#endif
+}
 
 /* The control was renamed; <asm/vmx.h> is included where it is used. */
 #ifndef SECONDARY_EXEC_XSAVES

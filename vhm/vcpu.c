@@ -167,7 +167,20 @@ static bool woken_by_event(struct vhm_vcpu *vcpu)
 	return true;
 }
 
-/* Sleep until something may have changed. -EINTR: a signal. */
+/*
+ * The host wants this thread on its way to user mode: a signal is the VMM's business. All
+ * else (task work, rseq) is the kernel's own, done by sending the thread to the edge of
+ * user mode, where it finds the call to be restarted: the VMM never notices.
+ */
+static int vhm_host_work_result(void)
+{
+	if (task_sigpending(current))
+		return -EINTR;
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return -ERESTARTNOINTR;
+}
+
+/* Sleep until something may have changed. -EINTR, -ERESTARTNOINTR: host work. */
 static int sleep_until_event(struct vhm_vcpu *vcpu)
 {
 	u64 start = ktime_get_ns();
@@ -176,16 +189,18 @@ static int sleep_until_event(struct vhm_vcpu *vcpu)
 	ret = rcuwait_wait_event(&vcpu->wait, should_wake(vcpu) || signal_pending(current),
 				 TASK_INTERRUPTIBLE);
 	vcpu->stats[VHM_STAT_HALT_NS] += ktime_get_ns() - start;
-	return ret ?: signal_pending(current) ? -EINTR : 0;
+	return ret || signal_pending(current) ? vhm_host_work_result() : 0;
 }
 
-static void take_init(struct vhm_vcpu *vcpu)
+/* True: the bootstrap processor restarts, which is for user space to know. */
+static bool take_init(struct vhm_vcpu *vcpu)
 {
 	if (!vhm_request_test_clear(vcpu, VHM_REQ_INIT))
-		return;
+		return false;
 	vhm_apic_reset(vcpu, true);
 	vhm_backend->vcpu_reset(vcpu, true);
 	vcpu->run_state = vcpu->id ? VHM_RUN_STATE_WAIT_SIPI : VHM_RUN_STATE_RUNNABLE;
+	return vcpu->id == 0;
 }
 
 /* A SIPI counts only for a vCPU that waits for one (SDM vol. 3, 9.4.2). */
@@ -274,7 +289,7 @@ static void to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
 
 /*
  * Between inner loops: INIT, SIPI, kick, sleep. 0: run_state is RUNNABLE, enter the
- * guest. 1: back to user space, exit_reason is set. -EINTR, -EIO.
+ * guest. 1: back to user space, exit_reason is set. -EINTR, -ERESTARTNOINTR, -EIO.
  */
 static int become_runnable(struct vhm_vcpu *vcpu)
 {
@@ -287,7 +302,10 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 			to_user(vcpu, VHM_EXIT_KICKED);
 			return 1;
 		}
-		take_init(vcpu);
+		if (take_init(vcpu)) {
+			to_user(vcpu, VHM_EXIT_RESET);
+			return 1;
+		}
 		take_sipi(vcpu);
 		if (vcpu->run_state == VHM_RUN_STATE_RUNNABLE)
 			return 0;
@@ -315,7 +333,7 @@ static int run_loop(struct vhm_vcpu *vcpu)
 		case VHM_RUN_TO_USER:
 			return 0;
 		case VHM_RUN_INTERRUPTED:
-			return -EINTR;
+			return vhm_host_work_result();
 		case VHM_RUN_STOPPED:
 			return -EIO;
 		case VHM_RUN_NOT_RUNNABLE:
@@ -326,7 +344,7 @@ static int run_loop(struct vhm_vcpu *vcpu)
 
 static void report(struct vhm_vcpu *vcpu, int ret)
 {
-	if (ret == -EINTR)
+	if (ret == -EINTR || ret == -ERESTARTNOINTR)
 		to_user(vcpu, VHM_EXIT_INTERRUPTED);
 	vhm_backend->registers_complete(vcpu);
 	vcpu->run->regs = vcpu->regs;

@@ -228,6 +228,9 @@ void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);
 
+/* What the host may want of a thread before it enters a guest, without rescheduling. */
+#define VHM_HOST_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
 static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_request request)
 {
 	return test_bit(request, &vcpu->requests) &&
@@ -239,7 +242,7 @@ static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_reques
 /**
  * enum vhm_run_outcome - what ended the inner loop
  * @VHM_RUN_TO_USER: exit_reason is filled in: return to user space
- * @VHM_RUN_INTERRUPTED: a signal is pending
+ * @VHM_RUN_INTERRUPTED: the host wants the thread on its way to user mode
  * @VHM_RUN_STOPPED: the VM is dead
  * @VHM_RUN_NOT_RUNNABLE: the core decides: HLT, INIT, SIPI
  */

@@ -10,9 +10,9 @@
 #include "vmx.h"
 
 #include <linux/context_tracking.h>
-#include <linux/entry-kvm.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/signal.h>
+#include <linux/sched.h>
+#include <linux/tick.h>
 #include <linux/vtime.h>
 #include <asm/msr.h>
 
@@ -234,8 +234,9 @@ static bool try_enter(struct vmx_vcpu *v)
 
 	vmx_apic_before_entry(v);
 	vmx_inject_pending(v);
-	xfer_to_guest_mode_prepare();
-	if (!(READ_ONCE(v->base.requests)) && !xfer_to_guest_mode_work_pending() &&
+	tick_nohz_user_enter_prepare();
+	if (!READ_ONCE(v->base.requests) &&
+	    !(read_thread_flags() & (VHM_HOST_WORK | _TIF_NEED_RESCHED)) &&
 	    v->base.cpu == smp_processor_id() && !READ_ONCE(v->base.vm->dead)) {
 		enter_guest(v);
 		entered = true;
@@ -270,10 +271,8 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			vcpu->run->eoi = (struct vhm_exit_eoi) { .vector = level_eoi };
 			return VHM_RUN_TO_USER;
 		}
-		if (!try_enter(v)) {
-			cond_resched();
+		if (!try_enter(v))
 			continue;
-		}
 		vcpu->has_run = true;
 		outcome = vmx_handle_exit(v);
 		if (outcome == VMX_RESUME)
