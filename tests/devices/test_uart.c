@@ -327,6 +327,18 @@ static void input_waits_for_room(void)
 	CHECK_EQUAL(room_calls, 1);		/* nothing was refused */
 }
 
+static void break_waits_for_room(void)
+{
+	begin(false);
+	out(FCR, 1);
+	vdev_uart_input(&uart, "0123456789abcdef", 16);
+	CHECK(!vdev_uart_break(&uart));
+	out(FCR, 3);
+	CHECK_EQUAL(room_calls, 1);
+	CHECK(vdev_uart_break(&uart));
+	CHECK_EQUAL(in(LSR), 0xf1);
+}
+
 /* The order of Linux: probe with all interrupts on, start up without FIFOs, turn them on last. */
 static void held_input_waits_for_the_driver(void)
 {
@@ -392,6 +404,7 @@ const struct test uart_tests[] = {
 	{ "uart: loopback receives what it sends", loopback_receives_what_it_sends },
 	{ "uart: slow output keeps the guest waiting", slow_output_keeps_the_guest_waiting },
 	{ "uart: input waits for room", input_waits_for_room },
+	{ "uart: a break waits for room", break_waits_for_room },
 	{ "uart: held input waits for the driver", held_input_waits_for_the_driver },
 	{ "uart: held input comes without FIFOs", held_input_comes_without_fifos },
 	{ "uart: through the bus", through_the_bus },

@@ -405,6 +405,8 @@ bool vdev_uart_break(struct vdev_uart *uart)
 	room = takes_input(uart);
 	if (room)
 		fifo_push(&uart->receiver, LSR_BREAK << 8);
+	else
+		uart->starved = true;
 	update_line(uart);
 	pthread_mutex_unlock(&uart->lock);
 	return room;

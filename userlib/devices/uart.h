@@ -114,7 +114,7 @@ int vdev_uart_attach(struct vdev_uart *uart, struct vdev_bus *bus, uint16_t firs
  */
 size_t vdev_uart_input(struct vdev_uart *uart, const void *data, size_t bytes);
 
-/* A break arrives from the terminal. False: there was no room. */
+/* A break arrives from the terminal. False: no room, config.input_room tells when to try again. */
 bool vdev_uart_break(struct vdev_uart *uart);
 
 /* config.output may take bytes again. Any thread. */

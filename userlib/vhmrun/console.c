@@ -171,6 +171,8 @@ static void push_input(struct console *console)
 
 	console->input_bytes -= taken;
 	memmove(console->input, console->input + taken, console->input_bytes);
+	if (console->break_pending && !console->input_bytes && vdev_uart_break(&console->uart))
+		console->break_pending = false;
 }
 
 /* From vCPU threads, under the UART's lock. */
@@ -197,7 +199,8 @@ static enum console_command escape(struct console *console, uint8_t key)
 		break;
 	case 'b':
 	case 'B':
-		vdev_uart_break(&console->uart);
+		console->break_pending = true;
+		push_input(console);
 		break;
 	case 'h':
 	case 'H':

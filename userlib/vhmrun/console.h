@@ -33,6 +33,7 @@
  * @uart_waits: the UART was refused a byte
  * @input: input on its way to the guest
  * @input_bytes: bytes in @input
+ * @break_pending: a break follows @input
  * @flush_fd: timer descriptor: there is output to write
  * @room_fd: event descriptor: the guest takes input again
  * @output_fd: stdout, or the same file opened so that writing does not block
@@ -51,6 +52,7 @@ struct console {
 	bool uart_waits;
 	uint8_t input[CONSOLE_INPUT_BYTES];
 	size_t input_bytes;
+	bool break_pending;
 	int flush_fd;
 	int room_fd;
 	int output_fd;
