@@ -41,7 +41,7 @@ module: ## vhm.ko against KDIR (default: this machine's kernel, else the newest 
 	@find $(module_dir) -xtype l -delete
 	$(Q)kdir='$(kdir)'; test -f "$$kdir/Makefile" || { \
 		echo "No kernel headers in '$$kdir': install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }; \
-		$(MAKE) -C "$$kdir" M=$(module_dir) modules
+		$(MAKE) -C "$$kdir" O= M=$(module_dir) modules
 
 userlib: ## libvhm, vhmrun, examples
 	$(Q)$(MAKE) -C userlib O=$(out)/userlib all
@@ -61,7 +61,7 @@ userlib_install: userlib
 	$(Q)$(MAKE) -C userlib O=$(out)/userlib DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
 
 module_install: module
-	$(Q)$(MAKE) -C '$(kdir)' M=$(module_dir) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	$(Q)$(MAKE) -C '$(kdir)' O= M=$(module_dir) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	$(Q)test -n '$(DESTDIR)' || depmod -a
 
 dkms: ## hands the module to DKMS, which builds it for each kernel that is installed

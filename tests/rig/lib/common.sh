@@ -82,6 +82,8 @@ disk_full_hint()
 	fi
 }
 
+trap '[ $? -eq 0 ] || disk_full_hint' EXIT
+
 # with_lock NAME COMMAND...: one process at a time makes an artefact; the others wait, then
 # find it made.
 with_lock()

@@ -9,6 +9,7 @@
 set -euo pipefail
 
 RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VHM_CACHE=${VHM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vhm}
 TOP=$(cd "$RIG/../.." && pwd)
 VHM_OUT=${VHM_OUT:-$TOP/build}
 VHM_LOGS=${VHM_LOGS:-$(mktemp -d)}
