@@ -143,6 +143,9 @@ static void load(struct vcpu *vcpu, const struct vhm_sregisters *sregs, uint64_t
 
 	must(vcpu_set(vcpu, VHM_SECTION_SREGISTERS, sregs));
 	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
+	/* what was to happen to the guest that was there before */
+	vcpu->run->request = 0;
+	vcpu->run->retire_bytes = 0;
 }
 
 void guest_long_enter(struct vcpu *vcpu, uint64_t rip)
