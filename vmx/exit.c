@@ -164,7 +164,6 @@ static enum vmx_exit_outcome exit_entry_failed(struct vmx_vcpu *v)
 	struct vhm_exit_entry_failed *failed = &v->base.run->entry_failed;
 	u16 reason = (u16)v->facts.reason;
 
-	v->launched = false;
 	if (v->facts.reason == ~0u) {
 		failed->kind = VHM_ENTRY_FAILURE_INSTRUCTION;
 		failed->code = vmread(VM_INSTRUCTION_ERROR);
@@ -173,7 +172,6 @@ static enum vmx_exit_outcome exit_entry_failed(struct vmx_vcpu *v)
 			       reason == EXIT_REASON_MSR_LOAD_FAIL ? VHM_ENTRY_FAILURE_MSR_LOADING :
 			       VHM_ENTRY_FAILURE_MACHINE_CHECK;
 		failed->code = vmx_qualification(v);
-		v->launched = true;
 	}
 	failed->reserved = 0;
 	vmx_cancel_injection(v);

@@ -140,8 +140,10 @@ static void read_exit_facts(struct vmx_vcpu *v, int failed)
 		v->facts.idt_vectoring = 0;
 		return;
 	}
-	v->launched = true;
 	v->facts.reason = (u32)vmread(VM_EXIT_REASON);
+	/* a launch that failed on the guest's state leaves the VMCS clear (27.8) */
+	if (!(v->facts.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		v->launched = true;
 	v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
 }
 
