@@ -61,7 +61,7 @@ userlib_install: userlib
 	$(Q)$(MAKE) -C userlib O=$(out)/userlib DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) install
 
 module_install: module
-	$(Q)$(MAKE) -C '$(kdir)' O= M=$(module_dir) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	$(Q)$(MAKE) -C '$(kdir)' O= M=$(module_dir) CONFIG_MODULE_SIG_ALL= INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	$(Q)test -n '$(DESTDIR)' || depmod -a
 
 dkms: ## hands the module to DKMS, which builds it for each kernel that is installed

@@ -100,6 +100,13 @@ with_lock()
 	)
 }
 
+# remember FILE TEXT: writes it whole or not at all, as others may read it at any time.
+remember()
+{
+	printf '%s\n' "$2" >"$1.$BASHPID"
+	mv "$1.$BASHPID" "$1"
+}
+
 # need COMMAND=PACKAGE...: fail early, and name the package, if a tool is missing.
 need()
 {
