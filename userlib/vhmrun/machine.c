@@ -16,12 +16,6 @@
 #include "../devices/acpi.h"
 #include "message.h"
 
-/* RAM ends here below 4 GiB; above come the I/O APIC, the local APIC and room for devices. */
-#define LOW_RAM_END		0xc0000000ull
-#define HIGH_RAM_GPA		0x100000000ull
-#define VGA_GPA			0xa0000ull
-#define FIRMWARE_GPA		0xe0000ull	/* where systems search for the RSDP */
-#define FIRMWARE_END		0x100000ull
 #define RESET_VECTOR_GPA	0xffff0ull
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
@@ -144,30 +138,26 @@ static bool fail_system(const char *what, int error)
 
 static bool add_ram(struct machine *machine)
 {
-	const struct options *options = machine->options;
 	const struct vhm_info *info = vhm_get_info(machine->vhm);
-	uint64_t low = options->memory_bytes, high = 0;
-	int error;
+	const struct memory_map *map = &machine->memory_map;
+	int error = 0;
+	uint32_t i;
 
-	if (low > LOW_RAM_END) {
-		high = low - LOW_RAM_END;
-		low = LOW_RAM_END;
-	}
-	if (info->gpa_bits < 64 && high > (1ull << info->gpa_bits) - HIGH_RAM_GPA) {
+	if (info->gpa_bits < 64 && memory_map_end(map) > 1ull << info->gpa_bits) {
 		message("%" PRIu64 " MiB do not fit the %u address bits of this processor: give less",
-			options->memory_bytes >> 20, info->gpa_bits);
+			machine->options->memory_bytes >> 20, info->gpa_bits);
 		return false;
 	}
-	error = vhm_vm_add_memory(machine->vm, 0, low, 0, NULL);
-	if (!error && high)
-		error = vhm_vm_add_memory(machine->vm, HIGH_RAM_GPA, high, 0, NULL);
+	for (i = 0; !error && i < map->slot_count; i++)
+		error = vhm_vm_add_memory(machine->vm, map->slot[i].gpa, map->slot[i].bytes, 0,
+					  NULL);
 	return error ? fail(VHM_STEP_MEMORY, error) : true;
 }
 
 static bool add_acpi_tables(struct machine *machine)
 {
 	const struct vdev_acpi_config config = {
-		.gpa = FIRMWARE_GPA,
+		.gpa = MEMORY_FIRMWARE_GPA,
 		.cpu_count = machine->options->cpu_count,
 		.ioapic_gpa = VDEV_IOAPIC_GPA,
 		.uart_port = UART_PORT,
@@ -180,7 +170,7 @@ static bool add_acpi_tables(struct machine *machine)
 	int error = vdev_acpi_build(&config, tables, sizeof(tables), &bytes);
 
 	if (!error)
-		error = vhm_vm_write(machine->vm, FIRMWARE_GPA, tables, bytes);
+		error = vhm_vm_write(machine->vm, MEMORY_FIRMWARE_GPA, tables, bytes);
 	return error ? fail_system("build the ACPI tables", error) : true;
 }
 
@@ -247,31 +237,14 @@ static int open_image(const char *what, const char *path)
 static bool load_linux(struct machine *machine)
 {
 	const struct options *options = machine->options;
-	const uint64_t low = options->memory_bytes < LOW_RAM_END ? options->memory_bytes :
-								  LOW_RAM_END;
-	struct vhm_memory_range ranges[4] = {
-		{ .gpa = 0, .bytes = VGA_GPA, .type = VHM_MEMORY_RAM },
-		{ .gpa = FIRMWARE_GPA, .bytes = FIRMWARE_END - FIRMWARE_GPA,
-		  .type = VHM_MEMORY_RESERVED },
-	};
 	struct vhm_boot boot = {
 		.initrd_fd = -1,
 		.command_line = options->command_line,
-		.rsdp_gpa = FIRMWARE_GPA,
-		.ranges = ranges,
-		.range_count = 2,
+		.rsdp_gpa = MEMORY_FIRMWARE_GPA,
+		.ranges = machine->memory_map.range,
+		.range_count = machine->memory_map.range_count,
 	};
 	int error;
-
-	if (low > FIRMWARE_END)
-		ranges[boot.range_count++] = (struct vhm_memory_range){
-			.gpa = FIRMWARE_END, .bytes = low - FIRMWARE_END, .type = VHM_MEMORY_RAM,
-		};
-	if (options->memory_bytes > low)
-		ranges[boot.range_count++] = (struct vhm_memory_range){
-			.gpa = HIGH_RAM_GPA, .bytes = options->memory_bytes - low,
-			.type = VHM_MEMORY_RAM,
-		};
 
 	boot.kernel_fd = open_image("kernel", options->kernel);
 	if (boot.kernel_fd < 0)
@@ -331,6 +304,7 @@ bool machine_create(struct machine *machine, const struct options *options)
 
 	memset(machine, 0, sizeof(*machine));
 	machine->options = options;
+	memory_map_init(&machine->memory_map, options->memory_bytes);
 	machine->ended_fd = -1;
 	machine->rtc_fd = -1;
 	error = console_init(&machine->console, vdev_ioapic_irq(&machine->ioapic, UART_IRQ),

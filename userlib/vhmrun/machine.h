@@ -17,6 +17,7 @@
 #include "../devices/power.h"
 #include "../devices/rtc.h"
 #include "console.h"
+#include "memory_map.h"
 #include "options.h"
 
 /**
@@ -40,6 +41,7 @@ enum outcome {
 /**
  * struct machine - the machine
  * @options: the command line
+ * @memory_map: where its memory lies
  * @vhm: the device
  * @vm: the VM
  * @bus: ports and MMIO
@@ -54,6 +56,7 @@ enum outcome {
  */
 struct machine {
 	const struct options *options;
+	struct memory_map memory_map;
 	struct vhm *vhm;
 	struct vhm_vm *vm;
 	struct vdev_bus bus;

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "../devices/acpi.h"
+#include "memory_map.h"
 #include "message.h"
 
 #define DEFAULT_MEMORY		(256ull << 20)
-#define LEAST_MEMORY		(1ull << 20)	/* ACPI tables lie just below */
+#define LEAST_MEMORY		MEMORY_FIRMWARE_END
 #define DEFAULT_FLAT_GPA	0x7c00u		/* where a PC loads its boot sector */
 #define REAL_MODE_END		0x100000u
 
