@@ -4,13 +4,11 @@
  *
  * VHM_TEST_SEED repeats a run: the seed is printed first.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "fake.h"
 #include "test.h"
 
 static uint64_t random_state;
@@ -47,27 +45,6 @@ uint32_t random_below(uint32_t limit)
 	return (uint32_t)(random64() % limit);
 }
 
-void test_vm_create(struct test_vm *test)
-{
-	fake_reset();
-	if (vhm_open(&test->vhm, "/dev/null") || vhm_vm_create(test->vhm, 0, &test->vm) ||
-	    vhm_vcpu_create(test->vm, 0, &test->vcpu)) {
-		printf("no VM on the fake kernel\n");
-		exit(2);
-	}
-}
-
-void test_vm_destroy(struct test_vm *test)
-{
-	vhm_vcpu_destroy(test->vcpu);
-	vhm_vm_destroy(test->vm);
-	vhm_close(test->vhm);
-}
-
-static const struct test_case *const groups[] = {
-	state_cases, memory_cases, walk_cases, load_cases, insn_cases, dispatch_cases, api_cases,
-};
-
 int main(int argc, char **argv)
 {
 	const char *seed = getenv("VHM_TEST_SEED");
@@ -77,8 +54,8 @@ int main(int argc, char **argv)
 
 	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
 	printf("seed %#llx\n", (unsigned long long)random_state);
-	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-		for (test = groups[i]; test->name; test++) {
+	for (i = 0; test_groups[i]; i++) {
+		for (test = test_groups[i]; test->name; test++) {
 			if (argc > 1 && !strstr(test->name, argv[1]))
 				continue;
 			failures = 0;

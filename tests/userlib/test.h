@@ -18,6 +18,9 @@ struct test_case {
 	void (*run)(void);
 };
 
+/* What the program runs, NULL at the end; in unit.c or live.c. */
+extern const struct test_case *const test_groups[];
+
 extern const struct test_case state_cases[], memory_cases[], walk_cases[], load_cases[];
 extern const struct test_case insn_cases[], dispatch_cases[], api_cases[];
 

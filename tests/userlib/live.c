@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libvhm on the module: instructions on devices in guests that run, compared with the same
+ * instructions on this processor; strings on ports, faults, kicks, state.
+ *
+ * Needs /dev/vhm. Guest code runs at CPL 0 without an IDT: an exception nobody asked for is
+ * a triple fault and fails the case.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "insn_guest.h"
+#include "test.h"
+
+#define PAGE		4096u
+#define RIGHTS_CODE_64	0xa09bu
+#define RIGHTS_CODE_32	0xc09bu
+#define RIGHTS_DATA	0xc093u
+#define CR0		0x80010033ull	/* PG, WP, NE, ET, MP, PE */
+#define CR4		0x406a0ull	/* OSXSAVE, OSXMMEXCPT, OSFXSR, PGE, PAE */
+#define EFER		0xd00ull	/* NXE, LMA, LME */
+#define MOST_EXITS	100000u
+
+static struct test_vm vm;
+
+void test_vm_create(struct test_vm *test)
+{
+	int ret = vhm_open(&test->vhm, NULL);
+
+	if (!ret)
+		ret = vhm_vm_create(test->vhm, VHM_VM_EXIT_HLT, &test->vm);
+	if (!ret)
+		ret = vhm_vcpu_create(test->vm, 0, &test->vcpu);
+	if (!ret)
+		ret = vhm_vcpu_set_cpuid(test->vcpu, NULL, 0);
+	if (ret) {
+		printf("no VM: %s\n", vhm_explain(VHM_STEP_OPEN, ret));
+		exit(2);
+	}
+}
+
+void test_vm_destroy(struct test_vm *test)
+{
+	vhm_vcpu_destroy(test->vcpu);
+	vhm_vm_destroy(test->vm);
+	vhm_close(test->vhm);
+}
+
+/* Runs until HLT; false for any other end. */
+static bool run_to_hlt(const struct vhm_callbacks *callbacks, void *context)
+{
+	struct vhm_run *run = vhm_vcpu_run_page(vm.vcpu);
+	unsigned int i;
+
+	for (i = 0; i < MOST_EXITS; i++) {
+		int ret = vhm_vcpu_run(vm.vcpu);
+
+		if (!ret)
+			ret = vhm_vcpu_dispatch(vm.vcpu, callbacks, context);
+		if (ret == VHM_DISPATCH_UNHANDLED && run->exit_reason == VHM_EXIT_HLT)
+			return true;
+		if (ret)
+			return check_that(false, __FILE__, __LINE__,
+					  "%d after exit %s, hardware %u, rip %#llx", ret,
+					  vhm_exit_name(run->exit_reason), run->hardware_reason,
+					  (unsigned long long)run->regs.rip);
+	}
+	return CHECK(i < MOST_EXITS);
+}
+
+/* ----------------------------------------------------------- instructions -- */
+
+/* The XSAVE area of the vCPU, in a buffer the caller frees. */
+static void *get_xsave(uint8_t **area, size_t *area_bytes, size_t *bytes)
+{
+	void *buffer = aligned_alloc(64, vhm_get_info(vm.vhm)->state_bytes + 64);
+	const struct vhm_section *section;
+
+	*bytes = vhm_get_info(vm.vhm)->state_bytes;
+	if (vhm_vcpu_get_state(vm.vcpu, 1ull << VHM_SECTION_XSAVE, buffer, bytes)) {
+		free(buffer);
+		return NULL;
+	}
+	section = vhm_section_find(buffer, *bytes, VHM_SECTION_XSAVE);
+	*area = (uint8_t *)buffer + sizeof(*section);
+	*area_bytes = section ? section->bytes : 0;
+	return buffer;
+}
+
+/* Copies the legacy area, the header and the AVX component both ways. */
+static size_t common_bytes(size_t area_bytes)
+{
+	size_t bytes = guest_native.has_avx ? 832 : 576;
+
+	return bytes < area_bytes ? bytes : area_bytes;
+}
+
+static bool set_vectors(void)
+{
+	size_t area_bytes, bytes;
+	uint8_t *area;
+	void *buffer = get_xsave(&area, &area_bytes, &bytes);
+	bool good;
+
+	if (!CHECK(buffer))
+		return false;
+	memcpy(area, guest_native.state->xsave, common_bytes(area_bytes));
+	good = CHECK(vhm_vcpu_set_state(vm.vcpu, buffer, bytes) == 0);
+	free(buffer);
+	return good;
+}
+
+static void set_segments(struct vhm_sregisters *sregs, unsigned int code_bits)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6; i++)
+		sregs->segment[i] = (struct vhm_segment){
+			.limit = UINT32_MAX, .access_rights = RIGHTS_DATA, .selector = 0x18,
+		};
+	sregs->segment[VHM_SEGMENT_CS].access_rights = code_bits == 64 ? RIGHTS_CODE_64
+								       : RIGHTS_CODE_32;
+	sregs->segment[VHM_SEGMENT_TR] = (struct vhm_segment){
+		.limit = 0x67, .access_rights = 0x8b, .selector = 0x20,
+	};
+	sregs->segment[VHM_SEGMENT_LDTR] = (struct vhm_segment){ .access_rights = 0x10000 };
+}
+
+static bool set_registers(const struct instance *in)
+{
+	struct vhm_registers regs = { .rip = in->at, .rflags = in->rflags };
+	struct vhm_sregisters sregs;
+	struct vhm_xcr xcr = { .xcr0 = guest_native.has_avx ? 7 : 3 };
+	bool good = CHECK(vhm_vcpu_get_sregisters(vm.vcpu, &sregs) == 0);
+
+	set_segments(&sregs, in->code_bits);
+	sregs.cr0 = CR0;
+	sregs.cr3 = GUEST_TABLES_GPA;
+	sregs.cr4 = CR4;
+	sregs.efer = EFER;
+	memcpy(&regs, in->gpr, sizeof(in->gpr));
+	good &= CHECK(vhm_vcpu_set_sregisters(vm.vcpu, &sregs) == 0);
+	good &= CHECK(vhm_vcpu_set_section(vm.vcpu, VHM_SECTION_XCR, &xcr, sizeof(xcr)) == 0);
+	return good & CHECK(vhm_vcpu_set_registers(vm.vcpu, &regs) == 0);
+}
+
+static bool compare(const struct instance *in)
+{
+	const struct vhm_run *run = vhm_vcpu_run_page(vm.vcpu);
+	size_t area_bytes, bytes;
+	uint8_t *area;
+	void *buffer = get_xsave(&area, &area_bytes, &bytes);
+	bool good = CHECK(buffer && area_bytes >= 576);
+
+	if (good)
+		good = guest_compare(in, &run->regs, area);
+	free(buffer);
+	return good & CHECK(run->regs.rip == in->at + in->code_bytes);
+}
+
+static bool run_instance(const struct instance *in)
+{
+	guest_prepare(in);
+	if (!set_registers(in) || !set_vectors())
+		return false;
+	guest_run_native(in);
+	if (run_to_hlt(&guest_callbacks, NULL) && compare(in))
+		return true;
+	instance_describe(in);
+	return false;
+}
+
+static void run_templates(unsigned int code_bits, unsigned int rounds)
+{
+	unsigned int i, round;
+	struct instance in;
+
+	if (!guest_open_native())
+		return;
+	if ((vhm_get_info(vm.vhm)->xcr0 & 4) == 0)
+		guest_native.has_avx = false;
+	for (i = 0; i < template_count; i++) {
+		for (round = 0; round < rounds; round++) {
+			if (!instance_generate(&in, &guest_native, &templates[i], code_bits))
+				break;
+			if (!run_instance(&in))
+				return;
+		}
+	}
+}
+
+static void instructions(unsigned int code_bits)
+{
+	if (!guest_open_native())
+		return;
+	test_vm_create(&vm);
+	guest_build(vm.vm);
+	run_templates(code_bits, 6);
+	test_vm_destroy(&vm);
+}
+
+static void instructions_64(void)
+{
+	instructions(64);
+}
+
+static void instructions_32(void)
+{
+	instructions(32);
+}
+
+/* ------------------------------------------------------------ small guests -- */
+
+#define CODE	0x1000u
+
+struct seen {
+	uint8_t text[64];
+	unsigned int length;
+	uint32_t next;
+};
+
+static int port_write(void *context, uint16_t port, unsigned int bytes, uint32_t data)
+{
+	struct seen *seen = context;
+
+	(void)bytes;
+	if (port == 0xe9 && seen->length < sizeof(seen->text))
+		seen->text[seen->length++] = (uint8_t)data;
+	return port == 0x604 ? 5 : 0;
+}
+
+static int port_read(void *context, uint16_t port, unsigned int bytes, uint32_t *data)
+{
+	struct seen *seen = context;
+
+	(void)port;
+	(void)bytes;
+	*data = seen->next += 0x01010101;
+	return 0;
+}
+
+static const struct vhm_callbacks port_callbacks = {
+	.io_read = port_read, .io_write = port_write,
+};
+
+/* A guest in real mode with code at CODE and 1 MiB of memory */
+static void begin_real(const char *code, size_t bytes)
+{
+	const struct vhm_entry entry = { .mode = VHM_ENTRY_REAL, .rip = CODE, .rsp = 0x8000 };
+
+	test_vm_create(&vm);
+	CHECK_EQ(vhm_vm_add_memory(vm.vm, 0, 1 << 20, 0, NULL), 0);
+	CHECK_EQ(vhm_vm_write(vm.vm, CODE, code, bytes), 0);
+	CHECK_EQ(vhm_vcpu_set_entry(vm.vcpu, &entry), 0);
+}
+
+#define BEGIN_REAL(code)	begin_real(code, sizeof(code) - 1)
+
+static void port_strings(void)
+{
+	struct seen seen = { 0 };
+	uint32_t values[3];
+
+	BEGIN_REAL("\xba\xe9\x00"		/* mov dx, 0xe9 */
+		   "\xbe\x00\x20"		/* mov si, 0x2000 */
+		   "\xb9\x05\x00"		/* mov cx, 5 */
+		   "\xf3\x6e"			/* rep outsb */
+		   "\xbf\x00\x30"		/* mov di, 0x3000 */
+		   "\xb9\x03\x00"		/* mov cx, 3 */
+		   "\xf3\x66\x6d"		/* rep insd */
+		   "\x66\xb8\xff\xff\xff\xff"	/* mov eax, -1 */
+		   "\xec\x42\xed\xf4");		/* in al, dx; inc dx; in ax, dx; hlt */
+	vhm_vm_write(vm.vm, 0x2000, "vhm!\n", 5);
+	REQUIRE(run_to_hlt(&port_callbacks, &seen));
+	CHECK_EQ(seen.length, 5);
+	CHECK(!memcmp(seen.text, "vhm!\n", 5));
+	vhm_vm_read(vm.vm, 0x3000, values, sizeof(values));
+	CHECK_EQ(values[0], 0x01010101);
+	CHECK_EQ(values[2], 0x03030303);
+	CHECK_EQ(vhm_vcpu_run_page(vm.vcpu)->regs.rax, 0xffff0505);
+	CHECK_EQ(vhm_vcpu_run_page(vm.vcpu)->regs.rdi, 0x300c);
+	CHECK_EQ(vhm_vcpu_run_page(vm.vcpu)->regs.rcx, 0);
+	test_vm_destroy(&vm);
+}
+
+static void stop_by_callback(void)
+{
+	struct seen seen = { 0 };
+	struct vhm_run *run;
+
+	BEGIN_REAL("\xba\x04\x06\xee\xf4");	/* mov dx, 0x604; out dx, al; hlt */
+	run = vhm_vcpu_run_page(vm.vcpu);
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	CHECK_EQ(run->exit_reason, VHM_EXIT_IO);
+	CHECK_EQ(vhm_vcpu_dispatch(vm.vcpu, &port_callbacks, &seen), 5);
+	/* the access is complete: the guest goes on behind it */
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	CHECK_EQ(run->exit_reason, VHM_EXIT_HLT);
+	test_vm_destroy(&vm);
+}
+
+/* Segment and page faults found by the library arrive in the guest's handlers. */
+static void fault_in_real_mode(void)
+{
+	struct seen seen = { 0 };
+
+	/* IVT entry 13 points at the handler, which tells where the fault was */
+	BEGIN_REAL("\xba\xe9\x00\xbf\xff\xff"	/* 1000: mov dx, 0xe9; mov di, 0xffff */
+		   "\x6d\xf4"			/* 1006: insw: across the limit; hlt */
+		   "\x5b\xf4");			/* 1008: handler: pop bx; hlt */
+	vhm_vm_write(vm.vm, 13 * 4, "\x08\x10\x00\x00", 4);
+	REQUIRE(run_to_hlt(&port_callbacks, &seen));
+	CHECK_EQ(vhm_vcpu_run_page(vm.vcpu)->regs.rip, 0x1009);
+	CHECK_EQ(vhm_vcpu_run_page(vm.vcpu)->regs.rbx, 0x1006);
+	test_vm_destroy(&vm);
+}
+
+static void *kick_later(void *context)
+{
+	struct vhm_vcpu *vcpu = context;
+
+	usleep(50000);
+	return vhm_vcpu_kick(vcpu) ? vcpu : NULL;
+}
+
+static void kick(void)
+{
+	pthread_t thread;
+	struct vhm_run *run;
+	void *failed;
+
+	BEGIN_REAL("\xeb\xfe");			/* jmp to itself */
+	run = vhm_vcpu_run_page(vm.vcpu);
+	REQUIRE(!pthread_create(&thread, NULL, kick_later, vm.vcpu));
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	CHECK_EQ(run->exit_reason, VHM_EXIT_KICKED);
+	CHECK_EQ(vhm_vcpu_dispatch(vm.vcpu, &port_callbacks, NULL), 0);
+	pthread_join(thread, &failed);
+	CHECK(!failed);
+	/* a kick while it does not run is not lost */
+	CHECK_EQ(vhm_vcpu_kick(vm.vcpu), 0);
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	CHECK_EQ(run->exit_reason, VHM_EXIT_KICKED);
+	test_vm_destroy(&vm);
+}
+
+/* Everything that was read can be written, and reads the same afterwards. */
+static void whole_state(void)
+{
+	size_t room, bytes, again;
+	void *first, *second;
+
+	BEGIN_REAL("\xf4");
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	room = vhm_get_info(vm.vhm)->state_bytes;
+	first = aligned_alloc(64, (room + 63) & ~63ull);
+	second = aligned_alloc(64, (room + 63) & ~63ull);
+	bytes = room;
+	CHECK_EQ(vhm_vcpu_get_state(vm.vcpu, 0, first, &bytes), 0);
+	CHECK_EQ(vhm_sections_check(first, bytes), 0);
+	CHECK_EQ(vhm_vcpu_set_state(vm.vcpu, first, bytes), 0);
+	again = room;
+	CHECK_EQ(vhm_vcpu_get_state(vm.vcpu, 0, second, &again), 0);
+	CHECK_EQ(again, bytes);
+	CHECK(vhm_section_find(first, bytes, VHM_SECTION_APIC));
+	CHECK(!memcmp(vhm_section_find(first, bytes, VHM_SECTION_SREGISTERS),
+		      vhm_section_find(second, again, VHM_SECTION_SREGISTERS),
+		      sizeof(struct vhm_section) + sizeof(struct vhm_sregisters)));
+	again = 8;
+	CHECK_EQ(vhm_vcpu_get_state(vm.vcpu, 0, second, &again), -ENOSPC);
+	CHECK_EQ(again, bytes);
+	free(first);
+	free(second);
+	test_vm_destroy(&vm);
+}
+
+static void small_commands(void)
+{
+	const struct vhm_cpuid_entry leaf = { .leaf = 0x40000000 };
+	struct vhm_stats stats;
+	struct vhm_paging paging;
+	uint32_t value = 0;
+
+	BEGIN_REAL("\xf4");
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	CHECK_EQ(vhm_vcpu_get_stats(vm.vcpu, &stats), 0);
+	CHECK(stats.count[VHM_STAT_EXIT_HLT] >= 1);
+	CHECK_EQ(vhm_vcpu_apic_access(vm.vcpu, 0x30, false, &value), 0);
+	CHECK(value & 0x10);			/* an integrated APIC's version */
+	CHECK_EQ(vhm_vcpu_get_paging(vm.vcpu, &paging), 0);
+	CHECK_EQ(paging.cr0 & 1, 0);
+	CHECK_EQ(vhm_vcpu_nmi(vm.vcpu), 0);
+	CHECK(vhm_vm_msi(vm.vm, 0xfee00000, 0x31) >= 0);
+	/* once it has run, a vCPU takes only the table it has */
+	CHECK_EQ(vhm_vcpu_set_cpuid(vm.vcpu, NULL, 0), 0);
+	CHECK_EQ(vhm_vcpu_set_cpuid(vm.vcpu, &leaf, 1), -EBUSY);
+	test_vm_destroy(&vm);
+}
+
+static const struct test_case live_cases[] = {
+	{ "live: 64-bit instructions on a device", instructions_64 },
+	{ "live: 32-bit instructions on a device", instructions_32 },
+	{ "live: strings on ports", port_strings },
+	{ "live: a callback stops the guest", stop_by_callback },
+	{ "live: fault in real mode", fault_in_real_mode },
+	{ "live: kick", kick },
+	{ "live: whole state", whole_state },
+	{ "live: small commands", small_commands },
+	{ 0 },
+};
+
+const struct test_case *const test_groups[] = { live_cases, NULL };
