@@ -19,7 +19,6 @@
 #include "enter.h"
 #include "instruction.h"
 #include "vhm/trace.h"
-#include "work.h"
 
 static_assert(offsetof(struct vmx_entry_args, regs) == ARGS_REGS);
 static_assert(offsetof(struct vmx_entry_args, host_rsp) == ARGS_HOST_RSP);
@@ -263,8 +262,10 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 
 		if (READ_ONCE(vcpu->vm->dead))
 			return VHM_RUN_STOPPED;
-		if (vmx_do_host_work())
+		if (read_thread_flags() & VHM_HOST_WORK)
 			return VHM_RUN_INTERRUPTED;
+		if (need_resched())
+			schedule();
 		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
 			return VHM_RUN_NOT_RUNNABLE;
 		level_eoi = vhm_apic_take_level_eoi(vcpu->apic);
