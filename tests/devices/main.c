@@ -44,10 +44,10 @@ static void run_all(const struct test *tests, unsigned int *passed, unsigned int
 		tests->run();
 		if (failures == before) {
 			(*passed)++;
-			printf("ok      %s\n", tests->name);
+			printf("@pass %s\n", tests->name);
 		} else {
 			(*failed)++;
-			printf("FAILED  %s\n", tests->name);
+			printf("@fail %s\n", tests->name);
 		}
 		fflush(stdout);
 	}
