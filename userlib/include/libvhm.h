@@ -395,7 +395,7 @@ struct vhm_run *vhm_vcpu_run_page(const struct vhm_vcpu *vcpu);
  * @vcpu: the vCPU
  *
  * Return: 0 with vhm_run.exit_reason set; -EINTR a signal is pending; -EPERM another
- * process' VM; -EIO the VM is dead; -EBUSY another thread uses the vCPU.
+ * process' VM; -EIO the VM is dead; a thread that runs the vCPU already is waited for.
  */
 int vhm_vcpu_run(struct vhm_vcpu *vcpu);
 

@@ -46,7 +46,7 @@ static const struct explanation explanations[] = {
 	{ VHM_STEP_RUN, EFAULT, "the guest runs or keeps its page tables where it has no memory" },
 	{ VHM_STEP_RUN, EIO, "the VM is dead; the kernel log says why" },
 	{ VHM_STEP_RUN, EPERM, "the VM belongs to another process" },
-	{ VHM_STEP_RUN, EBUSY, "another thread uses the vCPU, or the guest cannot take an interrupt now" },
+	{ VHM_STEP_RUN, EBUSY, "the guest cannot take an external interrupt now" },
 	{ VHM_STEP_RUN, EINTR, "a signal is pending" },
 	{ VHM_STEP_RUN, EPROTO, "the module returned an exit that contradicts itself" },
 };

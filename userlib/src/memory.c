@@ -149,25 +149,45 @@ EXPORT int vhm_vm_add_user_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t byte
 	return add_slot(vm, &slot);
 }
 
+/*
+ * Anonymous memory at the same offset in a 2 MiB page as @gpa: only then can the host use
+ * large pages on both sides. What was mapped for the alignment is given back, so that a
+ * stray access beyond the slot faults.
+ */
+static int map_slot(struct memory_slot *slot)
+{
+	uint64_t room = slot->bytes + HUGE_PAGE_BYTES, before, after;
+	uint8_t *start;
+	void *mapping;
+	int ret;
+
+	if (room > SIZE_MAX / 2)
+		return -ENOMEM;
+	ret = vhm_sys_map(room, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, &mapping);
+	if (ret)
+		return ret;
+	start = mapping;
+	before = (slot->gpa - (uintptr_t)start) & (HUGE_PAGE_BYTES - 1);
+	after = room - before - slot->bytes;
+	slot->address = start + before;
+	slot->mapping = slot->address;
+	slot->mapping_bytes = slot->bytes;
+	vhm_sys_unmap(start, before);
+	vhm_sys_unmap(slot->address + slot->bytes, after);
+	return 0;
+}
+
 EXPORT int vhm_vm_add_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
 			     void **address)
 {
 	struct memory_slot slot = { .gpa = gpa, .bytes = bytes, .flags = flags };
 	int ret = check_range(vm, gpa, bytes);
-	uintptr_t skip;
 
+	if (!ret)
+		ret = map_slot(&slot);
 	if (ret)
 		return ret;
-	/* Large pages need the same offset in a 2 MiB page on both sides. */
-	slot.mapping_bytes = bytes + HUGE_PAGE_BYTES;
-	if (slot.mapping_bytes > SIZE_MAX / 2)
-		return -ENOMEM;
-	ret = vhm_sys_map(slot.mapping_bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, &slot.mapping);
-	if (ret)
-		return ret;
-	skip = (gpa - (uintptr_t)slot.mapping) & (HUGE_PAGE_BYTES - 1);
-	slot.address = (uint8_t *)slot.mapping + skip;
 	ret = add_slot(vm, &slot);
 	if (ret)
 		vhm_sys_unmap(slot.mapping, slot.mapping_bytes);
