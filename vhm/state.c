@@ -93,9 +93,15 @@ static void xcr_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 	((struct vhm_xcr *)out)->xcr0 = vhm_backend->get_xcr0(vcpu);
 }
 
+static int xcr_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	return vhm_backend->check_xcr0(((const struct vhm_xcr *)in)->xcr0);
+}
+
 static int xcr_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
-	return vhm_backend->set_xcr0(vcpu, ((const struct vhm_xcr *)in)->xcr0);
+	vhm_backend->set_xcr0(vcpu, ((const struct vhm_xcr *)in)->xcr0);
+	return 0;
 }
 
 /* ------------------------------------------------------------ debug, MSRs -- */
@@ -107,9 +113,15 @@ static void debug_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 	vhm_backend->get_debug(vcpu, out);
 }
 
+static int debug_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	return vhm_backend->check_debug(in);
+}
+
 static int debug_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
-	return vhm_backend->set_debug(vcpu, in);
+	vhm_backend->set_debug(vcpu, in);
+	return 0;
 }
 
 static u32 msrs_bytes(struct vhm_vcpu *vcpu)
@@ -160,9 +172,15 @@ static void events_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 	vhm_backend->get_events(vcpu, out);
 }
 
+static int events_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	return vhm_backend->check_events(in);
+}
+
 static int events_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
-	return vhm_backend->set_events(vcpu, in);
+	vhm_backend->set_events(vcpu, in);
+	return 0;
 }
 
 FIXED_BYTES(apic, struct vhm_apic_state)
@@ -230,11 +248,11 @@ static const struct section_ops sections[VHM_SECTION_COUNT] = {
 	[VHM_SECTION_REGISTERS]	 = { ROW(registers) },
 	[VHM_SECTION_SREGISTERS] = { ROW(sregisters), .check = sregisters_check },
 	[VHM_SECTION_XSAVE]	 = { ROW(xsave) },
-	[VHM_SECTION_XCR]	 = { ROW(xcr) },
-	[VHM_SECTION_DEBUG]	 = { ROW(debug) },
+	[VHM_SECTION_XCR]	 = { ROW(xcr), .check = xcr_check },
+	[VHM_SECTION_DEBUG]	 = { ROW(debug), .check = debug_check },
 	[VHM_SECTION_MSRS]	 = { ROW(msrs), .check = msrs_check,
 				     .item_bytes = sizeof(struct vhm_msr_value) },
-	[VHM_SECTION_EVENTS]	 = { ROW(events) },
+	[VHM_SECTION_EVENTS]	 = { ROW(events), .check = events_check },
 	[VHM_SECTION_APIC]	 = { ROW(apic), .check = apic_check },
 	[VHM_SECTION_CPUID]	 = { ROW(cpuid), .item_bytes = sizeof(struct vhm_cpuid_entry) },
 	[VHM_SECTION_TIME]	 = { ROW(time) },

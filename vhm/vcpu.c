@@ -277,7 +277,7 @@ static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r)
 			return ret;
 	}
 	if (r->request & VHM_RUN_IRQ_WINDOW)
-		vhm_backend->request_irq_window(vcpu);
+		vcpu->irq_window_requested = true;
 	return 0;
 }
 
@@ -315,6 +315,13 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 		}
 		if (woken_by_event(vcpu))
 			return 0;
+		/* a halted guest can take an interrupt, and stays halted if none comes */
+		if (vcpu->run_state == VHM_RUN_STATE_HALTED && vcpu->irq_window_requested &&
+		    vhm_backend->irq_window_open(vcpu)) {
+			vcpu->irq_window_requested = false;
+			to_user(vcpu, VHM_EXIT_IRQ_WINDOW);
+			return 1;
+		}
 		clear_bit(VHM_REQ_NMI, &vcpu->requests);
 		ret = sleep_until_event(vcpu);
 		if (ret)

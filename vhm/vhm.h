@@ -165,6 +165,8 @@ enum vhm_request {
  * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
  * @run: the run page, shared with user space and hostile
  * @run_state: enum vhm_run_state, under @mutex
+ * @irq_window_requested: VHM_EXIT_IRQ_WINDOW is due as soon as the guest can take an
+ *	interrupt; under @mutex
  * @nmi_pending: NMIs to inject, 0-2
  * @sipi_vector: of the last SIPI
  * @regs: general registers, RIP and RFLAGS between exits
@@ -185,6 +187,7 @@ struct vhm_vcpu {
 	struct preempt_notifier preempt_notifier;
 	struct vhm_run *run;
 	u32 run_state;
+	bool irq_window_requested;
 	atomic_t nmi_pending;
 	u32 sipi_vector;
 	struct vhm_registers regs;
@@ -297,8 +300,6 @@ struct vhm_backend_ops {
 	int (*inject_exception)(struct vhm_vcpu *vcpu, const struct vhm_event *event);
 	/* queue an ExtINT; -EBUSY if the guest cannot take it now */
 	int (*inject_extint)(struct vhm_vcpu *vcpu, u8 vector);
-	/* VHM_EXIT_IRQ_WINDOW as soon as the guest can take an interrupt */
-	void (*request_irq_window)(struct vhm_vcpu *vcpu);
 	/* the guest goes on behind an instruction of this many bytes */
 	void (*retire)(struct vhm_vcpu *vcpu, u32 insn_bytes);
 	bool (*irq_window_open)(struct vhm_vcpu *vcpu);
@@ -320,15 +321,18 @@ struct vhm_backend_ops {
 	void (*get_xsave)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
 	int (*set_xsave)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 	u64 (*get_xcr0)(struct vhm_vcpu *vcpu);
-	int (*set_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);
+	int (*check_xcr0)(u64 xcr0);
+	void (*set_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);
 	void (*get_debug)(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
-	int (*set_debug)(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
+	int (*check_debug)(const struct vhm_debug_registers *in);
+	void (*set_debug)(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
 	u32 (*msr_count)(struct vhm_vcpu *vcpu);
 	u32 (*msr_index)(struct vhm_vcpu *vcpu, u32 n);
 	int (*get_msr)(struct vhm_vcpu *vcpu, u32 index, u64 *value);
 	int (*set_msr)(struct vhm_vcpu *vcpu, u32 index, u64 value);
 	void (*get_events)(struct vhm_vcpu *vcpu, struct vhm_events *out);
-	int (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+	int (*check_events)(const struct vhm_events *in);
+	void (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
 	u64 (*get_tsc_offset)(struct vhm_vcpu *vcpu);
 	void (*set_tsc_offset)(struct vhm_vcpu *vcpu, u64 offset);
 };

@@ -71,7 +71,7 @@ u64 vmx_read_cr0(struct vmx_vcpu *v)
 
 u64 vmx_read_cr4(struct vmx_vcpu *v)
 {
-	return (vmread(GUEST_CR4) & v->cr4_owned) | (vmread(CR4_READ_SHADOW) & ~v->cr4_owned);
+	return (vmread(GUEST_CR4) & v->cr4_owned) | (v->cr4_shadow & ~v->cr4_owned);
 }
 
 /* SDM vol. 3, 2.5 and 4.1.1: combinations that MOV to CR0 refuses with #GP(0). */
@@ -138,6 +138,7 @@ void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4)
 {
 	u64 hardware = cr4 | vmx_caps.cr4_fixed0 | (cr4_read_shadow() & X86_CR4_MCE);
 
+	v->cr4_shadow = cr4;
 	vmwrite(CR4_READ_SHADOW, cr4);
 	vmwrite(GUEST_CR4, hardware & ~(u64)(X86_CR4_SMXE));
 	v->vpid_stale = true;

@@ -25,11 +25,12 @@ u32 vmx_insn_bytes(struct vmx_vcpu *v)
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	u64 rip = vmx_rip(v) + insn_bytes;
+	u64 old = vmx_rip(v), rip = old + insn_bytes;
 	u64 blocking;
 
-	if (!(vmread(GUEST_CS_AR_BYTES) & BIT(13)))
-		rip = (u32)rip;		/* not 64-bit code */
+	/* across 4 GiB all but 64-bit code wraps */
+	if (unlikely((rip ^ old) >> 32) && !(vmread(GUEST_CS_AR_BYTES) & BIT(13)))
+		rip = (u32)rip;
 	vmx_set_rip(v, rip);
 	blocking = vmread(GUEST_INTERRUPTIBILITY_INFO);
 	if (blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
@@ -182,7 +183,8 @@ enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 {
 	u32 reason = v->facts.reason;
 
-	trace_vhm_exit(&v->base, reason, vmx_rip(v));
+	if (trace_vhm_exit_enabled())
+		trace_vhm_exit(&v->base, reason, vmx_rip(v));
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(v);
 	v->injected = 0;

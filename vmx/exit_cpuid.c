@@ -2,7 +2,6 @@
 /* CPUID exits. The table and its dynamic fields are vhm/cpuid.c's. */
 #include "vmx.h"
 
-#include "instruction.h"
 #include "vhm/cpuid.h"
 
 enum vmx_exit_outcome vmx_exit_cpuid(struct vmx_vcpu *v)
@@ -11,7 +10,7 @@ enum vmx_exit_outcome vmx_exit_cpuid(struct vmx_vcpu *v)
 	u32 out[4] = { (u32)regs->rax, 0, (u32)regs->rcx, 0 };
 
 	/* the bits it may depend on are host-owned: the shadow has them */
-	vhm_cpuid_answer(&v->base, vmread(CR4_READ_SHADOW), v->xcr0, out);
+	vhm_cpuid_answer(&v->base, v->cr4_shadow, v->xcr0, out);
 	regs->rax = out[0];
 	regs->rbx = out[1];
 	regs->rcx = out[2];

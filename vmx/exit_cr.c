@@ -8,6 +8,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "vhm/cpuid.h"
 
 /* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */
 #define CR_NUMBER(q)	((q) & 15)
@@ -160,13 +161,20 @@ bool vmx_xcr0_valid(u64 xcr0)
 	return !(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM);
 }
 
+static u64 xcr0_of_cpuid(struct vmx_vcpu *v)
+{
+	const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, 0xd, 0);
+
+	return e ? e->eax | (u64)e->edx << 32 : 0;
+}
+
 /* The processor has checked CPL and CR4.OSXSAVE; its index and value are ours to check. */
 enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v)
 {
 	struct vhm_registers *regs = &v->base.regs;
 	u64 value = (u32)regs->rax | regs->rdx << 32;
 
-	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value)) {
+	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value) || value & ~xcr0_of_cpuid(v)) {
 		vmx_queue_gp(v);
 		return VMX_RESUME;
 	}

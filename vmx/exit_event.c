@@ -19,15 +19,25 @@
  * #DB: what delivery would have done to DR6 and DR7.GD is in the qualification
  * (SDM vol. 3, table 28-1), then the exception goes to the guest.
  */
-static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v)
+static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 {
+	const u64 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	const struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
 		.vector = DB_VECTOR,
 		.payload = vmx_qualification(v) & 0xe00f,
 	};
 
+	/* INT1 is a trap and still ahead of RIP; it leaves DR6 alone */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION) {
+		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_PRIV_SW_EXCEPTION | DB_VECTOR;
+		v->injected_length = vmx_insn_bytes(v);
+		return VMX_RESUME;
+	}
 	vmx_inject_exception(&v->base, &event);
+	/* with TF and an interrupt shadow an entry wants the single step pending (27.3.1.5) */
+	if (vmx_rflags(v) & X86_EFLAGS_TF && vmread(GUEST_INTERRUPTIBILITY_INFO) & shadow)
+		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, BIT(14));
 	return VMX_RESUME;
 }
 
@@ -68,7 +78,7 @@ enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 	switch (vector) {
 	case DB_VECTOR:
-		return debug_exception(v);
+		return debug_exception(v, info);
 	case AC_VECTOR:
 		return alignment_check(v, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
 	case MC_VECTOR:
@@ -88,9 +98,9 @@ enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v)
 {
 	v->irq_window = false;
 	close_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-	if (!v->user_irq_window)
+	if (!v->base.irq_window_requested)
 		return VMX_RESUME;
-	v->user_irq_window = false;
+	v->base.irq_window_requested = false;
 	return vmx_exit_to_user(v, VHM_EXIT_IRQ_WINDOW);
 }
 

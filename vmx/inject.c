@@ -17,9 +17,8 @@
 #define NMI_VECTOR	2
 #define DF_VECTOR	8
 
-/* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC #CP (SDM vol. 3, table 6-1) */
-#define HAS_ERROR_CODE	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17) | \
-			 BIT(21))
+/* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC (SDM vol. 3, table 6-1, 27.2.1.3) */
+#define HAS_ERROR_CODE	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
 /* contributory exceptions: two of them make a double fault (table 6-5) */
 #define CONTRIBUTORY	(BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
 #define PF_BIT		BIT(14)
@@ -74,23 +73,35 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 	};
 }
 
-int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event)
+/* May user space inject this? The entry would fail otherwise (SDM vol. 3, 27.2.1.3). */
+int vmx_check_exception(const struct vhm_event *event)
 {
-	struct vmx_vcpu *v = to_vmx(vcpu);
 	bool has_error = event->flags & VHM_EVENT_HAS_ERROR_CODE;
 
-	if (event->vector > 31 || event->vector == NMI_VECTOR || event->reserved)
+	if (!(event->flags & VHM_EVENT_VALID) || event->reserved ||
+	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
 		return -EINVAL;
-	if (event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
+	if (event->vector > 31 || event->vector == NMI_VECTOR)
 		return -EINVAL;
-	/* the entry fails otherwise (27.2.1.3) */
 	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
 		return -EINVAL;
 	if (event->flags & VHM_EVENT_HAS_PAYLOAD && event->vector != 14 && event->vector != 1)
 		return -EINVAL;
-	vmx_queue_exception(v, event->vector, has_error, event->error_code);
-	v->exception.flags = event->flags;
-	v->exception.payload = event->payload;
+	return 0;
+}
+
+int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	if (vmx_check_exception(event))
+		return -EINVAL;
+	vmx_queue_exception(v, event->vector, event->flags & VHM_EVENT_HAS_ERROR_CODE,
+			    event->error_code);
+	if (v->exception.vector == event->vector) {	/* else it became a double fault */
+		v->exception.flags = event->flags;
+		v->exception.payload = event->payload;
+	}
 	return 0;
 }
 
@@ -210,7 +221,7 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		else if (vhm_apic_deliverable(v->base.apic) >= 0)
 			open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
 	}
-	if (v->user_irq_window)
+	if (v->base.irq_window_requested)
 		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
 	if (v->injected)
 		write_injection(v);
@@ -264,11 +275,6 @@ int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector)
 	if (vcpu->run_state == VHM_RUN_STATE_HALTED)
 		vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
 	return 0;
-}
-
-void vmx_request_irq_window(struct vhm_vcpu *vcpu)
-{
-	to_vmx(vcpu)->user_irq_window = true;
 }
 
 /* For a halted vCPU: would anything wake it? */

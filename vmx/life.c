@@ -173,6 +173,7 @@ static void cpu_off_irqsoff(struct vmx_cpu *cpu)
 		return;
 	list_for_each_entry_safe(v, next, &cpu->active, loaded_link)
 		clear_here(v);
+	vmx_lazy_msrs_forget();
 	if (!vmxoff())
 		vmx_instruction_failed("VMXOFF", 0);
 	cpu->on = false;

@@ -252,6 +252,15 @@ static bool try_enter(struct vmx_vcpu *v)
 	return entered;
 }
 
+/* VMX is off on this CPU: it is going offline, or did not come back from suspend. */
+static void wait_for_vmx(struct vhm_vcpu *vcpu)
+{
+	schedule_timeout_killable(1);
+	preempt_disable();
+	vmx_vcpu_load(vcpu, smp_processor_id());
+	preempt_enable();
+}
+
 enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
@@ -262,20 +271,23 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 
 		if (READ_ONCE(vcpu->vm->dead))
 			return VHM_RUN_STOPPED;
-		if (read_thread_flags() & VHM_HOST_WORK)
-			return VHM_RUN_INTERRUPTED;
-		if (need_resched())
-			schedule();
-		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
-			return VHM_RUN_NOT_RUNNABLE;
 		level_eoi = vhm_apic_take_level_eoi(vcpu->apic);
 		if (unlikely(level_eoi >= 0)) {
 			vmx_exit_to_user(v, VHM_EXIT_EOI);
 			vcpu->run->eoi = (struct vhm_exit_eoi) { .vector = level_eoi };
 			return VHM_RUN_TO_USER;
 		}
-		if (!try_enter(v))
+		if (read_thread_flags() & VHM_HOST_WORK)
+			return VHM_RUN_INTERRUPTED;
+		if (need_resched())
+			schedule();
+		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
+			return VHM_RUN_NOT_RUNNABLE;
+		if (!try_enter(v)) {
+			if (READ_ONCE(vcpu->cpu) < 0)
+				wait_for_vmx(vcpu);
 			continue;
+		}
 		vcpu->has_run = true;
 		outcome = vmx_handle_exit(v);
 		if (outcome == VMX_RESUME)

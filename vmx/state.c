@@ -33,6 +33,13 @@ static const struct {
 
 #define ACCESS_RIGHTS_DEFINED	0x1f0ffu
 
+static const u32 pdpte_field[] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };
+
+static bool pae_paging(const struct vhm_sregisters *s)
+{
+	return s->cr0 & X86_CR0_PG && s->cr4 & X86_CR4_PAE && !(s->efer & EFER_LMA);
+}
+
 void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
@@ -56,6 +63,11 @@ void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
 	out->cr8 = vhm_apic_get_cr8(vcpu->apic);
 	out->efer = vmread(GUEST_IA32_EFER);
 	out->apic_base = vcpu->apic->base_msr;
+	if (pae_paging(out)) {
+		out->flags = VHM_SREGISTERS_PDPTE;
+		for (i = 0; i < 4; i++)
+			out->pdpte[i] = vmread(pdpte_field[i]);
+	}
 }
 
 int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
@@ -69,6 +81,8 @@ int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 		    in->segment[i].access_rights & ~ACCESS_RIGHTS_DEFINED)
 			return -EINVAL;
 	if (in->gdt.reserved || in->idt.reserved || in->gdt.limit >> 16 || in->idt.limit >> 16)
+		return -EINVAL;
+	if (in->flags & ~VHM_SREGISTERS_PDPTE)
 		return -EINVAL;
 	if (!vmx_efer_valid(v, in->efer) || long_mode != !!(in->efer & EFER_LMA))
 		return -EINVAL;
@@ -102,8 +116,13 @@ void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	vmx_write_cr0(v, in->cr0);
 	vhm_apic_set_base(vcpu->apic, in->apic_base);
 	vhm_apic_set_cr8(vcpu->apic, in->cr8);
-	/* PAE: a guest without valid tables there faults when it uses them */
-	if (in->cr0 & X86_CR0_PG && in->cr4 & X86_CR4_PAE && !(in->efer & EFER_LMA))
+	if (!pae_paging(in))
+		return;
+	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
+	if (in->flags & VHM_SREGISTERS_PDPTE)
+		for (i = 0; i < 4; i++)
+			vmwrite(pdpte_field[i], in->pdpte[i]);
+	else
 		vmx_load_pdptes(v);
 }
 
@@ -144,13 +163,18 @@ u64 vmx_get_xcr0(struct vhm_vcpu *vcpu)
 	return to_vmx(vcpu)->xcr0;
 }
 
-int vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0)
+int vmx_check_xcr0(u64 xcr0)
 {
 	/* without XSAVE in the host there is no XCR0, and its value means nothing */
-	if (!vmx_host_xcr0 ? xcr0 != XFEATURE_MASK_FP : !vmx_xcr0_valid(xcr0))
-		return -EINVAL;
+	if (!vmx_host_xcr0)
+		return xcr0 == XFEATURE_MASK_FP ? 0 : -EINVAL;
+	return vmx_xcr0_valid(xcr0) ? 0 : -EINVAL;
+}
+
+/* @xcr0 has passed vmx_check_xcr0(). */
+void vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0)
+{
 	to_vmx(vcpu)->xcr0 = xcr0;
-	return 0;
 }
 
 /* ------------------------------------------------------------------- debug -- */
@@ -164,14 +188,17 @@ void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out)
 	out->dr7 = vmread(GUEST_DR7);
 }
 
-int vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
+/* An entry and MOV DR fault on the upper halves (SDM vol. 3, 27.3.1.1, 18.2). */
+int vmx_check_debug(const struct vhm_debug_registers *in)
+{
+	return in->dr6 >> 32 || in->dr7 >> 32 ? -EINVAL : 0;
+}
+
+void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	int i;
 
-	/* an entry and MOV DR fault on the upper halves (SDM vol. 3, 27.3.1.1, 18.2) */
-	if (in->dr6 >> 32 || in->dr7 >> 32)
-		return -EINVAL;
 	for (i = 0; i < 4; i++)
 		v->db[i] = in->db[i];
 	v->dr6 = (in->dr6 & 0xe00full) | 0xffff0ff0;
@@ -179,7 +206,6 @@ int vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
 	v->debug_live = true;
 	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
-	return 0;
 }
 
 /* ------------------------------------------------------------------ events -- */
@@ -200,9 +226,10 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 		out->interrupt_vector = vector;
 		break;
 	case INTR_TYPE_NMI_INTR:
-		out->nmi_pending++;
+		out->nmi_pending = min(out->nmi_pending + 1, 2u);
 		break;
 	case INTR_TYPE_HARD_EXCEPTION:
+	case INTR_TYPE_SOFT_EXCEPTION:	/* INT3, INTO: what RIP is at, or user space's */
 		out->exception = (struct vhm_event) {
 			.flags = VHM_EVENT_VALID,
 			.vector = vector,
@@ -212,7 +239,7 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 			out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
 		break;
 	default:
-		break;	/* a software event: RIP is at its instruction, which runs again */
+		break;	/* INT n, INT1: RIP is at the instruction, which runs again */
 	}
 }
 
@@ -227,6 +254,8 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 	out->init_pending = test_bit(VHM_REQ_INIT, &vcpu->requests);
 	out->sipi_pending = test_bit(VHM_REQ_SIPI, &vcpu->requests);
 	out->sipi_vector = vcpu->sipi_vector;
+	out->eoi_pending = vcpu->apic->level_eoi >= 0;
+	out->eoi_vector = max(vcpu->apic->level_eoi, 0);
 	out->pending_debug = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
 	if (v->exception.flags & VHM_EVENT_VALID)
 		out->exception = v->exception;
@@ -234,7 +263,7 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 		describe_injected(v, out);
 }
 
-static int check_events(const struct vhm_events *in)
+int vmx_check_events(const struct vhm_events *in)
 {
 	if (in->run_state > VHM_RUN_STATE_SHUTDOWN || in->interruptibility & ~BLOCKED_BITS)
 		return -EINVAL;
@@ -246,33 +275,30 @@ static int check_events(const struct vhm_events *in)
 		return -EINVAL;
 	if (in->init_pending > 1 || in->sipi_pending > 1 || in->sipi_vector > 255)
 		return -EINVAL;
+	if (in->eoi_pending > 1 || in->eoi_vector > 255)
+		return -EINVAL;
+	if (in->exception.flags && vmx_check_exception(&in->exception))
+		return -EINVAL;
 	return in->pending_debug & ~0x1500full ? -EINVAL : 0;
 }
 
-int vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
+/* @in has passed vmx_check_events(). */
+void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	int ret = check_events(in);
 
-	if (ret)
-		return ret;
 	v->injected = 0;
-	v->exception.flags = 0;
-	if (in->exception.flags & VHM_EVENT_VALID) {
-		ret = vmx_inject_exception(vcpu, &in->exception);
-		if (ret)
-			return ret;
-	}
+	v->exception = in->exception;
 	vcpu->run_state = in->run_state;
 	vmwrite(GUEST_INTERRUPTIBILITY_INFO, in->interruptibility);
 	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, in->pending_debug);
 	atomic_set(&vcpu->nmi_pending, in->nmi_pending);
 	vcpu->sipi_vector = in->sipi_vector;
+	vcpu->apic->level_eoi = in->eoi_pending ? in->eoi_vector : -1;
 	assign_bit(VHM_REQ_INIT, &vcpu->requests, in->init_pending);
 	assign_bit(VHM_REQ_SIPI, &vcpu->requests, in->sipi_pending);
 	if (in->interrupt_pending)
 		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | in->interrupt_vector;
-	return 0;
 }
 
 /* -------------------------------------------------------------------- time -- */

@@ -143,6 +143,15 @@ static void lazy_restore_ipi(void *unused)
 		lazy_on_user_return(&cpu->notifier);
 }
 
+/* Interrupts off, VMX goes off here: the CPU may come back with other values. */
+void vmx_lazy_msrs_forget(void)
+{
+	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
+
+	lazy_restore_ipi(NULL);
+	cpu->known = false;
+}
+
 /* Module unload: no CPU may call back into us. */
 void vmx_lazy_msrs_restore_all(void)
 {
@@ -220,7 +229,6 @@ void vmx_guest_state_load(struct vmx_vcpu *v)
 	/* a host selector must have TI and RPL 0 (27.2.3): all stay null, restored by hand */
 	vmwrite(HOST_FS_BASE, current->thread.fsbase);
 
-	host->debugctl = get_debugctlmsr();
 	lazy_msrs_load(v);
 	wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
 	host->loaded = true;
@@ -323,17 +331,25 @@ static void save_debug_registers(struct vmx_vcpu *v)
 	get_debugreg(v->db[3], 3);
 	get_debugreg(v->dr6, 6);
 	set_debugreg(DR6_RESERVED, 6);
+	/* without breakpoints of its own the guest does not have them until its next MOV DR */
+	if (!(vmread(GUEST_DR7) & 0xff)) {
+		v->debug_live = false;
+		v->primary |= CPU_BASED_MOV_DR_EXITING;
+		vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	}
 }
 
 static bool guest_uses_pkru(struct vmx_vcpu *v)
 {
 	return cpu_feature_enabled(X86_FEATURE_OSPKE) &&
-	       (v->xcr0 & XFEATURE_MASK_PKRU || vmx_read_cr4(v) & X86_CR4_PKE);
+	       (v->xcr0 & XFEATURE_MASK_PKRU || v->cr4_shadow & X86_CR4_PKE);
 }
 
 /* Interrupts off. */
 void vmx_entry_state_load(struct vmx_vcpu *v)
 {
+	/* perf may have changed it in any interrupt */
+	v->host.debugctl = get_debugctlmsr();
 	write_host_control_registers(&v->host);
 	perf_counters_off(v);
 

@@ -124,6 +124,7 @@ extern u64 vmx_host_xcr0;
  * @xss: guest's IA32_XSS
  * @pkru: guest's PKRU while the host's is loaded
  * @cr0_shadow: CR0 as the guest reads it
+ * @cr4_shadow: CR4 as the guest reads it, where it does not own the bit
  * @cr4_owned: CR4 bits the guest changes without an exit
  * @cr4_allowed: CR4 bits its CPUID allows
  * @cr2: guest's CR2 while the host runs
@@ -144,7 +145,6 @@ extern u64 vmx_host_xcr0;
  * @exception_cr2_or_dr6: its payload is due
  * @nmi_window: NMI-window exiting is on
  * @irq_window: interrupt-window exiting is on
- * @user_irq_window: user space asked for VHM_EXIT_IRQ_WINDOW
  * @rvi: RVI in the VMCS, -1 if unknown
  * @eoi_exit_bitmap: last written
  * @primary: controls as in the VMCS
@@ -171,6 +171,7 @@ struct vmx_vcpu {
 	u64 xss;
 	u32 pkru;
 	u64 cr0_shadow;
+	u64 cr4_shadow;
 	u64 cr4_owned;
 	u64 cr4_allowed;
 	u64 cr2;
@@ -190,7 +191,6 @@ struct vmx_vcpu {
 	struct vhm_event exception;
 	bool nmi_window;
 	bool irq_window;
-	bool user_irq_window;
 	int rvi;
 	DECLARE_BITMAP(eoi_exit_bitmap, 256);
 	u32 primary;
@@ -291,9 +291,9 @@ static inline void vmx_queue_ud(struct vmx_vcpu *v)
 	vmx_queue_exception(v, 6, false, 0);
 }
 
+int vmx_check_exception(const struct vhm_event *event);
 int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
 int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector);
-void vmx_request_irq_window(struct vhm_vcpu *vcpu);
 bool vmx_irq_window_open(struct vhm_vcpu *vcpu);
 bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu);
 
@@ -319,6 +319,7 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 /* vmx/switch.c: host state displaced by a loaded guest */
 int vmx_switch_init(void);
 void vmx_lazy_msrs_restore_all(void);
+void vmx_lazy_msrs_forget(void);
 void vmx_guest_state_load(struct vmx_vcpu *v);
 void vmx_host_state_restore(struct vmx_vcpu *v);
 void vmx_entry_state_load(struct vmx_vcpu *v);
@@ -342,12 +343,15 @@ u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu);
 void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes);
 int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 u64 vmx_get_xcr0(struct vhm_vcpu *vcpu);
-int vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);
+int vmx_check_xcr0(u64 xcr0);
+void vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);
 bool vmx_xcr0_valid(u64 xcr0);
 void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
-int vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
+int vmx_check_debug(const struct vhm_debug_registers *in);
+void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
 void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out);
-int vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+int vmx_check_events(const struct vhm_events *in);
+void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
 u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu);
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset);
 

@@ -678,7 +678,8 @@ struct vhm_stats {
  * The buffer holds sections one after another, each a struct vhm_section and
  * its payload, padded to 8 bytes. VHM_VCPU_SET_STATE checks all sections before it
  * loads the first, in the order they stand; a section that is absent leaves its
- * state alone.
+ * state alone. What only the processor can judge (values in XSAVE and MSRS) may still be
+ * refused with EINVAL when sections before it are loaded.
  *
  * Errors: EINVAL malformed section or impossible value; EOPNOTSUPP unknown type or
  * version; EBUSY the vCPU is running; ENOSPC.
@@ -775,6 +776,9 @@ struct vhm_descriptor_table {
  * @cr8: CR8: bits 7-4 of the local APIC's TPR
  * @efer: IA32_EFER
  * @apic_base: IA32_APIC_BASE
+ * @flags: VHM_SREGISTERS_PDPTE: @pdpte is valid; set on reading with PAE paging outside long
+ *	mode. Loading such a mode without it takes the entries from memory, as MOV to CR3 does
+ * @pdpte: PDPTE registers (SDM vol. 3, 4.4.1, PDPTE Registers)
  */
 struct vhm_sregisters {
 	struct vhm_segment segment[8];
@@ -782,7 +786,11 @@ struct vhm_sregisters {
 	__u64 cr0, cr2, cr3, cr4, cr8;
 	__u64 efer;
 	__u64 apic_base;
+	__u64 flags;
+	__u64 pdpte[4];
 };
+
+#define VHM_SREGISTERS_PDPTE	(1ull << 0)
 
 #define VHM_SEGMENT_ES		0
 #define VHM_SEGMENT_CS		1
@@ -851,6 +859,8 @@ enum vhm_run_state {
  * @init_pending: 1: an INIT is pending
  * @sipi_pending: 1: a SIPI with @sipi_vector is pending
  * @sipi_vector: see there
+ * @eoi_pending: 1: VHM_EXIT_EOI for @eoi_vector has not been reported yet
+ * @eoi_vector: see there
  * @exception: an exception not yet delivered
  * @pending_debug: pending debug exceptions (SDM vol. 3, 25.4.2)
  */
@@ -863,6 +873,8 @@ struct vhm_events {
 	__u32 init_pending;
 	__u32 sipi_pending;
 	__u32 sipi_vector;
+	__u32 eoi_pending;
+	__u32 eoi_vector;
 	struct vhm_event exception;
 	__u64 pending_debug;
 };
