@@ -48,7 +48,7 @@ GUEST_CODE(long_handler, 64,
 
 /* exceptions whose error code the processor pushes (SDM vol. 3, table 6-1) */
 #define HAS_ERROR_CODE	((1u << 8) | (1u << 10) | (1u << 11) | (1u << 12) | (1u << 13) | \
-			 (1u << 14) | (1u << 17) | (1u << 21))
+			 (1u << 14) | (1u << 17))
 
 #define STUB_BYTES	16
 
