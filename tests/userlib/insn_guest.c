@@ -19,6 +19,13 @@
 
 #define RFLAGS_RF		(1u << 16)
 
+/* Access rights as in struct vhm_segment */
+#define RIGHTS_DATA		0x93u
+#define RIGHTS_CODE		0x9bu
+#define RIGHTS_LONG		(1u << 13)
+#define RIGHTS_BIG		(1u << 14)
+#define RIGHTS_PAGES		(1u << 15)
+
 /* SDM vol. 1, 13.4, XSAVE Area; the AVX component has this offset on every processor */
 #define XMM_OFFSET		160u
 #define COMPONENTS_OFFSET	512u
@@ -168,6 +175,29 @@ static void randomize_vectors(void)
 	memcpy(xsave + COMPONENTS_OFFSET, &components, sizeof(components));
 }
 
+static struct vhm_segment segment(const struct instance *in, uint64_t base, uint32_t rights)
+{
+	bool small = in->code_bits == 16;
+
+	return (struct vhm_segment){
+		.base = base, .limit = small ? UINT16_MAX : UINT32_MAX,
+		.access_rights = rights | (small ? 0 : RIGHTS_BIG | RIGHTS_PAGES), .selector = 0x18,
+	};
+}
+
+void guest_segments(const struct instance *in, struct vhm_sregisters *sregs)
+{
+	struct vhm_segment *code = &sregs->segment[VHM_SEGMENT_CS];
+	unsigned int i;
+
+	for (i = 0; i < 6; i++)
+		sregs->segment[i] = segment(in, in->data_base, RIGHTS_DATA);
+	sregs->segment[VHM_SEGMENT_SS] = segment(in, in->stack_base, RIGHTS_DATA);
+	*code = segment(in, in->code_base, RIGHTS_CODE);
+	if (in->code_bits == 64)
+		code->access_rights ^= RIGHTS_BIG | RIGHTS_LONG;
+}
+
 void guest_prepare(const struct instance *in)
 {
 	unsigned int i;
@@ -186,6 +216,8 @@ void guest_run_native(const struct instance *in)
 {
 	memcpy(guest_native.state->gpr, in->gpr, sizeof(in->gpr));
 	guest_native.state->rflags = in->rflags;
+	guest_native.state->stack_selector =
+		in->stack_base == (uintptr_t)guest_native.stack ? NATIVE_STACK_16 : NATIVE_DATA_16;
 	native_run(&guest_native, in->code, in->code_bytes, in->at, in->code_bits);
 }
 
@@ -247,7 +279,7 @@ bool guest_compare(const struct instance *in, const struct vhm_registers *regs,
 	for (i = 0; i < (in->code_bits == 64 ? 16 : 8); i++) {
 		uint64_t value = expected->gpr[i];
 
-		if (in->code_bits == 32)
+		if (in->code_bits != 64)
 			value &= UINT32_MAX;
 		good &= check_that(gpr[i] == value, __FILE__, __LINE__,
 				   "register %u is %#llx, not %#llx, was %#llx", i,

@@ -25,6 +25,8 @@ bool guest_open_native(void);
 void guest_build(struct vhm_vm *vm);
 /* Random data on both sides, and the instruction with HLT behind it. */
 void guest_prepare(const struct instance *in);
+/* Segments of the guest for this instance */
+void guest_segments(const struct instance *in, struct vhm_sregisters *sregs);
 /* Executes it natively, with the vector registers in guest_native.state->xsave. */
 void guest_run_native(const struct instance *in);
 /* Guest-physical address of a linear one in the data */

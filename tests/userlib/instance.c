@@ -62,7 +62,7 @@ const struct template templates[] = {
 	{ "movsx r,m8", 0, 1, 0xbe, -1, 0, 1, R, K_MODRM, 0, 0 },
 	{ "movsx r,m16", 0, 1, 0xbf, -1, 0, 2, R, K_MODRM, F_NO16, 0 },
 	{ "movsxd r,m32", 0, 0, 0x63, -1, 0, 4, R, K_MODRM, F_ONLY64 | F_NO16, 0 },
-	{ "movnti", 0, 1, 0xc3, -1, 0, 0, W, K_MODRM, F_NO16, 0 },
+	{ "movnti", 0, 1, 0xc3, -1, 0, 0, W, K_MODRM, F_NO16 | F_NO66, 0 },
 	{ "movbe r,m", 0, 2, 0xf0, -1, 0, 0, R, K_MODRM, 0, 0 },
 	{ "movbe m,r", 0, 2, 0xf1, -1, 0, 0, W, K_MODRM, 0, 0 },
 	ALU("add", 0x00, 0, RW, 0),
@@ -102,7 +102,7 @@ const struct template templates[] = {
 	{ "xadd m,r", 0, 1, 0xc1, -1, 0, 0, RW, K_MODRM, F_LOCKABLE, 0 },
 	{ "cmpxchg m8,r8", 0, 1, 0xb0, -1, 0, 0, RW, K_MODRM, F_BYTE | F_LOCKABLE | F_ACCUMULATOR, 0 },
 	{ "cmpxchg m,r", 0, 1, 0xb1, -1, 0, 0, RW, K_MODRM, F_LOCKABLE | F_ACCUMULATOR, 0 },
-	{ "cmpxchg8b", 0, 1, 0xc7, 1, 0, 8, RW, K_MODRM, F_PAIR | F_NO16, 0 },
+	{ "cmpxchg8b", 0, 1, 0xc7, 1, 0, 8, RW, K_MODRM, F_PAIR | F_NO16 | F_NO66, 0 },
 	{ "cmpxchg16b", 0, 1, 0xc7, 1, 0, 16, RW, K_MODRM,
 	  F_PAIR | F_NO16 | F_W | F_ONLY64 | F_ALIGNED, 0 },
 	{ "setcc m8", 0, 1, 0x90, 0, 0, 1, W, K_MODRM, F_BYTE, 0 },
@@ -216,7 +216,7 @@ static void choose_operand_size(struct instance *in)
 	else if (t->flags & F_VECTOR)
 		in->operand_bytes = 4;
 	else if (t->flags & F_STACK)
-		in->operand_bytes = coin() ? 2 : in->code_bits / 8;
+		in->operand_bytes = coin() ? 2 : in->code_bits == 64 ? 8 : 4;
 	else
 		in->operand_bytes = sizes[random_below(in->code_bits == 64 ? 3 : 2)];
 	if (t->flags & F_NO16 && in->operand_bytes == 2)
@@ -236,7 +236,7 @@ static void put_prefixes(struct instance *in)
 		put(in, coin() ? 0x3e : 0x26);
 	if (in->address_32)
 		put(in, 0x67);
-	if (in->operand_bytes == 2 && !(t->flags & F_VECTOR))
+	if (in->operand_bytes == (in->code_bits == 16 ? 4 : 2) && !(t->flags & (F_VECTOR | F_NO66)))
 		put(in, 0x66);
 	if (t->prefix && !(t->flags & F_VEX))
 		put(in, t->prefix);
@@ -270,11 +270,14 @@ struct address {
 	int32_t disp;
 	unsigned int disp_bytes;
 	bool rip_relative;
+	int rm16;		/* the form of a 16-bit address, -1: another size */
 };
 
-static uint64_t address_mask(const struct instance *in)
+static unsigned int address_bits(const struct instance *in)
 {
-	return in->code_bits == 32 || in->address_32 ? UINT32_MAX : UINT64_MAX;
+	if (in->code_bits == 32 || in->address_32)
+		return 32;
+	return in->code_bits;
 }
 
 static bool is_taken(const struct instance *in, int number, unsigned int reg)
@@ -282,15 +285,54 @@ static bool is_taken(const struct instance *in, int number, unsigned int reg)
 	/* a bit offset and a shift count must stay small */
 	if (in->template->flags & F_BIT && number == (int)reg)
 		return true;
+	/* addresses in SS lie elsewhere */
+	if (in->template->flags & F_STACK && in->code_bits == 16 && number == 5)
+		return true;
 	return in->template->flags & F_STACK && number == 4;
+}
+
+/* The eight forms of a 16-bit address: registers of the sum */
+static const int8_t forms_16[8][2] = {
+	{ 3, 6 }, { 3, 7 }, { 5, 6 }, { 5, 7 }, { 6, -1 }, { 7, -1 }, { 5, -1 }, { 3, -1 },
+};
+
+static void choose_address_16(struct instance *in, struct address *a, unsigned int reg)
+{
+	uint64_t rest = in->linear - in->data_base;
+
+	*a = (struct address){ .base = -1, .index = -1 };
+	do
+		a->rm16 = (int)random_below(8);
+	while (is_taken(in, forms_16[a->rm16][0], reg) || is_taken(in, forms_16[a->rm16][1], reg));
+	a->disp_bytes = random_below(3);
+	if (a->rm16 == 6 && !a->disp_bytes) {
+		a->base = -2;	/* no register, a displacement of 16 bits */
+		a->disp_bytes = 2;
+		a->disp = (int32_t)rest;
+		return;
+	}
+	if (a->disp_bytes)
+		a->disp = a->disp_bytes == 1 ? (int8_t)random64() : (int16_t)random64();
+	rest -= (uint64_t)(int64_t)a->disp;
+	if (forms_16[a->rm16][1] >= 0)
+		rest -= in->gpr[forms_16[a->rm16][1]];
+	in->gpr[forms_16[a->rm16][0]] = (random64() << 16 & UINT32_MAX) | (rest & 0xffff);
+}
+
+static void put_modrm_16(struct instance *in, const struct address *a, unsigned int reg)
+{
+	unsigned int mod = a->base == -2 ? 0 : a->disp_bytes;
+
+	put(in, (uint8_t)(mod << 6 | (reg & 7) << 3 | (unsigned int)a->rm16));
+	put_number(in, (uint64_t)(int64_t)a->disp, a->disp_bytes);
 }
 
 static void choose_address(struct instance *in, struct address *a, unsigned int reg)
 {
 	int most = in->code_bits == 64 && !(in->template->flags & F_VEX) ? 16 : 8;
-	uint64_t rest = in->linear, value;
+	uint64_t rest = in->linear - in->data_base, value;
 
-	*a = (struct address){ .base = -1, .index = -1 };
+	*a = (struct address){ .base = -1, .index = -1, .rm16 = -1 };
 	if (!random_below(8))
 		a->disp_bytes = 4;
 	else
@@ -317,7 +359,7 @@ static void choose_address(struct instance *in, struct address *a, unsigned int 
 			rest -= value << a->scale_lg2;
 		}
 		in->gpr[a->base] = rest;
-		if (address_mask(in) == UINT32_MAX)
+		if (address_bits(in) == 32)
 			in->gpr[a->base] = (rest & UINT32_MAX) |
 					   (in->code_bits == 64 ? random64() << 32 : 0);
 	} else {
@@ -372,26 +414,32 @@ static void generate_modrm(struct instance *in, const struct native *native)
 	const struct template *t = in->template;
 	unsigned int reg = t->reg < 0 ? random_below(in->code_bits == 64 ? 16 : 8)
 				      : (unsigned int)t->reg;
-	unsigned int disp_at, align = t->flags & F_ALIGNED ? in->memory_bytes : 1, imm;
+	unsigned int disp_at = 0, align = t->flags & F_ALIGNED ? in->memory_bytes : 1, imm;
 	struct address a;
 	uint64_t immediate = interesting();
 
 	in->linear = choose_target(in, native, align);
-	choose_address(in, &a, reg);
+	if (address_bits(in) == 16)
+		choose_address_16(in, &a, reg);
+	else
+		choose_address(in, &a, reg);
 	set_rex(in, &a, reg);
 	put_prefixes(in);
 	put_opcode(in, reg);
 	/* conditions are part of the opcode */
 	if (t->map == 1 && !(t->flags & F_VECTOR) && (t->opcode == 0x90 || t->opcode == 0x40))
 		in->code[in->code_bytes - 1] |= random_below(16);
-	put_modrm(in, &a, reg, &disp_at);
+	if (address_bits(in) == 16)
+		put_modrm_16(in, &a, reg);
+	else
+		put_modrm(in, &a, reg, &disp_at);
 	imm = t->imm == 4 && in->operand_bytes < 4 ? in->operand_bytes : t->imm;
 	put_number(in, immediate, imm);
 	if (t->flags & F_COUNT_IMM)
 		choose_count(in, (unsigned int)immediate & 0xff);
 	if (t->flags & F_COUNT_CL)
 		choose_count(in, in->gpr[1] & 0xff);
-	if (a.base < 0 && a.rip_relative) {
+	if (a.rip_relative) {
 		uint32_t disp = (uint32_t)(in->linear - in->at - in->code_bytes);
 
 		memcpy(&in->code[disp_at], &disp, sizeof(disp));
@@ -411,25 +459,28 @@ static void generate_moffs(struct instance *in, const struct native *native)
 	in->linear = choose_target(in, native, 1);
 	put_prefixes(in);
 	put(in, in->template->opcode);
-	put_number(in, in->linear, in->code_bits == 64 && !in->address_32 ? 8 : 4);
+	put_number(in, in->linear - in->data_base, address_bits(in) / 8);
 }
 
 static void generate_string(struct instance *in, const struct native *native)
 {
 	const struct template *t = in->template;
-	uint64_t high = in->address_32 && in->code_bits == 64 ? random64() << 32 : 0;
+	uint64_t high = 0;
 	unsigned int repeat = random_below(3);
 	uint64_t source = choose_target(in, native, 1), destination = choose_target(in, native, 1);
 
 	if (coin())
 		in->rflags |= DF;
+	/* what the address size does not reach */
+	if (address_bits(in) < 64)
+		high = random64() << address_bits(in);
 	in->gpr[1] = random_below(40);
 	/* without a single element processors differ in what they do to the upper halves */
 	if (!in->gpr[1])
 		high = 0;
 	in->gpr[1] |= high;
-	in->gpr[6] = source | high;
-	in->gpr[7] = destination | high;
+	in->gpr[6] = (source - in->data_base) | high;
+	in->gpr[7] = (destination - in->data_base) | high;
 	if (repeat)
 		put(in, repeat == 1 ? 0xf3 : 0xf2);
 	put_prefixes(in);
@@ -448,12 +499,20 @@ bool instance_generate(struct instance *in, const struct native *native, const s
 	*in = (struct instance){ .template = t, .code_bits = code_bits,
 				 .undefined = t->undefined };
 	in->at = (uintptr_t)native->code + (random_below(3) ? 1024 : PAGE - random_below(15));
-	in->address_32 = code_bits == 64 && !random_below(6);
+	in->address_32 = code_bits != 32 && !random_below(6);
+	if (code_bits == 16) {
+		in->code_base = (uintptr_t)native->code;
+		in->data_base = (uintptr_t)native->data;
+		in->stack_base = (uintptr_t)(t->flags & F_STACK ? native->stack : native->data);
+	}
 	in->rflags = 0x202 | (random64() & ALL_FLAGS);
 	for (i = 0; i < 16; i++)
 		in->gpr[i] = code_bits == 64 ? interesting() : (uint32_t)interesting();
 	if (t->flags & F_STACK)
-		in->gpr[4] = (uintptr_t)native->stack + 2048 + random_below(64);
+		in->gpr[4] = (uintptr_t)native->stack - in->stack_base + 2048 + random_below(64);
+	/* a 16-bit stack does not look at the rest of ESP */
+	if (t->flags & F_STACK && code_bits == 16)
+		in->gpr[4] |= random64() << 16;
 	choose_operand_size(in);
 	if (t->kind == K_MODRM)
 		generate_modrm(in, native);
@@ -461,9 +520,8 @@ bool instance_generate(struct instance *in, const struct native *native, const s
 		generate_moffs(in, native);
 	else
 		generate_string(in, native);
-	if (code_bits == 32)
-		for (i = 0; i < 8; i++)
-			in->gpr[i] &= UINT32_MAX;
+	for (i = 0; i < 8 && code_bits != 64; i++)
+		in->gpr[i] &= UINT32_MAX;
 	return true;
 }
 

@@ -48,6 +48,7 @@ enum kind {
 #define F_REPNE		(1u << 15)	/* string: compares */
 #define F_W		(1u << 16)	/* REX.W always */
 #define F_ACCUMULATOR	(1u << 17)	/* equal to memory half of the time */
+#define F_NO66		(1u << 18)	/* 32-bit operands in 16-bit mode too */
 
 struct template {
 	const char *name;
@@ -72,7 +73,8 @@ struct instance {
 	unsigned int code_bits;
 	uint8_t code[16];
 	unsigned int code_bytes;
-	uint64_t at;			/* its address */
+	uint64_t at;			/* its linear address */
+	uint64_t code_base, data_base, stack_base;	/* of CS; of DS and ES; of SS */
 	unsigned int operand_bytes;	/* operand size */
 	unsigned int memory_bytes;	/* size of the memory operand */
 	uint64_t linear;		/* of the access that exits */

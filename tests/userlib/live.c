@@ -16,9 +16,6 @@
 #include "test.h"
 
 #define PAGE		4096u
-#define RIGHTS_CODE_64	0xa09bu
-#define RIGHTS_CODE_32	0xc09bu
-#define RIGHTS_DATA	0xc093u
 #define CR0		0x80010033ull	/* PG, WP, NE, ET, MP, PE */
 #define CR4		0x406a0ull	/* OSXSAVE, OSXMMEXCPT, OSFXSR, PGE, PAE */
 #define EFER		0xd00ull	/* NXE, LMA, LME */
@@ -113,16 +110,9 @@ static bool set_vectors(void)
 	return good;
 }
 
-static void set_segments(struct vhm_sregisters *sregs, unsigned int code_bits)
+static void set_segments(struct vhm_sregisters *sregs, const struct instance *in)
 {
-	unsigned int i;
-
-	for (i = 0; i < 6; i++)
-		sregs->segment[i] = (struct vhm_segment){
-			.limit = UINT32_MAX, .access_rights = RIGHTS_DATA, .selector = 0x18,
-		};
-	sregs->segment[VHM_SEGMENT_CS].access_rights = code_bits == 64 ? RIGHTS_CODE_64
-								       : RIGHTS_CODE_32;
+	guest_segments(in, sregs);
 	sregs->segment[VHM_SEGMENT_TR] = (struct vhm_segment){
 		.limit = 0x67, .access_rights = 0x8b, .selector = 0x20,
 	};
@@ -131,12 +121,12 @@ static void set_segments(struct vhm_sregisters *sregs, unsigned int code_bits)
 
 static bool set_registers(const struct instance *in)
 {
-	struct vhm_registers regs = { .rip = in->at, .rflags = in->rflags };
+	struct vhm_registers regs = { .rip = in->at - in->code_base, .rflags = in->rflags };
 	struct vhm_sregisters sregs;
 	struct vhm_xcr xcr = { .xcr0 = guest_native.has_avx ? 7 : 3 };
 	bool good = CHECK(vhm_vcpu_get_sregisters(vm.vcpu, &sregs) == 0);
 
-	set_segments(&sregs, in->code_bits);
+	set_segments(&sregs, in);
 	sregs.cr0 = CR0;
 	sregs.cr3 = GUEST_TABLES_GPA;
 	sregs.cr4 = CR4;
@@ -158,7 +148,7 @@ static bool compare(const struct instance *in)
 	if (good)
 		good = guest_compare(in, &run->regs, area);
 	free(buffer);
-	return good & CHECK(run->regs.rip == in->at + in->code_bytes);
+	return good & CHECK(run->regs.rip == in->at - in->code_base + in->code_bytes);
 }
 
 static bool run_instance(const struct instance *in)
@@ -210,6 +200,11 @@ static void instructions_64(void)
 static void instructions_32(void)
 {
 	instructions(32);
+}
+
+static void instructions_16(void)
+{
+	instructions(16);
 }
 
 /* ------------------------------------------------------------ small guests -- */
@@ -403,6 +398,7 @@ static void small_commands(void)
 static const struct test_case live_cases[] = {
 	{ "live: 64-bit instructions on a device", instructions_64 },
 	{ "live: 32-bit instructions on a device", instructions_32 },
+	{ "live: 16-bit instructions on a device", instructions_16 },
 	{ "live: strings on ports", port_strings },
 	{ "live: a callback stops the guest", stop_by_callback },
 	{ "live: fault in real mode", fault_in_real_mode },

@@ -10,7 +10,10 @@
 #include <cpuid.h>
 #include <stddef.h>
 #include <string.h>
+#include <asm/ldt.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define USER_CS_32	0x23
 #define USER_CS_64	0x33
@@ -143,6 +146,61 @@ static void epilogue_32(struct emitter *e, const struct native *native)
 	restore_host(e, native);
 }
 
+/* GS: flat, to reach the state whatever DS is. */
+static void move_16(struct emitter *e, uint8_t opcode, unsigned int number, uint32_t address)
+{
+	uint8_t bytes[] = { 0x65, 0x66, 0x67, opcode, (uint8_t)(5 | number << 3) };
+
+	emit(e, sizeof(bytes), (const char *)bytes);
+	emit32(e, address);
+}
+
+static void prologue_16(struct emitter *e, const struct native *native)
+{
+	unsigned int i;
+
+	save_host(e, native);
+	EMIT(e, "\xb8\x2b\x00\x00\x00\x8e\xe8");		/* gs = USER_DS */
+	EMIT(e, "\xb8\x0f\x00\x00\x00\x8e\xd8\x8e\xc0");	/* ds = es = NATIVE_DATA_16 */
+	EMIT(e, "\xff\x34\x25");				/* push [rflags]; popfq */
+	emit32(e, FIELD(native, rflags));
+	EMIT(e, "\x9d\xff\x2c\x25");				/* jmp far [far_offset] */
+	emit32(e, FIELD(native, far_offset));
+	native->state->far_offset = (uint32_t)(e->at - native->code);
+	native->state->far_selector = NATIVE_CODE_16;
+	EMIT(e, "\x65\x67\x8e\x15");				/* mov ss, gs:[...] */
+	emit32(e, FIELD(native, stack_selector));
+	for (i = 0; i < 8; i++)
+		move_16(e, 0x8b, i, gpr_field(native, i));
+}
+
+static void epilogue_16(struct emitter *e, const struct native *native)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		move_16(e, 0x89, i, gpr_field(native, i));
+	EMIT(e, "\x66\xea");					/* jmp far */
+	emit32(e, (uint32_t)(uintptr_t)e->at + 6);
+	EMIT(e, "\x33\x00");
+	EMIT(e, "\xb8\x2b\x00\x00\x00\x8e\xd0");		/* ss = USER_DS */
+	move_64(e, 0x8b, 4, FIELD(native, host_rsp));
+	EMIT(e, "\x9c\x8f\x04\x25");				/* pushfq; pop [rflags] */
+	emit32(e, FIELD(native, rflags));
+	EMIT(e, "\xfc\x31\xc0\x8e\xd8\x8e\xc0\x8e\xe8");	/* cld; ds = es = gs = 0 */
+	restore_host(e, native);
+}
+
+static bool set_segment_16(unsigned int selector, const void *base, bool code)
+{
+	struct user_desc segment = {
+		.entry_number = selector >> 3, .base_addr = (uint32_t)(uintptr_t)base,
+		.limit = 0xffff, .contents = code ? 2 : 0, .useable = 1,
+	};
+
+	return syscall(SYS_modify_ldt, 0x11, &segment, sizeof(segment)) == 0;
+}
+
 static void *map_low(unsigned int bytes, int protection)
 {
 	void *memory = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
@@ -162,26 +220,34 @@ bool native_open(struct native *native)
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
 	native->has_avx = ecx & ECX_AVX;
 	return native->state && native->code && native->data && native->stack &&
-	       ecx & ECX_OSXSAVE;
+	       ecx & ECX_OSXSAVE && set_segment_16(NATIVE_CODE_16, native->code, true) &&
+	       set_segment_16(NATIVE_DATA_16, native->data, false) &&
+	       set_segment_16(NATIVE_STACK_16, native->stack, false);
 }
+
+typedef void (*emit_fn)(struct emitter *e, const struct native *native);
+
+static const struct mode {
+	emit_fn prologue, epilogue;
+} modes[] = {
+	{ prologue_16, epilogue_16 },
+	{ prologue_32, epilogue_32 },
+	{ prologue_64, epilogue_64 },
+};
 
 /* The prologue's length does not depend on where it is. */
 void native_run(const struct native *native, const uint8_t *insn, unsigned int insn_bytes,
 		uint64_t at, unsigned int code_bits)
 {
-	void (*prologue)(struct emitter *, const struct native *) =
-		code_bits == 64 ? prologue_64 : prologue_32;
+	const struct mode *mode = &modes[code_bits == 64 ? 2 : code_bits == 32];
 	struct emitter e = { .at = native->code };
 	uint8_t *start;
 
-	prologue(&e, native);
+	mode->prologue(&e, native);
 	start = (uint8_t *)(uintptr_t)at - (e.at - native->code);
 	e.at = start;
-	prologue(&e, native);
+	mode->prologue(&e, native);
 	emit(&e, insn_bytes, (const char *)insn);
-	if (code_bits == 64)
-		epilogue_64(&e, native);
-	else
-		epilogue_32(&e, native);
+	mode->epilogue(&e, native);
 	((void (*)(void))(uintptr_t)start)();
 }

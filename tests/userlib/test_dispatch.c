@@ -748,6 +748,12 @@ static void real_mode(void)
 	MMIO(0x100ffef, VHM_MMIO_WRITE, "\x26\x89\x05");
 	CHECK_EQ(dispatch(), 0);
 	check_injected(13, 0);
+	/* DI wraps and keeps the rest of EDI */
+	MMIO(0x100ffef, VHM_MMIO_WRITE, "\xaa");		/* stosb */
+	run->regs.rdi = 0x1234ffff;
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.address, 0x100ffef);
+	CHECK_EQ(run->regs.rdi, 0x12340000);
 	/* 32-bit operand and address by prefixes */
 	run->regs.rdi = 0x10;
 	MMIO(0x1000000, VHM_MMIO_WRITE, "\x26\x66\x67\x89\x07");

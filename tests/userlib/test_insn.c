@@ -18,7 +18,7 @@ static void fill_exit(const struct instance *in, struct vhm_run *run)
 	memset(run, 0, sizeof(*run));
 	run->exit_reason = VHM_EXIT_MMIO;
 	memcpy(&run->regs, in->gpr, sizeof(in->gpr));
-	run->regs.rip = in->at;
+	run->regs.rip = in->at - in->code_base;
 	run->regs.rflags = in->rflags;
 	run->mmio = (struct vhm_exit_mmio){
 		.gpa = guest_data_gpa(in->linear),
@@ -27,7 +27,8 @@ static void fill_exit(const struct instance *in, struct vhm_run *run)
 			 (in->template->access & R ? VHM_MMIO_READ : 0) |
 			 (random_below(2) ? VHM_MMIO_LINEAR_VALID : 0),
 		.cpl = random_below(2) ? 3 : 0,
-		.cs_access_rights = in->code_bits == 64 ? 0xa0fb : 0xc0fb,
+		.cs_base = in->code_base,
+		.cs_access_rights = fake.sregs.segment[VHM_SEGMENT_CS].access_rights,
 		.cr0 = 0x80050033, .cr3 = GUEST_TABLES_GPA, .cr4 = 0x6a0, .efer = 0xd01,
 	};
 }
@@ -39,7 +40,7 @@ static bool is_retired(const struct instance *in, const struct vhm_run *run, int
 	good &= CHECK(!run->inject.flags);
 	good &= CHECK(run->retire_bytes == in->code_bytes);
 	good &= CHECK(run->request == VHM_RUN_SET_REGISTERS);
-	return good & CHECK(run->regs.rip == in->at);
+	return good & CHECK(run->regs.rip == in->at - in->code_base);
 }
 
 static bool run_instance(struct test_vm *vm, const struct instance *in)
@@ -48,6 +49,7 @@ static bool run_instance(struct test_vm *vm, const struct instance *in)
 	int ret;
 
 	guest_prepare(in);
+	guest_segments(in, &fake.sregs);
 	memcpy(fake.xsave, guest_native.state->xsave, fake.xsave_bytes);
 	guest_run_native(in);
 	fill_exit(in, run);
@@ -68,10 +70,6 @@ static void run_templates(unsigned int code_bits, unsigned int rounds)
 		return;
 	test_vm_create(&vm);
 	guest_build(vm.vm);
-	for (i = 0; i < 6; i++)
-		fake.sregs.segment[i] = (struct vhm_segment){
-			.limit = UINT32_MAX, .access_rights = 0xc0f3, .selector = 0x2b,
-		};
 	for (i = 0; i < template_count; i++) {
 		for (round = 0; round < rounds; round++) {
 			if (!instance_generate(&in, &guest_native, &templates[i], code_bits) ||
@@ -92,8 +90,14 @@ static void instructions_32(void)
 	run_templates(32, 150);
 }
 
+static void instructions_16(void)
+{
+	run_templates(16, 150);
+}
+
 const struct test_case insn_cases[] = {
 	{ "insn: 64-bit mode against this processor", instructions_64 },
 	{ "insn: 32-bit mode against this processor", instructions_32 },
+	{ "insn: 16-bit mode against this processor", instructions_16 },
 	{ 0 },
 };
