@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "vhm/apic.h"
@@ -140,7 +141,7 @@ static long vcpu_get_state(struct file *file, void *arg, void __user *user)
 	return ret;
 }
 
-#define STATE_BYTES_MAX	(1u << 20)
+#define STATE_BYTES_MAX	SZ_1M
 
 static long vcpu_set_state(struct file *file, void *arg, void __user *user)
 {
@@ -195,7 +196,7 @@ static long vcpu_get_stats(struct file *file, void *arg, void __user *user)
 	struct vhm_stats *stats = arg;
 	int i;
 
-	static_assert(VHM_STAT_COUNT <= ARRAY_SIZE(stats->count));
+	static_assert(ARRAY_SIZE(stats->count) >= VHM_STAT_COUNT);
 	if (stats->flags)
 		return -EINVAL;
 	memset(stats->count, 0, sizeof(stats->count));

@@ -106,7 +106,7 @@ struct vhm_vm {
 	struct mm_struct *mm;
 	u32 flags;
 	bool dead;
-	struct mutex lock;
+	struct mutex lock;	/* set-up of the VM */
 	struct vhm_slot_table __rcu *slots;
 	atomic64_t slot_edits;
 	struct xarray vcpus;
@@ -179,7 +179,7 @@ enum vhm_request {
 struct vhm_vcpu {
 	struct vhm_vm *vm;
 	u32 id;
-	struct mutex mutex;
+	struct mutex mutex;	/* one thread at a time uses the vCPU */
 	int cpu;
 	int mode;
 	unsigned long requests;
@@ -256,9 +256,8 @@ enum vhm_run_outcome {
 	VHM_RUN_NOT_RUNNABLE,
 };
 
-/**
- * struct vhm_backend_ops - what the core needs of the hardware
- *
+/*
+ * What the core needs of the hardware.
  * There is one backend in the module; main.c sets vhm_backend before anything can
  * be created. Crossed once per VHM_VCPU_RUN, not once per exit.
  */

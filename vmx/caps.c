@@ -95,7 +95,8 @@ static bool adjust_all(bool true_controls)
 		.optional = VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL,
 	};
 	struct vmx_caps *c = &vmx_caps;
-	u32 delta = true_controls ? MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS : 0;
+	u32 delta = !true_controls ? 0 :
+		    MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS;
 
 	return adjust("pin-based", MSR_IA32_VMX_PINBASED_CTLS + delta, &pin, &c->pin) &&
 	       adjust("processor-based", MSR_IA32_VMX_PROCBASED_CTLS + delta, &primary,

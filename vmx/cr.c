@@ -107,7 +107,7 @@ void vmx_write_efer(struct vmx_vcpu *v, u64 efer)
 	vmwrite(VM_ENTRY_CONTROLS, entry);
 }
 
-/* In IA-32e mode TR must be a 64-bit busy TSS (27.3.1.2); software enters with a 16- or 32-bit one. */
+/* In IA-32e mode TR must be a 64-bit busy TSS (27.3.1.2); software may enter with another. */
 static void make_tr_busy_64(void)
 {
 	u64 rights = vmread(GUEST_TR_AR_BYTES);

@@ -36,18 +36,6 @@
 
 .section .noinstr.text, "ax"
 
-/**
- * vmx_enter() - run the guest until it exits
- * @args: (%rdi) struct vmx_entry_args
- * @flags: (%esi) VMX_ENTER_RESUME: the VMCS is launched; VMX_ENTER_SPEC_CTRL: the guest
- *	may have written IA32_SPEC_CTRL: read it back; VMX_ENTER_SWAP_SPEC_CTRL: its
- *	value differs from the host's: load it; VMX_ENTER_FORCE_SPEC_CTRL: write the
- *	host's after the exit even if it did not change (IBRS guards returns that way)
- *
- * Interrupts off, the VMCS current. RSP, RIP and RFLAGS are in the VMCS, all other general
- * registers in @args->regs. Returns 0 after an exit, 1 if VMLAUNCH or VMRESUME failed or
- * faulted (SDM vol. 3, 27.2, Checks on VMX Controls and Host-State Area).
- */
 SYM_FUNC_START(vmx_enter)
 	push	%rbp
 	mov	%rsp, %rbp
@@ -189,13 +177,6 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	jmp	.Lleave
 SYM_FUNC_END(vmx_enter)
 
-/**
- * vmx_flush_l1d() - displace the L1 data cache
- * @buffer: (%rdi) VMX_L1D_BUFFER_BYTES, page aligned
- *
- * For CPUs without IA32_FLUSH_CMD: touch each page for the TLB, serialize, then read each
- * line (host documentation: admin-guide/hw-vuln/l1tf.rst).
- */
 SYM_FUNC_START(vmx_flush_l1d)
 	push	%rbx			/* CPUID clobbers it */
 	xor	%eax, %eax

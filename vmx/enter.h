@@ -36,8 +36,31 @@
 
 #ifndef __ASSEMBLY__
 struct vmx_entry_args;
+
+/**
+ * vmx_enter() - run the guest until it exits
+ * @args: struct vmx_entry_args
+ * @flags: VMX_ENTER_RESUME: the VMCS is launched; VMX_ENTER_SPEC_CTRL: the guest
+ *	may have written IA32_SPEC_CTRL: read it back; VMX_ENTER_SWAP_SPEC_CTRL: its
+ *	value differs from the host's: load it; VMX_ENTER_FORCE_SPEC_CTRL: write the
+ *	host's after the exit even if it did not change (IBRS guards returns that way)
+ *
+ * Interrupts off, the VMCS current. RSP, RIP and RFLAGS are in the VMCS, all other general
+ * registers in @args->regs. Returns 0 after an exit, 1 if VMLAUNCH or VMRESUME failed or
+ * faulted (SDM vol. 3, 27.2, Checks on VMX Controls and Host-State Area).
+ */
 int vmx_enter(struct vmx_entry_args *args, unsigned int flags);
+
+/* where the processor comes back: HOST_RIP; not to be called */
 void vmx_exit_point(void);
+
+/**
+ * vmx_flush_l1d() - displace the L1 data cache
+ * @buffer: VMX_L1D_BUFFER_BYTES, page aligned
+ *
+ * For CPUs without IA32_FLUSH_CMD: touch each page for the TLB, serialize, then read each
+ * line (host documentation: admin-guide/hw-vuln/l1tf.rst).
+ */
 void vmx_flush_l1d(void *buffer);
 #endif
 

@@ -53,10 +53,10 @@ static __always_inline u64 vmread(unsigned long field)
 {
 	u64 value;
 
-	asm goto volatile("1: vmread %[field], %[value]\n\t"
-			  "jna %l[failed]\n\t"
-			  _ASM_EXTABLE(1b, %l[failed])
-			  : [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
+	asm goto("1: vmread %[field], %[value]\n\t"
+		 "jna %l[failed]\n\t"
+		 _ASM_EXTABLE(1b, %l[failed])
+		 : [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
 	return value;
 failed:
 	vmx_instruction_failed("VMREAD", field);

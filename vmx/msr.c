@@ -17,7 +17,8 @@
 
 #define LINEAR_ADDRESS_BITS	48
 #define SPEC_CTRL_ALLOWED	(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD)
-#define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12)) /* fast strings; no BTS, no PEBS */
+/* fast strings on; no BTS, no PEBS */
+#define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_MTRR_VARIABLE)	/* WC, fixed */
 #define MSR_IA32_MTRR_DEF_TYPE	0x2ff
 
@@ -500,5 +501,6 @@ u32 vmx_msr_count(struct vhm_vcpu *vcpu)
 
 u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n)
 {
-	return n < ARRAY_SIZE(saved_msrs) ? saved_msrs[n] : stored_index(n - ARRAY_SIZE(saved_msrs));
+	return n < ARRAY_SIZE(saved_msrs) ? saved_msrs[n] :
+	       stored_index(n - ARRAY_SIZE(saved_msrs));
 }

@@ -84,7 +84,11 @@ struct vmx_entry_args {
  * @cpu: CPU whose host-state fields the VMCS has, -1 for none
  * @loaded: the rest is valid, the guest's kernel GS base is in the processor
  * @kernel_gs_base: the thread's user-space GS base
- * @fs_selector: and @gs_selector, @ds_selector, @es_selector, @ldt_selector
+ * @fs_selector: FS of the thread's user mode
+ * @gs_selector: GS
+ * @ds_selector: DS
+ * @es_selector: ES
+ * @ldt_selector: LDTR
  * @cr3: last value written to HOST_CR3
  * @cr4: last value written to HOST_CR4
  * @debugctl: IA32_DEBUGCTL, which an exit clears
