@@ -53,6 +53,7 @@ def kernel_options(executable: str, model: str, cpus: int) -> str:
         "cryptomgr.notests=1",
         "printk.devkmsg=on",
         "panic=0",
+        "slab_nomerge",  # a cache that is left behind keeps its name
         MODEL_OPTIONS.get(model, ""),
     ]
     if is_packaged(executable):
