@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's memory is its creator's: whatever happens to a mapping there, the guest sees the new
+ * contents or exits, and never the page that was there before.
+ */
+#include <kselftest_harness.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define WINDOW		0x40000000ull	/* where the slot under test lies */
+#define WINDOW_PAGES	16u
+#define WINDOW_BYTES	((size_t)WINDOW_PAGES * PAGE_BYTES)
+
+FIXTURE(memory) {
+	struct vm vm;
+	struct vcpu vcpu;
+	struct vhm_run *run;
+	uint8_t *window;
+};
+
+static uint8_t *map_window(int flags, int fd)
+{
+	uint8_t *window = mmap(NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (window == MAP_FAILED)
+		give_up("mmap: %s", strerror(errno));
+	return window;
+}
+
+static void setup(FIXTURE_DATA(memory) *self, uint8_t *window)
+{
+	vm_create(&self->vm, 0);
+	vcpu_create(&self->vcpu, &self->vm, 0);
+	self->run = self->vcpu.run;
+	self->window = window;
+	must(vm_add_slot(&self->vm, 1, 0, WINDOW, WINDOW_BYTES, window));
+}
+
+FIXTURE_SETUP(memory)
+{
+	setup(self, map_window(MAP_PRIVATE | MAP_ANONYMOUS, -1));
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	vcpu_destroy(&self->vcpu);
+	vm_destroy(&self->vm);
+}
+
+/* ECX at RBX: read into EAX and written by EDX, once each. */
+GUEST_CODE(read_word, 64, "mov (%rbx), %eax\n out %eax, $0x10\n");
+GUEST_CODE(write_word, 64, "mov %eax, (%rbx)\n out %eax, $0x10\n");
+
+static uint32_t access_at(struct vcpu *vcpu, const uint8_t *code, size_t bytes, uint64_t gpa,
+			  uint32_t value)
+{
+	struct vhm_registers regs = {
+		.rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = gpa, .rax = value,
+	};
+
+	guest_long(vcpu, code, bytes);
+	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
+	return guest_exit(vcpu);
+}
+
+/* What the guest reads; anything but success is all ones. */
+static uint32_t guest_read(struct vcpu *vcpu, uint64_t offset)
+{
+	uint32_t reason = access_at(vcpu, read_word, CODE_BYTES(read_word), WINDOW + offset, 0);
+
+	return reason == VHM_EXIT_IO ? vcpu->run->io.data : ~0u;
+}
+
+static uint32_t guest_write(struct vcpu *vcpu, uint64_t offset, uint32_t value)
+{
+	return access_at(vcpu, write_word, CODE_BYTES(write_word), WINDOW + offset, value);
+}
+
+static uint32_t *word(uint8_t *window, size_t offset)
+{
+	return (uint32_t *)(window + offset);
+}
+
+TEST_F(memory, host_and_guest_share)
+{
+	for (uint32_t page = 0; page < WINDOW_PAGES; page++) {
+		size_t at = page * PAGE_BYTES + page * 8;
+
+		*word(self->window, at) = 0x1000 + page;
+		EXPECT_EQ(0x1000 + page, guest_read(&self->vcpu, at));
+		EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, at, 0x2000 + page));
+		EXPECT_EQ(0x2000 + page, *word(self->window, at));
+	}
+}
+
+/* A page the host never touched reads as zeros and is the host's once written. */
+TEST_F(memory, untouched)
+{
+	EXPECT_EQ(0, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 5));
+	EXPECT_EQ(5, *word(self->window, 0));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, PAGE_BYTES, 6));
+	EXPECT_EQ(6, *word(self->window, PAGE_BYTES));
+}
+
+TEST_F(memory, discarded)
+{
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x11));
+	ASSERT_EQ(0, madvise(self->window, WINDOW_BYTES, MADV_DONTNEED));
+	EXPECT_EQ(0, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x12));
+	EXPECT_EQ(0x12, *word(self->window, 0));
+}
+
+TEST_F(memory, unmapped_and_mapped_again)
+{
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x11));
+	ASSERT_EQ(0, munmap(self->window, WINDOW_BYTES));
+	EXPECT_EQ(~0u, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_MEMORY_FAULT, self->run->exit_reason);
+	EXPECT_EQ(EFAULT, self->run->memory_fault.error);
+	ASSERT_EQ(self->window, mmap(self->window, WINDOW_BYTES, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	EXPECT_EQ(0, guest_read(&self->vcpu, 0));
+	*word(self->window, 0) = 0x22;
+	EXPECT_EQ(0x22, guest_read(&self->vcpu, 0));
+}
+
+/* Other pages are moved to the slot's address. */
+TEST_F(memory, moved_into_place)
+{
+	uint8_t *other = map_window(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x11));
+	*word(other, 0) = 0x33;
+	ASSERT_EQ(self->window, mremap(other, WINDOW_BYTES, WINDOW_BYTES,
+				       MREMAP_MAYMOVE | MREMAP_FIXED, self->window));
+	EXPECT_EQ(0x33, guest_read(&self->vcpu, 0));
+	/* and away from it */
+	other = mremap(self->window, WINDOW_BYTES, WINDOW_BYTES,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, self->window + (1 << 24));
+	ASSERT_NE(MAP_FAILED, (void *)other);
+	EXPECT_EQ(~0u, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(0x33, *word(other, 0));
+}
+
+TEST_F(memory, protected)
+{
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x11));
+	ASSERT_EQ(0, mprotect(self->window, WINDOW_BYTES, PROT_READ));
+	EXPECT_EQ(0x11, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_MEMORY_FAULT, guest_write(&self->vcpu, 0, 0x12));
+	EXPECT_EQ(VHM_MMIO_WRITE, self->run->memory_fault.flags);
+	EXPECT_EQ(0x11, *word(self->window, 0));
+	ASSERT_EQ(0, mprotect(self->window, WINDOW_BYTES, PROT_NONE));
+	EXPECT_EQ(~0u, guest_read(&self->vcpu, 0));
+	ASSERT_EQ(0, mprotect(self->window, WINDOW_BYTES, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x13));
+	EXPECT_EQ(0x13, *word(self->window, 0));
+}
+
+/* ------------------------------------------------------------- under a run -- */
+
+/*
+ * A guest that reads two words of a page over and over and compares them. The host replaces the
+ * page by ones that hold the same number twice; what the guest may see is a pair, old or new, and
+ * after the host's call has returned only new.
+ */
+GUEST_CODE(reader, 64,
+	"1: mov	(%rbx), %eax\n"
+	"mov	%eax, " MAIL_FLAG "\n"
+	"incl	" MAIL_FLAG " + 8\n"
+	"jmp	1b\n");
+
+struct running {
+	struct vcpu *vcpu;
+	volatile uint32_t *seen;	/* by the guest */
+	volatile uint32_t *rounds;
+	void *thread;
+};
+
+/* In a thread: goes on after what the host does not give. */
+static void *run_on(void *context)
+{
+	struct vcpu *vcpu = context;
+	long error;
+
+	do {
+		error = vcpu_run(vcpu);
+	} while (!error && vcpu->run->exit_reason == VHM_EXIT_MEMORY_FAULT);
+	return (void *)(error ? error : (long)vcpu->run->exit_reason);
+}
+
+static void start_reader(struct vm *vm, struct vcpu *vcpu, struct running *running)
+{
+	struct vhm_registers regs = {
+		.rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = WINDOW,
+	};
+
+	guest_run_long(vcpu, reader);
+	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
+	running->vcpu = vcpu;
+	running->seen = (uint32_t *)&guest_mail(vm)->flag[0];
+	running->rounds = (uint32_t *)&guest_mail(vm)->flag[1];
+	running->thread = thread_start(run_on, vcpu);
+	while (!*running->rounds)
+		sleep_us(500);
+}
+
+static long stop_reader(struct running *running)
+{
+	must(vcpu_kick(running->vcpu));
+	return (long)thread_join(running->thread);
+}
+
+/* Two rounds from now on the guest has read what is there now. */
+static uint32_t fresh_read(struct running *running)
+{
+	uint32_t from = *running->rounds;
+	uint64_t end = now_ns() + 10000000000u;
+
+	while (*running->rounds - from < 2)
+		if (now_ns() > end)
+			give_up("the guest does not go on");
+	return *running->seen;
+}
+
+#define REPLACEMENTS	50
+
+TEST_F(memory, replaced_under_a_run)
+{
+	struct running running;
+
+	*word(self->window, 0) = 1;
+	start_reader(&self->vm, &self->vcpu, &running);
+	for (uint32_t i = 2; i < REPLACEMENTS; i++) {
+		uint8_t *other = map_window(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+		*word(other, 0) = i;
+		ASSERT_EQ(self->window, mremap(other, WINDOW_BYTES, WINDOW_BYTES,
+					       MREMAP_MAYMOVE | MREMAP_FIXED, self->window));
+		ASSERT_EQ(i, fresh_read(&running));
+	}
+	EXPECT_EQ(VHM_EXIT_KICKED, stop_reader(&running));
+}
+
+TEST_F(memory, discarded_under_a_run)
+{
+	struct running running;
+
+	start_reader(&self->vm, &self->vcpu, &running);
+	for (uint32_t i = 2; i < REPLACEMENTS; i++) {
+		*word(self->window, 0) = i;
+		ASSERT_EQ(i, fresh_read(&running));
+		ASSERT_EQ(0, madvise(self->window, WINDOW_BYTES, MADV_DONTNEED));
+		ASSERT_EQ(0, fresh_read(&running));
+	}
+	EXPECT_EQ(VHM_EXIT_KICKED, stop_reader(&running));
+}
+
+TEST_F(memory, unmapped_under_a_run)
+{
+	struct running running;
+
+	start_reader(&self->vm, &self->vcpu, &running);
+	for (uint32_t i = 2; i < REPLACEMENTS; i++) {
+		uint32_t rounds;
+
+		ASSERT_EQ(0, munmap(self->window, WINDOW_BYTES));
+		/* from here on it stands still: at most the read that was under way counts */
+		rounds = *running.rounds;
+		sleep_us(1000);
+		ASSERT_LE(*running.rounds - rounds, 1);
+		ASSERT_EQ(self->window, mmap(self->window, WINDOW_BYTES, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		*word(self->window, 0) = i;
+		ASSERT_EQ(i, fresh_read(&running));
+	}
+	EXPECT_EQ(VHM_EXIT_KICKED, stop_reader(&running));
+}
+
+/* A slot is taken and given while the guest uses it. */
+TEST_F(memory, slot_changed_under_a_run)
+{
+	uint8_t *other = map_window(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	uint8_t *now = self->window, *next = other, *swap;
+	struct running running;
+
+	guest_run_long(&self->vcpu, reader);
+	start_reader(&self->vm, &self->vcpu, &running);
+	for (uint32_t i = 2; i < REPLACEMENTS; i++) {
+		*word(next, 0) = i;
+		ASSERT_EQ(0, vm_remove_slot(&self->vm, 1));
+		*word(now, 0) = ~0u;	/* nobody may see this any more */
+		ASSERT_EQ(0, vm_add_slot(&self->vm, 1, 0, WINDOW, WINDOW_BYTES, next));
+		if ((uint32_t)running.vcpu->run->exit_reason == VHM_EXIT_MMIO) {
+			/* it looked in between */
+			ASSERT_EQ(VHM_EXIT_MMIO, (long)thread_join(running.thread));
+			running.vcpu->run->exit_reason = VHM_EXIT_NONE;
+			running.thread = thread_start(run_on, &self->vcpu);
+		}
+		swap = now;
+		now = next;
+		next = swap;
+		sleep_us(200);
+		ASSERT_NE(~0u, *running.seen);
+	}
+	/* it may have stopped for good by now */
+	must(vcpu_kick(&self->vcpu));
+	thread_join(running.thread);
+}
+
+/* ------------------------------------------------------------------- fork -- */
+
+GUEST_CODE(writer, 64,
+	"1: lock incl (%rbx)\n"
+	"jmp	1b\n");
+
+/* The child's copy is its own: neither sees the other's writes, and the guest goes on. */
+TEST_F(memory, fork_under_a_run)
+{
+	struct vhm_registers regs = {
+		.rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = WINDOW,
+	};
+	volatile uint32_t *counter = word(self->window, 0);
+	void *thread;
+
+	guest_run_long(&self->vcpu, writer);
+	ASSERT_EQ(0, vcpu_set(&self->vcpu, VHM_SECTION_REGISTERS, &regs));
+	thread = thread_start(run_on, &self->vcpu);
+	for (int i = 0; i < 10; i++) {
+		uint32_t before = *counter;
+		int status;
+		pid_t child = fork();
+
+		if (child == 0) {
+			uint32_t mine = *counter;
+
+			sleep_us(3000);
+			if (*counter != mine)
+				_exit(1);
+			*counter = 0xdead0000;
+			_exit(0);
+		}
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		ASSERT_EQ(0, status);
+		sleep_us(500);
+		ASSERT_GE(*counter, before);
+		ASSERT_LT(*counter, 0xdead0000);
+		before = *counter;
+		while (*counter == before)
+			sleep_us(100);
+	}
+	must(vcpu_kick(&self->vcpu));
+	EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(thread));
+}
+
+/* The host writes to a page that a child shares: the guest follows to the copy. */
+TEST_F(memory, copy_on_write_by_host)
+{
+	int status, channel[2];
+	pid_t child;
+
+	ASSERT_EQ(0, pipe(channel));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x10));
+	child = fork();
+	if (child == 0) {
+		char byte;
+
+		_exit(read(channel[0], &byte, 1) != 1 || *word(self->window, 0) != 0x10);
+	}
+	EXPECT_EQ(0x10, guest_read(&self->vcpu, 0));	/* maps the shared page */
+	*word(self->window, 0) = 0x20;
+	EXPECT_EQ(0x20, guest_read(&self->vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x30));
+	EXPECT_EQ(0x30, *word(self->window, 0));
+	ASSERT_EQ(1, write(channel[1], "", 1));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* ------------------------------------------------------------------ files -- */
+
+static int memory_file(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "guest", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, WINDOW_BYTES))
+		give_up("memfd: %s", strerror(errno));
+	return fd;
+}
+
+TEST(memfd)
+{
+	FIXTURE_DATA(memory) self;
+	int fd = memory_file();
+	uint32_t value = 0x77;
+	uint8_t *second;
+
+	setup(&self, map_window(MAP_SHARED, fd));
+	second = map_window(MAP_SHARED, fd);
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self.vcpu, 0, 0x66));
+	EXPECT_EQ(0x66, *word(second, 0));
+	ASSERT_EQ(sizeof(value), pwrite(fd, &value, sizeof(value), 0));
+	EXPECT_EQ(0x77, guest_read(&self.vcpu, 0));
+	/* a hole, and the end of the file: beyond it there is nothing to give */
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE_BYTES));
+	EXPECT_EQ(0, guest_read(&self.vcpu, 0));
+	ASSERT_EQ(0, ftruncate(fd, PAGE_BYTES));
+	EXPECT_EQ(0, guest_read(&self.vcpu, 0));
+	EXPECT_EQ(~0u, guest_read(&self.vcpu, PAGE_BYTES));
+	EXPECT_EQ(VHM_EXIT_MEMORY_FAULT, self.run->exit_reason);
+	ASSERT_EQ(0, ftruncate(fd, WINDOW_BYTES));
+	EXPECT_EQ(0, guest_read(&self.vcpu, PAGE_BYTES));
+	vcpu_destroy(&self.vcpu);
+	vm_destroy(&self.vm);
+}
+
+/* What the guest writes into a file's mapping is the file's contents. */
+TEST(file)
+{
+	FIXTURE_DATA(memory) self;
+	char name[] = "/tmp/guest-XXXXXX";
+	uint32_t value;
+	int fd = mkstemp(name);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, unlink(name));
+	ASSERT_EQ(0, ftruncate(fd, WINDOW_BYTES));
+	setup(&self, map_window(MAP_SHARED, fd));
+	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self.vcpu, 8, 0x1234));
+	ASSERT_EQ(0, munmap(self.window, WINDOW_BYTES));
+	ASSERT_EQ(0, fsync(fd));
+	ASSERT_EQ(sizeof(value), pread(fd, &value, sizeof(value), 8));
+	EXPECT_EQ(0x1234, value);
+	vcpu_destroy(&self.vcpu);
+	vm_destroy(&self.vm);
+}
+
+/* Read-only for the host's mapping: the guest may read. */
+TEST(file_read_only)
+{
+	FIXTURE_DATA(memory) self;
+	int fd = memory_file();
+	uint32_t value = 0x55;
+	uint8_t *window;
+
+	ASSERT_EQ(sizeof(value), pwrite(fd, &value, sizeof(value), 0));
+	window = mmap(NULL, WINDOW_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, (void *)window);
+	setup(&self, window);
+	EXPECT_EQ(0x55, guest_read(&self.vcpu, 0));
+	EXPECT_EQ(VHM_EXIT_MEMORY_FAULT, guest_write(&self.vcpu, 0, 0x56));
+	EXPECT_EQ(0x55, guest_read(&self.vcpu, 0));
+	vcpu_destroy(&self.vcpu);
+	vm_destroy(&self.vm);
+}
+
+TEST_HARNESS_MAIN
