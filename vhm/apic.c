@@ -293,7 +293,6 @@ void lapic_reset_registers(struct vhm_apic *apic)
 	bitmap_zero(apic->pending_level, LAPIC_VECTORS);
 	atomic_set(&apic->errors, 0);
 	apic->level_eoi = -1;
-	apic->level_vectors_changed = true;
 }
 
 /**
@@ -585,17 +584,14 @@ void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap)
 /* 64 vectors into IRR and TMR; those already in IRR keep waiting as one */
 static void take_in(struct vhm_apic *apic, u32 first_vector, u64 pending, u64 level)
 {
-	u32 i, irr, tmr, new_tmr;
+	u32 i, irr, tmr;
 
 	for (i = 0; i < 2; i++, pending >>= 32, level >>= 32) {
 		irr = lapic_vector_offset(APIC_IRR, first_vector + i * 32);
 		tmr = lapic_vector_offset(APIC_TMR, first_vector + i * 32);
 		lapic_set(apic, irr, lapic_get(apic, irr) | (u32)pending);
-		new_tmr = (lapic_get(apic, tmr) & ~(u32)pending) | (u32)(pending & level);
-		if (new_tmr != lapic_get(apic, tmr)) {
-			lapic_set(apic, tmr, new_tmr);
-			apic->level_vectors_changed = true;
-		}
+		lapic_set(apic, tmr,
+			  (lapic_get(apic, tmr) & ~(u32)pending) | (u32)(pending & level));
 	}
 }
 

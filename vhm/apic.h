@@ -37,8 +37,6 @@ enum vhm_apic_mode {
  * @timer_divide_lg2: binary logarithm of the divisor it runs with
  * @errors: error bits found since the last write to ESR, any context
  * @level_eoi: see vhm_apic_take_level_eoi()
- * @level_vectors_changed: TMR has changed; set here, cleared by the backend when it has
- *	refreshed its EOI-exit bitmap
  */
 struct vhm_apic {
 	struct vhm_vcpu *vcpu;
@@ -54,7 +52,6 @@ struct vhm_apic {
 	u32 timer_divide_lg2;
 	atomic_t errors;
 	int level_eoi;
-	bool level_vectors_changed;
 };
 
 int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
