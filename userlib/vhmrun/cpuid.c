@@ -55,10 +55,10 @@ static int choose_apic_mode(struct cpuid_table *table, uint32_t capacity, bool x
 
 	if (!features)
 		return -ENOENT;
-	if (x2apic && supported)
-		features->ecx |= 1u << FEATURES_ECX_HYPERVISOR;
-	else
-		features->ecx &= ~(1u << FEATURES_ECX_X2APIC | 1u << FEATURES_ECX_HYPERVISOR);
+	/* Under a hypervisor, whichever, Linux does not take the CPU's errata for its own. */
+	features->ecx |= 1u << FEATURES_ECX_HYPERVISOR;
+	if (!x2apic)
+		features->ecx &= ~(1u << FEATURES_ECX_X2APIC);
 	return x2apic && supported ? add_hypervisor(table, capacity) : 0;
 }
 
