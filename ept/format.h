@@ -29,8 +29,7 @@
  */
 #define EPT_ENTRY_FIXED		BIT_ULL(52)
 
-/* Memory types (SDM vol. 3, 12.3, Methods of Caching Available) */
-#define EPT_MEMORY_UNCACHEABLE	0
+/* Memory type (SDM vol. 3, 12.3, Methods of Caching Available) */
 #define EPT_MEMORY_WRITE_BACK	6
 
 /* EPT pointer (SDM vol. 3, 25.6.11, Extended-Page-Table Pointer) */
@@ -89,18 +88,6 @@ static inline bool ept_entry_allows(u64 entry, u64 wanted)
 	return (entry & wanted & EPT_ENTRY_RIGHTS) == (wanted & EPT_ENTRY_RIGHTS);
 }
 
-/*
- * Whether the processor would take @rights without an EPT misconfiguration
- * (29.3.3.1, EPT Misconfigurations): no writing without reading, and execution
- * alone only where it is supported.
- */
-static inline bool ept_rights_valid(u64 rights, bool execute_only)
-{
-	if (rights & EPT_ENTRY_READ)
-		return true;
-	return !(rights & EPT_ENTRY_WRITE) && (!(rights & EPT_ENTRY_EXECUTE) || execute_only);
-}
-
 /* An entry that references the table at @hpa: all rights, the leaves decide. */
 static inline u64 ept_entry_make_table(u64 hpa)
 {
@@ -108,7 +95,8 @@ static inline u64 ept_entry_make_table(u64 hpa)
 }
 
 /*
- * A leaf of RAM at @level. Write-back whatever the guest's PAT says (29.3.7, EPT and
+ * A leaf of RAM at @level. @rights without reading are for the caller to avoid where the
+ * processor has no execute-only entries (29.3.3.1, EPT Misconfigurations). Write-back whatever the guest's PAT says (29.3.7, EPT and
  * Memory Typing): the host caches these pages, and a guest's uncached mapping of
  * one would bypass its caches.
  */

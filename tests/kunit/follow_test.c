@@ -17,6 +17,19 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+/* Faults dawdle between resolving a page and installing it, so that others overtake them. */
+static bool test_dawdle;
+
+static long test_gup_unlocked(unsigned long hva, unsigned long count, struct page **pages,
+			      unsigned int flags)
+{
+	long got = get_user_pages_unlocked(hva, count, pages, flags);
+
+	if (READ_ONCE(test_dawdle) && !(flags & FOLL_NOFAULT && got != 1))
+		schedule_timeout_uninterruptible(1);
+	return got;
+}
+
 /*
  * User-Mode Linux has no lockless page-table walk: what the processor's would find is
  * what the locked one finds without faulting anything in.
@@ -24,11 +37,13 @@
 static int test_gup_fast_only(unsigned long hva, int count, unsigned int flags,
 			      struct page **pages)
 {
-	return get_user_pages_unlocked(hva, count, pages, flags | FOLL_NOFAULT);
+	return test_gup_unlocked(hva, count, pages, flags | FOLL_NOFAULT);
 }
 
 #define get_user_pages_fast_only test_gup_fast_only
+#define get_user_pages_unlocked test_gup_unlocked
 #include "ept/fault.c"
+#undef get_user_pages_unlocked
 #undef get_user_pages_fast_only
 
 #define PAGES		48UL		/* of user memory */
@@ -45,6 +60,7 @@ struct context {
 	struct test_vm *tvm;
 	struct vhm_vcpu *vcpu;
 	unsigned long user;
+	unsigned long crowd;		/* pages that step() works on */
 	u64 sum;			/* of what the user read */
 };
 
@@ -108,6 +124,7 @@ static int add_slot(struct test_vm *tvm, u32 id, gfn_t gfn, unsigned long user, 
 
 static void check_slot(struct context *context, gfn_t first_gfn, bool readonly)
 {
+	bool there = vhm_slot_find(rcu_dereference_protected(context->tvm->vm.slots, true), first_gfn);
 	unsigned long i;
 
 	for (i = 0; i < PAGES; i++) {
@@ -116,6 +133,8 @@ static void check_slot(struct context *context, gfn_t first_gfn, bool readonly)
 
 		if (!leaf)
 			continue;
+		if (!there)
+			KUNIT_FAIL(context->test, "page %lu: entry %llx without a slot", i, leaf);
 		if (host_page(hva, false) != (leaf & 0xffffffffff000ULL))
 			KUNIT_FAIL(context->test, "page %lu: entry %llx, host has %llx", i, leaf,
 				   host_page(hva, false));
@@ -165,6 +184,7 @@ static struct context *begin(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context);
 	context->test = test;
+	context->crowd = PAGES;
 	context->vcpu = kunit_kzalloc(test, sizeof(*context->vcpu), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context->vcpu);
 	test_seed(test, &context->random);
@@ -292,7 +312,7 @@ enum { ALL_STEPS = 20, GUEST_STEPS = 13, HOST_STEPS = 6 };
 
 static void step(struct context *context, u64 kind)
 {
-	unsigned long page = test_random(&context->random, PAGES);
+	unsigned long page = test_random(&context->random, context->crowd);
 	unsigned long hva = context->user + (page << PAGE_SHIFT);
 	unsigned long pages = min_t(u64, PAGES - page, 1 + test_random(&context->random, 6));
 	gfn_t gfn = (test_random(&context->random, 3) ? WRITABLE_GFN : READONLY_GFN) + page;
@@ -321,9 +341,9 @@ static void step(struct context *context, u64 kind)
 		map_user(hva, pages);
 		break;
 	default:
-		KUNIT_EXPECT_EQ(context->test, vhm_slots_remove(&context->tvm->vm, 1), 0);
-		KUNIT_EXPECT_EQ(context->test,
-				add_slot(context->tvm, 1, WRITABLE_GFN, context->user, 0), 0);
+		if (vhm_slots_remove(&context->tvm->vm, 1))
+			KUNIT_EXPECT_EQ(context->test,
+					add_slot(context->tvm, 1, WRITABLE_GFN, context->user, 0), 0);
 		break;
 	}
 }
@@ -346,8 +366,10 @@ static void random_sequence(struct kunit *test)
 
 /* ----------------------------------------------------------------- races -- */
 
-#define ROUNDS		24
-#define RACER_STEPS	120
+/* Short rounds on few pages: what was installed too late must not be replaced before the check. */
+#define ROUNDS		40
+#define RACER_STEPS	6
+#define CROWD		4
 #define RACERS		4
 
 /*
@@ -355,11 +377,12 @@ static void random_sequence(struct kunit *test)
  * @context: a copy, with random numbers and a vCPU of its own
  * @first_kind: of its steps
  * @kinds: number of kinds
+ * @go: all start together
  */
 struct racer {
 	struct context context;
 	u64 first_kind, kinds;
-	struct completion done;
+	struct completion *go, done;
 };
 
 static int race(void *data)
@@ -368,31 +391,34 @@ static int race(void *data)
 	int i;
 
 	kthread_use_mm(test_mm);
-	for (i = 0; i < RACER_STEPS; i++) {
+	wait_for_completion(racer->go);
+	for (i = test_random(&racer->context.random, 2); i < RACER_STEPS; i++) {
 		step(&racer->context, racer->first_kind +
 				      test_random(&racer->context.random, racer->kinds));
-		/* so that they alternate on one CPU too */
-		if (!test_random(&racer->context.random, 4))
-			schedule();
+		/* so that they meet, on one CPU too */
+		schedule_timeout_uninterruptible(test_random(&racer->context.random, 2));
 	}
 	kthread_unuse_mm(test_mm);
 	complete(&racer->done);
 	return 0;
 }
 
-static bool start_racer(struct racer *racer, struct context *context, int number)
+static bool start_racer(struct racer *racer, struct context *context, int number,
+			struct completion *go)
 {
 	static const u64 first_kind[RACERS] = { 0, 0, GUEST_STEPS, GUEST_STEPS + HOST_STEPS };
 	static const u64 kinds[RACERS] = { GUEST_STEPS, GUEST_STEPS, HOST_STEPS, 1 };
 	struct task_struct *thread;
 
 	racer->context = *context;
+	racer->context.crowd = CROWD;
 	racer->context.vcpu = kunit_kzalloc(context->test, sizeof(struct vhm_vcpu), GFP_KERNEL);
 	if (!racer->context.vcpu)
 		return false;
 	prandom_seed_state(&racer->context.random, prandom_u32_state(&context->random));
 	racer->first_kind = first_kind[number];
 	racer->kinds = kinds[number];
+	racer->go = go;
 	init_completion(&racer->done);
 	thread = kthread_run(race, racer, "vhm_race_%d", number);
 	return !IS_ERR(thread);
@@ -406,18 +432,23 @@ static void races(struct kunit *test)
 {
 	struct context *context = begin(test);
 	struct racer *racers = kunit_kzalloc(test, RACERS * sizeof(*racers), GFP_KERNEL);
+	DECLARE_COMPLETION_ONSTACK(go);
 	int round, i, started;
 
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, racers);
+	WRITE_ONCE(test_dawdle, true);
 	for (round = 0; racers && round < ROUNDS && !READ_ONCE(test->status); round++) {
 		for (started = 0; started < RACERS; started++)
-			if (!start_racer(&racers[started], context, started))
+			if (!start_racer(&racers[started], context, started, &go))
 				break;
+		complete_all(&go);
 		KUNIT_EXPECT_EQ(test, started, RACERS);
 		for (i = 0; i < started; i++)
 			wait_for_completion(&racers[i].done);
+		reinit_completion(&go);
 		check(context);
 	}
+	WRITE_ONCE(test_dawdle, false);
 	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
 	end(context);
 }
