@@ -38,13 +38,15 @@ static uint8_t device[DATA_BYTES];	/* by linear address, whatever the page's gpa
 static bool page_is_device[NATIVE_DATA_PAGES];
 static uint64_t data_entry_gpa[NATIVE_DATA_PAGES];
 
-bool guest_open_native(void)
+bool guest_open_native(unsigned int code_bits)
 {
+	static bool is_open;
 	uint8_t *xsave;
 
-	if (guest_native.state)
-		return true;
-	if (!CHECK(native_open(&guest_native)))
+	if (!is_open && !CHECK(native_open(&guest_native)))
+		return false;
+	is_open = true;
+	if (code_bits == 16 && !CHECK(guest_native.has_16))
 		return false;
 	/* an x87 control word and an MXCSR to start from */
 	xsave = guest_native.state->xsave;

@@ -19,8 +19,8 @@
 extern struct native guest_native;
 extern const struct vhm_callbacks guest_callbacks;
 
-/* Makes the native side ready, once; a failed check if that is not possible. */
-bool guest_open_native(void);
+/* Makes the native side ready, once; a failed check if that is not possible for this mode. */
+bool guest_open_native(unsigned int code_bits);
 /* Memory and page tables */
 void guest_build(struct vhm_vm *vm);
 /* Random data on both sides, and the instruction with HLT behind it. */

@@ -168,8 +168,6 @@ static void run_templates(unsigned int code_bits, unsigned int rounds)
 	unsigned int i, round;
 	struct instance in;
 
-	if (!guest_open_native())
-		return;
 	if ((vhm_get_info(vm.vhm)->xcr0 & 4) == 0)
 		guest_native.has_avx = false;
 	for (i = 0; i < template_count; i++) {
@@ -184,7 +182,7 @@ static void run_templates(unsigned int code_bits, unsigned int rounds)
 
 static void instructions(unsigned int code_bits)
 {
-	if (!guest_open_native())
+	if (!guest_open_native(code_bits))
 		return;
 	test_vm_create(&vm);
 	guest_build(vm.vm);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs all cases, or those whose name contains the argument; the last line counts them.
+ * Runs all cases, or those whose name contains the argument, or with -NAME those whose name
+ * does not; the last line counts them.
  *
  * VHM_TEST_SEED repeats a run: the seed is printed first.
  */
@@ -45,6 +46,12 @@ uint32_t random_below(uint32_t limit)
 	return (uint32_t)(random64() % limit);
 }
 
+/* NAME: cases with it in their names; -NAME: those without */
+static bool is_chosen(const char *name, const char *argument)
+{
+	return *argument == '-' ? !strstr(name, argument + 1) : !!strstr(name, argument);
+}
+
 int main(int argc, char **argv)
 {
 	const char *seed = getenv("VHM_TEST_SEED");
@@ -56,7 +63,7 @@ int main(int argc, char **argv)
 	printf("seed %#llx\n", (unsigned long long)random_state);
 	for (i = 0; test_groups[i]; i++) {
 		for (test = test_groups[i]; test->name; test++) {
-			if (argc > 1 && !strstr(test->name, argv[1]))
+			if (argc > 1 && !is_chosen(test->name, argv[1]))
 				continue;
 			failures = 0;
 			test->run();

@@ -219,10 +219,11 @@ bool native_open(struct native *native)
 	native->stack = map_low(NATIVE_PAGE, PROT_READ | PROT_WRITE);
 	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
 	native->has_avx = ecx & ECX_AVX;
+	native->has_16 = set_segment_16(NATIVE_CODE_16, native->code, true) &&
+			 set_segment_16(NATIVE_DATA_16, native->data, false) &&
+			 set_segment_16(NATIVE_STACK_16, native->stack, false);
 	return native->state && native->code && native->data && native->stack &&
-	       ecx & ECX_OSXSAVE && set_segment_16(NATIVE_CODE_16, native->code, true) &&
-	       set_segment_16(NATIVE_DATA_16, native->data, false) &&
-	       set_segment_16(NATIVE_STACK_16, native->stack, false);
+	       ecx & ECX_OSXSAVE;
 }
 
 typedef void (*emit_fn)(struct emitter *e, const struct native *native);

@@ -39,6 +39,7 @@ struct native {
 	uint8_t *data;		/* NATIVE_DATA_PAGES pages for memory operands */
 	uint8_t *stack;		/* one page */
 	bool has_avx;
+	bool has_16;		/* the kernel has local descriptor tables */
 };
 
 /* One per process; false if the memory is not to be had. */

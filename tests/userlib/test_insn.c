@@ -66,7 +66,7 @@ static void run_templates(unsigned int code_bits, unsigned int rounds)
 	struct instance in;
 	struct test_vm vm;
 
-	if (!guest_open_native())
+	if (!guest_open_native(code_bits))
 		return;
 	test_vm_create(&vm);
 	guest_build(vm.vm);
