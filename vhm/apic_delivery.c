@@ -103,6 +103,7 @@ static bool accept(struct vhm_apic *apic, const struct vhm_interrupt *irq)
 		vhm_vcpu_nmi(vcpu);
 		return true;
 	case APIC_DM_INIT:
+		clear_bit(VHM_REQ_SIPI, &vcpu->requests);	/* it came before: ignored */
 		vhm_vcpu_request(vcpu, VHM_REQ_INIT);
 		return true;
 	case APIC_DM_STARTUP:

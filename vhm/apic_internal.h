@@ -36,7 +36,7 @@
 #define LAPIC_BROADCAST		U32_MAX		/* destination: all, in any mode */
 
 /* A guest cannot make the host take timer interrupts more often than this. */
-#define LAPIC_TIMER_FLOOR_NS	(100 * NSEC_PER_USEC)
+#define LAPIC_TIMER_FLOOR_NS	(200 * NSEC_PER_USEC)
 
 enum lapic_access {
 	XAPIC_READ	= 1 << 0,	/* exists in the page of xAPIC mode */

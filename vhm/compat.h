@@ -7,12 +7,29 @@
 #define VHM_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/smp.h>
 
 /* Newer kernels trace each IPI where it is sent: their smp_send_reschedule() is a macro. */
 #ifdef smp_send_reschedule
 #include <trace/events/ipi.h>
 #endif
+
+/*
+ * KVM takes the host's crash hook when it is loaded, or (newer) with its first VM; then
+ * VMX could not have become ours.
+ */
+static inline bool vhm_kvm_has_crash_hook(void)
+{
+#ifdef HAVE_LATE_KVM_CRASH_HOOK
+	return false;
+#else
+	if (!__symbol_get("kvm_get_kvm"))
+		return false;
+	__symbol_put("kvm_get_kvm");
+	return true;
+#endif
+}
 
 /* vm_flags became read-only outside of mm helpers. */
 static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set,

@@ -157,6 +157,7 @@ static bool woken_by_event(struct vhm_vcpu *vcpu)
 	if (vcpu->run_state != VHM_RUN_STATE_HALTED)
 		return false;
 	clear_bit(VHM_REQ_NMI, &vcpu->requests);
+	smp_mb__after_atomic();		/* before nmi_pending is read */
 	if (test_and_clear_bit(VHM_REQ_APIC, &vcpu->requests) |
 	    test_bit(VHM_REQ_TIMER, &vcpu->requests))
 		vhm_apic_sync(vcpu->apic);
@@ -322,7 +323,9 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 			to_user(vcpu, VHM_EXIT_IRQ_WINDOW);
 			return 1;
 		}
-		clear_bit(VHM_REQ_NMI, &vcpu->requests);
+		/* HALTED has looked already, and an NMI that came since must wake it */
+		if (vcpu->run_state != VHM_RUN_STATE_HALTED)
+			clear_bit(VHM_REQ_NMI, &vcpu->requests);
 		ret = sleep_until_event(vcpu);
 		if (ret)
 			return ret;
@@ -353,9 +356,12 @@ static void report(struct vhm_vcpu *vcpu, int ret)
 {
 	if (ret == -EINTR || ret == -ERESTARTNOINTR)
 		to_user(vcpu, VHM_EXIT_INTERRUPTED);
-	vhm_backend->registers_complete(vcpu);
-	vcpu->run->regs = vcpu->regs;
-	vcpu->run->irq_window = vhm_backend->irq_window_open(vcpu);
+	/* not where VMX has gone off under us: what would be read is nothing of the guest's */
+	if (READ_ONCE(vcpu->cpu) >= 0) {
+		vhm_backend->registers_complete(vcpu);
+		vcpu->run->regs = vcpu->regs;
+		vcpu->run->irq_window = vhm_backend->irq_window_open(vcpu);
+	}
 	vcpu->stats[VHM_STAT_USER_EXITS]++;
 }
 

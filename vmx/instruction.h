@@ -49,18 +49,23 @@ fault:
 	return false;
 }
 
+/* No asm goto here: GCC before 12.4 miscompiles it with an output (its bug 113921). */
 static __always_inline u64 vmread(unsigned long field)
 {
+	u32 failed = 0;
 	u64 value;
 
-	asm goto("1: vmread %[field], %[value]\n\t"
-		 "jna %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
+	asm volatile("1: vmread %[field], %[value]\n\t"
+		     "ja 3f\n"
+		     "2: xor %k[value], %k[value]\n\t"
+		     "mov $1, %[failed]\n"
+		     "3:\n\t"
+		     _ASM_EXTABLE(1b, 2b)
+		     : [value] "=&r" (value), [failed] "+r" (failed)
+		     : [field] "r" (field) : "cc");
+	if (unlikely(failed))
+		vmx_instruction_failed("VMREAD", field);
 	return value;
-failed:
-	vmx_instruction_failed("VMREAD", field);
-	return 0;
 }
 
 static __always_inline void vmwrite(unsigned long field, u64 value)

@@ -169,11 +169,11 @@ static void cpu_off_irqsoff(struct vmx_cpu *cpu)
 {
 	struct vmx_vcpu *v, *next;
 
+	vmx_lazy_msrs_forget();
 	if (!cpu->on)
 		return;
 	list_for_each_entry_safe(v, next, &cpu->active, loaded_link)
 		clear_here(v);
-	vmx_lazy_msrs_forget();
 	if (!vmxoff())
 		vmx_instruction_failed("VMXOFF", 0);
 	cpu->on = false;
@@ -231,15 +231,13 @@ static void life_crash(void)
 }
 
 /*
- * The host has one crash hook for all hypervisors and warns about a second one. KVM of
- * 6.1 takes it for as long as it is loaded; its own hook then executes VMXOFF for us.
+ * The host has one crash hook for all hypervisors and warns about a second one. Where KVM
+ * takes it for as long as it is loaded, its hook executes VMXOFF for us.
  */
 static void hook_crash(void)
 {
-	if (__symbol_get("kvm_get_kvm")) {
-		__symbol_put("kvm_get_kvm");
+	if (vhm_kvm_has_crash_hook())
 		return;
-	}
 	cpu_emergency_register_virt_callback(life_crash);
 	life_crash_hooked = true;
 }

@@ -14,7 +14,9 @@
 #include <linux/sched.h>
 #include <linux/tick.h>
 #include <linux/vtime.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
+#include <asm/ptrace.h>
 
 #include "enter.h"
 #include "instruction.h"
@@ -147,6 +149,17 @@ static void read_exit_facts(struct vmx_vcpu *v, int failed)
 }
 
 /*
+ * To the host a guest is user code, whatever it ran: an error it has consumed is the
+ * VMM's, not a reason to panic.
+ */
+static void serve_machine_check(void)
+{
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+}
+
+/*
  * An NMI that arrived in the guest is blocked until the next IRET (SDM vol. 3, 28.3):
  * INT 2 runs the host's handler as if it had arrived here, and its IRET unblocks.
  * A machine check is the host's, too.
@@ -163,7 +176,7 @@ static void serve_host_events(struct vmx_vcpu *v)
 		return;
 	}
 	if (v->facts.reason == (EXIT_REASON_MCE_DURING_VMENTRY | VMX_EXIT_REASONS_FAILED_VMENTRY)) {
-		asm volatile("int $18");
+		serve_machine_check();
 		return;
 	}
 	if (v->facts.reason != EXIT_REASON_EXCEPTION_NMI)
@@ -173,7 +186,7 @@ static void serve_host_events(struct vmx_vcpu *v)
 		asm volatile("int $2");
 	else if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
 		 (INTR_TYPE_HARD_EXCEPTION | 18))
-		asm volatile("int $18");
+		serve_machine_check();
 }
 
 static unsigned int entry_flags(struct vmx_vcpu *v)
@@ -222,14 +235,23 @@ static void enter_guest(struct vmx_vcpu *v)
 /* Requests that must be looked at before an entry, beyond those of the APIC. */
 #define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI))
 
+/* False where VMX is off, or went off since the vCPU was loaded. */
+static bool vmx_loaded_here(struct vmx_vcpu *v)
+{
+	return READ_ONCE(v->base.cpu) == smp_processor_id();
+}
+
 /* Enter once, unless something wants this thread first. */
 static bool try_enter(struct vmx_vcpu *v)
 {
 	bool entered = false;
 
 	preempt_disable();
-	vmx_guest_state_load(v);
+	if (vmx_loaded_here(v))
+		vmx_guest_state_load(v);
 	local_irq_disable();
+	if (!vmx_loaded_here(v))
+		goto out;
 	/* pairs with smp_mb() in vhm_vcpu_kick() and in vhm_vm_flush_guest_cpus() */
 	smp_store_mb(v->base.mode, VHM_IN_GUEST);
 
@@ -238,7 +260,7 @@ static bool try_enter(struct vmx_vcpu *v)
 	tick_nohz_user_enter_prepare();
 	if (!READ_ONCE(v->base.requests) &&
 	    !(read_thread_flags() & (VHM_HOST_WORK | _TIF_NEED_RESCHED)) &&
-	    v->base.cpu == smp_processor_id() && !READ_ONCE(v->base.vm->dead)) {
+	    !READ_ONCE(v->base.vm->dead)) {
 		enter_guest(v);
 		entered = true;
 	} else {
@@ -247,6 +269,7 @@ static bool try_enter(struct vmx_vcpu *v)
 
 	/* whoever waits for us to leave the guest sees what was done in it */
 	smp_store_release(&v->base.mode, VHM_OUTSIDE_GUEST);
+out:
 	local_irq_enable();
 	preempt_enable();
 	return entered;
