@@ -118,10 +118,13 @@ void vhm_vcpu_kick(struct vhm_vcpu *vcpu)
 	rcuwait_wake_up(&vcpu->wait);
 	if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
 		return;
+	/* with preemption off a CPU that is online stays so */
+	preempt_disable();
 	cpu = READ_ONCE(vcpu->cpu);
-	if (cpu < 0 || cpu == raw_smp_processor_id())
-		return;		/* not there, or this interrupt has brought it out already */
-	vhm_send_kick(cpu);
+	/* else it is not there, or this interrupt has brought it out already */
+	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu))
+		vhm_send_kick(cpu);
+	preempt_enable();
 }
 
 void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request)
@@ -177,11 +180,12 @@ static int vhm_host_work_result(void)
 {
 	if (task_sigpending(current))
 		return -EINTR;
+	/* restarted, unless a signal's handler comes first: then the caller gets EINTR */
 	set_thread_flag(TIF_NOTIFY_SIGNAL);
-	return -ERESTARTNOINTR;
+	return -ERESTARTNOHAND;
 }
 
-/* Sleep until something may have changed. -EINTR, -ERESTARTNOINTR: host work. */
+/* Sleep until something may have changed. -EINTR, -ERESTARTNOHAND: host work. */
 static int sleep_until_event(struct vhm_vcpu *vcpu)
 {
 	u64 start = ktime_get_ns();
@@ -290,7 +294,7 @@ static void to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
 
 /*
  * Between inner loops: INIT, SIPI, kick, sleep. 0: run_state is RUNNABLE, enter the
- * guest. 1: back to user space, exit_reason is set. -EINTR, -ERESTARTNOINTR, -EIO.
+ * guest. 1: back to user space, exit_reason is set. -EINTR, -ERESTARTNOHAND, -EIO.
  */
 static int become_runnable(struct vhm_vcpu *vcpu)
 {
@@ -354,7 +358,7 @@ static int run_loop(struct vhm_vcpu *vcpu)
 
 static void report(struct vhm_vcpu *vcpu, int ret)
 {
-	if (ret == -EINTR || ret == -ERESTARTNOINTR)
+	if (ret == -EINTR || ret == -ERESTARTNOHAND)
 		to_user(vcpu, VHM_EXIT_INTERRUPTED);
 	/* not where VMX has gone off under us: what would be read is nothing of the guest's */
 	if (READ_ONCE(vcpu->cpu) >= 0) {

@@ -4,7 +4,7 @@
  */
 #include "vmx.h"
 
-#include <asm/debugreg.h>
+#include <asm/cpu.h>
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
@@ -46,7 +46,10 @@ static u32 guest_cpl(void)
 	return (vmread(GUEST_SS_AR_BYTES) >> 5) & 3;
 }
 
-/* #AC that the guest did not ask for is the host's split-lock detection. */
+/*
+ * #AC that the guest did not ask for is the host's split-lock detection. The host warns and
+ * lets this thread go on, or its policy is fatal: then user space hears of it.
+ */
 static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
 {
 	struct vhm_event *out = &v->base.run->exception;
@@ -55,6 +58,8 @@ static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
 		vmx_queue_exception(v, AC_VECTOR, true, error_code);
 		return VMX_RESUME;
 	}
+	if (handle_guest_split_lock(vmx_rip(v)))
+		return VMX_RESUME;
 	vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
 	*out = (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE,

@@ -13,6 +13,7 @@
 #include <linux/cpu.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/perf_event.h>
 #include <linux/reboot.h>
 #include <linux/syscore_ops.h>
 #include <asm/reboot.h>
@@ -152,7 +153,10 @@ static int cpu_on_irqsoff(struct vmx_cpu *cpu)
 	if (__read_cr4() & X86_CR4_VMXE)
 		return -EBUSY;
 	cr4_set_bits(X86_CR4_VMXE);
+	/* VMXON ends a processor trace, and some CPUs cannot start one until VMXOFF (33.5) */
+	intel_pt_handle_vmx(1);
 	if (!vmxon(__pa(cpu->region))) {
+		intel_pt_handle_vmx(0);
 		cr4_clear_bits(X86_CR4_VMXE);
 		return -EBUSY;
 	}
@@ -177,6 +181,7 @@ static void cpu_off_irqsoff(struct vmx_cpu *cpu)
 	if (!vmxoff())
 		vmx_instruction_failed("VMXOFF", 0);
 	cpu->on = false;
+	intel_pt_handle_vmx(0);
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
@@ -193,6 +198,11 @@ static int vmx_cpu_on(unsigned int cpu_number)
 	local_irq_save(flags);
 	ret = cpu_on_irqsoff(cpu);
 	local_irq_restore(flags);
+	if (ret) {
+		/* cpuhp does not call vmx_cpu_off() for the CPU that failed */
+		free_page((unsigned long)cpu->region);
+		cpu->region = NULL;
+	}
 	if (ret == -EBUSY)
 		pr_err("another hypervisor holds VMX on CPU %u; stop its guests and unload it (rmmod kvm_intel)\n",
 		       cpu_number);

@@ -16,7 +16,6 @@
 #include "vhm/cpuid.h"
 
 #define LINEAR_ADDRESS_BITS	48
-#define SPEC_CTRL_ALLOWED	(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD)
 /* fast strings on; no BTS, no PEBS */
 #define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_MTRR_VARIABLE)	/* WC, fixed */
@@ -328,11 +327,24 @@ static int set_efer(struct vmx_vcpu *v, u64 efer)
 	return 0;
 }
 
+/* Does this processor take the value? The host's own is back before anything else runs. */
+static bool spec_ctrl_valid(u64 value)
+{
+	unsigned long flags;
+	bool ok;
+
+	local_irq_save(flags);
+	ok = !wrmsrl_safe(MSR_IA32_SPEC_CTRL, value);
+	wrmsrl_safe(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
+	local_irq_restore(flags);
+	return ok;
+}
+
 static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 {
 	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
 		return value ? -EINVAL : 0;
-	if (value & ~(u64)SPEC_CTRL_ALLOWED)
+	if (value && !spec_ctrl_valid(value))
 		return -EINVAL;
 	v->args.guest_spec_ctrl = value;
 	if (value && !v->spec_ctrl_passthrough) {

@@ -219,15 +219,15 @@ void vmx_guest_state_load(struct vmx_vcpu *v)
 	if (host->loaded)
 		return;
 	/* bases and selectors of the thread's user mode */
-	current_save_fsgs();
-	host->fs_selector = current->thread.fsindex;
-	host->gs_selector = current->thread.gsindex;
-	host->kernel_gs_base = current->thread.gsbase;
+	savesegment(fs, host->fs_selector);
+	savesegment(gs, host->gs_selector);
+	rdmsrl(MSR_FS_BASE, host->fs_base);
+	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	savesegment(ds, host->ds_selector);
 	savesegment(es, host->es_selector);
 	store_ldt(host->ldt_selector);
 	/* a host selector must have TI and RPL 0 (27.2.3): all stay null, restored by hand */
-	vmwrite(HOST_FS_BASE, current->thread.fsbase);
+	vmwrite(HOST_FS_BASE, host->fs_base);
 
 	lazy_msrs_load(v);
 	wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
@@ -255,7 +255,7 @@ void vmx_host_state_restore(struct vmx_vcpu *v)
 	}
 	if (host->fs_selector)
 		loadsegment(fs, host->fs_selector);
-	wrmsrl(MSR_FS_BASE, current->thread.fsbase);
+	wrmsrl(MSR_FS_BASE, host->fs_base);
 	if (host->ds_selector | host->es_selector) {
 		loadsegment(ds, host->ds_selector);
 		loadsegment(es, host->es_selector);

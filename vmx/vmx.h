@@ -83,6 +83,7 @@ struct vmx_entry_args {
  * struct vmx_host_state - what of the host is displaced while a guest is loaded
  * @cpu: CPU whose host-state fields the VMCS has, -1 for none
  * @loaded: the rest is valid, the guest's kernel GS base is in the processor
+ * @fs_base: the thread's user-space FS base
  * @kernel_gs_base: the thread's user-space GS base
  * @fs_selector: FS of the thread's user mode
  * @gs_selector: GS
@@ -99,6 +100,7 @@ struct vmx_entry_args {
 struct vmx_host_state {
 	int cpu;
 	bool loaded;
+	u64 fs_base;
 	u64 kernel_gs_base;
 	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
 	unsigned long cr3;
