@@ -339,30 +339,47 @@ static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xc
 	}
 }
 
+/* The answer is this entry's, for the leaf that it stands for. */
+static __always_inline void answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
+				   const struct vhm_cpuid_entry *entry, u32 leaf, u32 subleaf,
+				   u32 regs[4])
+{
+	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd);
+
+	regs[0] = entry->eax;
+	regs[1] = entry->ebx;
+	regs[2] = entry->ecx;
+	regs[3] = entry->edx;
+	if (leaf < 32 && dynamic_leaves & BIT(leaf))
+		answer_dynamic(vcpu, cr4, xcr0, leaf, subleaf, regs);
+}
+
 /*
  * No entry. A question beyond the last basic or extended leaf is answered with the data
  * of the last basic leaf (SDM vol. 2A, CPUID); zeros for what the VMM left out, for the
  * hypervisor's leaves and for the levels beyond the topology's last.
  */
-static noinline const struct vhm_cpuid_entry *
-fall_back(const struct vhm_vcpu *vcpu, u32 *leaf, u32 subleaf, u32 regs[4])
+static noinline void answer_without_entry(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
+					  u32 regs[4])
 {
-	const struct vhm_cpuid_entry *last = vhm_cpuid_find(vcpu, *leaf & EXTENDED, 0);
-	u32 asked = *leaf;
+	u32 leaf = regs[0], subleaf = regs[2];
+	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(vcpu, leaf & EXTENDED, 0);
 
 	memset(regs, 0, 4 * sizeof(*regs));
-	if (asked == 0xb && vhm_cpuid_find(vcpu, 0xb, 0)) {
+	if (leaf == 0xb && vhm_cpuid_find(vcpu, leaf, 0)) {
 		regs[2] = subleaf & 0xff;
 		regs[3] = vcpu->id;
-		return NULL;
+		return;
 	}
-	if (asked >> 8 == HYPERVISOR_LEAF >> 8 || (last && asked <= last->eax))
-		return NULL;
-	last = vhm_cpuid_find(vcpu, 0, 0);
-	if (!last)
-		return NULL;
-	*leaf = last->eax;
-	return vhm_cpuid_find(vcpu, *leaf, subleaf);
+	if (leaf >> 8 == HYPERVISOR_LEAF >> 8 || (entry && leaf <= entry->eax))
+		return;
+	entry = vhm_cpuid_find(vcpu, 0, 0);
+	if (!entry)
+		return;
+	leaf = entry->eax;
+	entry = vhm_cpuid_find(vcpu, leaf, subleaf);
+	if (entry)
+		answer(vcpu, cr4, xcr0, entry, leaf, subleaf, regs);
 }
 
 /**
@@ -376,19 +393,10 @@ fall_back(const struct vhm_vcpu *vcpu, u32 *leaf, u32 subleaf, u32 regs[4])
  */
 void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 regs[4])
 {
-	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd);
-	const struct vhm_cpuid_entry *entry;
-	u32 leaf = regs[0], subleaf = regs[2];
+	const struct vhm_cpuid_entry *entry = find(vcpu, regs[0], regs[2]);
 
-	entry = find(vcpu, leaf, subleaf);
-	if (unlikely(!entry))
-		entry = fall_back(vcpu, &leaf, subleaf, regs);
-	if (unlikely(!entry))
-		return;
-	regs[0] = entry->eax;
-	regs[1] = entry->ebx;
-	regs[2] = entry->ecx;
-	regs[3] = entry->edx;
-	if (leaf < 32 && dynamic_leaves & BIT(leaf))
-		answer_dynamic(vcpu, cr4, xcr0, leaf, subleaf, regs);
+	if (likely(entry))
+		answer(vcpu, cr4, xcr0, entry, regs[0], regs[2], regs);
+	else
+		answer_without_entry(vcpu, cr4, xcr0, regs);
 }
