@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the device models share: one program, a list of tests for each model. A test fails when one of its
- * checks does; it goes on then, so that one run shows all of them.
+ * What the tests of the device models share: one program, a list of tests for each model. A
+ * test fails when one of its checks does; it goes on then, so that one run shows all of them.
  */
 #ifndef TESTS_DEVICES_CHECK_H
 #define TESTS_DEVICES_CHECK_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the device models: runs all of them, or with --threads those that need the thread sanitizer.
- * The last line is "N passed, N failed".
+ * Tests of the device models: runs all of them, or with --threads those that need the thread
+ * sanitizer. The last line is "N passed, N failed".
  *
  * VHM_SEED in the environment replays a run of the fuzzer.
  */

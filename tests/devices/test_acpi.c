@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ACPI tables: checksums, links between the tables, limits. When VHM_ACPI_DUMP names a directory the tables are left there for
- * iasl, which the test's driver runs.
+ * ACPI tables: checksums, links between the tables, limits. When VHM_ACPI_DUMP names a
+ * directory the tables are left there for iasl, which the test's driver runs.
  */
 #include "check.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bus: order and overlap of ranges, dispatch, splitting of wide, unaligned and crossing accesses.
+ * The bus: order and overlap of ranges, dispatch, splitting of wide, unaligned and crossing
+ * accesses.
  */
 #include "check.h"
 
@@ -89,7 +90,7 @@ static void table_fills_up_sorted(void)
 	uint8_t byte;
 
 	vdev_bus_init(&bus);
-	/* 7 is prime to the number of ranges: every order of insertion relative to neighbours occurs. */
+	/* 7 is prime to the number of ranges: they come in every order. */
 	for (i = 0; i < VDEV_BUS_RANGES; i++)
 		CHECK_EQUAL(add(&bus, VDEV_PORT, i * 7 % VDEV_BUS_RANGES * 16, 16, 1), 0);
 	CHECK_EQUAL(add(&bus, VDEV_PORT, 0x8000, 1, 1), -ENOSPC);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All models behind one bus, hammered at random under the sanitizers. What must hold after each step is checked: no
- * FIFO overfull, levels and registers in step, the timer never asked for the past.
+ * All models behind one bus, hammered at random under the sanitizers. What must hold after each
+ * step is checked: no FIFO overfull, levels and registers in step, the timer never asked for
+ * the past.
  */
 #include "check.h"
 

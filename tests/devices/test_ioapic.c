@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I/O APIC: registers, edge and level interrupts, masks, end of interrupt; delivery against the message formats.
+ * I/O APIC: registers, edge and level interrupts, masks, end of interrupt; delivery against the
+ * message formats.
  */
 #include "check.h"
 
@@ -80,7 +81,7 @@ static void registers_keep_what_they_have(void)
 	begin();
 	set(0x12, 0xffffffff);
 	set(0x13, 0xffffffff);
-	CHECK_EQUAL(get(0x12), 0x0001afff);	/* no delivery status, no remote IRR, nothing reserved */
+	CHECK_EQUAL(get(0x12), 0x0001afff);	/* nothing read-only or reserved */
 	CHECK_EQUAL(get(0x13), 0xff000000);
 	set(0x10 + 2 * VDEV_IOAPIC_PINS, 0x55);
 	CHECK_EQUAL(get(0x10 + 2 * VDEV_IOAPIC_PINS), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Real-time clock: calendar against the C library, formats, setting, update flag, the three interrupts and the timer
- * they ask for.
+ * Real-time clock: calendar against the C library, formats, setting, update flag, the three
+ * interrupts and the timer they ask for.
  */
 #include "check.h"
 

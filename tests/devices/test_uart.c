@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * UART: the register sequences by which Linux's 8250 driver detects and drives a 16550A, interrupts and their
- * priorities, FIFOs, loopback, back-pressure both ways.
+ * UART: the register sequences by which Linux's 8250 driver detects and drives a 16550A,
+ * interrupts and their priorities, FIFOs, loopback, back-pressure both ways.
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guests for vhmrun_test.c: real-mode programs of a few instructions, entered at 0000:7c00. They only jump
- * relatively; data is addressed from there with ORIGIN.
+ * Guests for vhmrun_test.c: real-mode programs of a few instructions, entered at 0000:7c00.
+ * They only jump relatively; data is addressed from there with ORIGIN.
  */
 	.section .rodata
 	.code16
@@ -18,7 +18,7 @@ guest_\name:
 guest_\name\()_end:
 .endm
 
-/* AL to the serial port; changes DX and AH, and collects the error bits, which reading LSR clears, in BH. */
+/* AL to the serial port; changes DX and AH. Reading LSR clears error bits: they collect in BH. */
 .macro put
 	mov	%al, %ah
 	mov	$COM1_LSR, %dx
@@ -127,9 +127,10 @@ guest halt
 end halt
 
 /*
- * The clock's update interrupt through the I/O APIC: unmasks pin 8 as vector 0x28 for local APIC 0, turns on the local
- * APIC, counts two interrupts, halted in between, and switches itself off. Any other end is a hang. The APICs' pages
- * are reached from real mode with a 4 GiB segment, loaded in protected mode ("unreal mode").
+ * The clock's update interrupt through the I/O APIC: unmasks pin 8 as vector 0x28 for local
+ * APIC 0, turns on the local APIC, counts two interrupts, halted in between, and switches
+ * itself off. Any other end is a hang. The APICs' pages are reached from real mode with a 4 GiB
+ * segment, loaded in protected mode ("unreal mode").
  */
 guest clock
 	cli

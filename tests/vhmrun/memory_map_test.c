@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory map of vhmrun for every size that matters, also those that no emulated host has. Runs natively.
+ * The memory map of vhmrun for every size that matters, also those that no emulated host has.
+ * Runs natively.
  */
 #include <inttypes.h>
 #include <stdbool.h>

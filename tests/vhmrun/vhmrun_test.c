@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of vhmrun as a program: exit statuses, console, terminal, signals, errors. Runs on a host with vhm.ko; the guests
- * are those of guests.S and need no kernel image.
+ * Tests of vhmrun as a program: exit statuses, console, terminal, signals, errors. Runs on a
+ * host with vhm.ko; the guests are those of guests.S and need no kernel image.
  *
  *   vhmrun_test PATH-OF-VHMRUN [PATTERN]
  *
@@ -119,7 +119,7 @@ static bool take(int fd, char *buffer, size_t *used)
 	return true;
 }
 
-/* Read what there is, waiting for something at most until @deadline. False: time is over, or nothing can come. */
+/* Read what there is, waiting for something at most until @deadline. False: there was nothing. */
 static bool pump(struct session *s, int64_t deadline)
 {
 	struct pollfd fds[2] = {
@@ -162,7 +162,7 @@ static void send_text(struct session *s, const char *text)
 	send_bytes(s, text, strlen(text));
 }
 
-/* Wait for its end and collect what it still says. Killed, and counted as a failure, if it takes too long. */
+/* Wait for its end and collect what it still says. If it takes too long: kill it, a failure. */
 static int finish(struct session *s)
 {
 	int64_t deadline = now_ms() + PATIENCE_MS;
@@ -381,7 +381,7 @@ static void output_to_a_pipe(void)
 	CHECK(s->bytes == 7 && !memcmp(s->text, "hello\r\n", 7));
 }
 
-/* More than the console's queue holds: every byte comes back, in order; a pipe knows no escape character. */
+/* More than the console's queue holds comes back in order; a pipe knows no escape character. */
 static void echo_of_a_pipe(void)
 {
 	struct session *s = start(FLAT(echo));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * ACPI tables. See acpi.h. Section numbers are of the ACPI specification 6.4; the layout of the SPCR is
- * Microsoft's ("Serial Port Console Redirection Table", revision 2).
+ * ACPI tables. See acpi.h. Section numbers are of the ACPI specification 6.4; the layout of the
+ * SPCR is Microsoft's ("Serial Port Console Redirection Table", revision 2).
  */
 #include "acpi.h"
 
@@ -326,8 +326,8 @@ static uint64_t add_fadt(struct builder *builder, uint64_t dsdt)
 }
 
 /*
- * No interrupt source overrides: the interrupts of ISA devices arrive at the pins of the same numbers, edge
- * triggered and active high, which is what a system assumes.
+ * No interrupt source overrides: the interrupts of ISA devices arrive at the pins of the same
+ * numbers, edge triggered and active high, which is what a system assumes.
  */
 static uint64_t add_madt(struct builder *builder)
 {

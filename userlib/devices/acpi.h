@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * ACPI tables of the machine that the devices of this folder make up (ACPI specification 6.4): RSDP, XSDT, FADT, MADT,
- * SPCR and DSDT.
+ * ACPI tables of the machine that the devices of this folder make up (ACPI specification 6.4):
+ * RSDP, XSDT, FADT, MADT, SPCR and DSDT.
  *
- * The machine is a hardware-reduced one (4.1, "Hardware-Reduced ACPI"): no PIC, no PIT, no PM timer, no SCI and no
- * fixed registers, so that an operating system must take its time from the TSC and the local APIC, and
- * its interrupts from the I/O APIC.
+ * The machine is a hardware-reduced one (4.1, "Hardware-Reduced ACPI"): no PIC, no PIT, no PM
+ * timer, no SCI and no fixed registers, so that an operating system must take its time from the
+ * TSC and the local APIC, and its interrupts from the I/O APIC.
  *
  * Owns nothing; writes into the caller's buffer. No locks.
  */
@@ -20,8 +20,8 @@
 
 /**
  * struct vdev_acpi_config - the machine
- * @gpa: where the tables will lie, multiple of 16, below 4 GiB; between 0xe0000 and 0xfffff a system finds them
- *	by searching
+ * @gpa: where the tables will lie, multiple of 16, below 4 GiB; between 0xe0000 and 0xfffff a
+ *	system finds them by searching
  * @cpu_count: processors, with local APIC ids from 0 on
  * @ioapic_gpa: address of the I/O APIC, whose pins are the system interrupts from 0 on
  * @ioapic_id: its id

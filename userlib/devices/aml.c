@@ -73,8 +73,8 @@ static void put_name(struct vdev_aml *aml, const char *name)
 }
 
 /*
- * 20.2.4, "Package Length Encoding": the length counts itself, in 1 to 4 bytes. It is known only at the end
- * of the term, which is then moved up by as much as the length needs.
+ * 20.2.4, "Package Length Encoding": the length counts itself, in 1 to 4 bytes. It is known
+ * only at the end of the term, which is then moved up by as much as the length needs.
  */
 void vdev_aml_end(struct vdev_aml *aml, size_t mark)
 {

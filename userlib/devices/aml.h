@@ -3,8 +3,8 @@
  * Encoder for ACPI machine language: as much of it as describes devices with fixed resources (ACPI
  * specification 6.4, chapter 20, "ACPI Machine Language (AML) Specification").
  *
- * Owns nothing; writes into the caller's buffer. Running out of room sets a flag and goes on without
- * writing, so that callers check once, at the end. No locks.
+ * Owns nothing; writes into the caller's buffer. Running out of room sets a flag and goes on
+ * without writing, so that callers check once, at the end. No locks.
  */
 #ifndef VDEV_AML_H
 #define VDEV_AML_H
@@ -31,8 +31,8 @@ void vdev_aml_init(struct vdev_aml *aml, void *data, size_t capacity);
 void vdev_aml_bytes(struct vdev_aml *aml, const void *data, size_t bytes);
 
 /*
- * A term that holds others: begin returns a mark for vdev_aml_end(). Names are one segment of up to four
- * characters, with a leading backslash for one at the root.
+ * A term that holds others: begin returns a mark for vdev_aml_end(). Names are one segment of
+ * up to four characters, with a leading backslash for one at the root.
  */
 size_t vdev_aml_begin_scope(struct vdev_aml *aml, const char *name);
 size_t vdev_aml_begin_device(struct vdev_aml *aml, const char *name);

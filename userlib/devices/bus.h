@@ -7,9 +7,9 @@
  * theirs. It does not own the devices and knows nothing of interrupts.
  *
  * A bus has two address spaces. An access belongs to the range that holds its first byte, as
- * decoders on a real bus go by the start address; bytes behind that range's end read as ones and
- * ignore writes, and so does an access that begins in no range. An access wider than the device takes
- * is split into accesses of the device's width, lowest address first.
+ * decoders on a real bus go by the start address; bytes behind that range's end read as ones
+ * and ignore writes, and so does an access that begins in no range. An access wider than the
+ * device takes is split into accesses of the device's width, lowest address first.
  */
 #ifndef VDEV_BUS_H
 #define VDEV_BUS_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * I/O APIC. See ioapic.h. Bits are from the 82093AA data sheet (Intel 290566), section 3.2, "I/O APIC
- * Registers"; the EOI register is that of the later I/O APICs in Intel's I/O controller hubs.
+ * I/O APIC. See ioapic.h. Bits are from the 82093AA data sheet (Intel 290566), section 3.2,
+ * "I/O APIC Registers"; the EOI register is that of the later I/O APICs in Intel's I/O
+ * controller hubs.
  */
 #include "ioapic.h"
 

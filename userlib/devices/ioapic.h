@@ -2,13 +2,13 @@
 /*
  * I/O APIC (Intel 82093AA) with 24 pins, version 0x20: the later version with an EOI register.
  *
- * Owns the redirection table, the levels of the pins and the remote IRR bits. Interrupts leave as
- * messages (address, data), the way a PCI device would send them. Pins carry logical levels: "asserted"
- * means that the device wants service, whatever polarity the guest programs, because ACPI tables and
- * models always agree on it here.
+ * Owns the redirection table, the levels of the pins and the remote IRR bits. Interrupts leave
+ * as messages (address, data), the way a PCI device would send them. Pins carry logical levels:
+ * "asserted" means that the device wants service, whatever polarity the guest programs, because
+ * ACPI tables and models always agree on it here.
  *
- * Lock: vdev_ioapic.lock, taken by each function, inside the locks of devices. config.msi is called under
- * it and must not call back.
+ * Lock: vdev_ioapic.lock, taken by each function, inside the locks of devices. config.msi is
+ * called under it and must not call back.
  */
 #ifndef VDEV_IOAPIC_H
 #define VDEV_IOAPIC_H

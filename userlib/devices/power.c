@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Power-off and reset. See power.h. Sleep registers: ACPI specification 6.4, 4.8.3.7, "Sleep Control and
- * Status Registers". Reset control: Intel I/O controller hub data sheets, "RST_CNT, Reset Control Register".
+ * Power-off and reset. See power.h. Sleep registers: ACPI specification 6.4, 4.8.3.7, "Sleep
+ * Control and Status Registers". Reset control: Intel I/O controller hub data sheets, "RST_CNT,
+ * Reset Control Register".
  */
 #include "power.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Real-time clock. See rtc.h. Bits are from the MC146818 data sheet (Motorola, 1988): "Address Map",
- * "Registers" and "Interrupts"; the century byte is where PCs keep it.
+ * Real-time clock. See rtc.h. Bits are from the MC146818 data sheet (Motorola, 1988): "Address
+ * Map", "Registers" and "Interrupts"; the century byte is where PCs keep it.
  *
- * Each access first brings the flags of register C up to date with bring_up(), and last sets the line
- * and the timer with settle().
+ * Each access first brings the flags of register C up to date with bring_up(), and last sets
+ * the line and the timer with settle().
  */
 #include "rtc.h"
 

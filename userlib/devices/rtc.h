@@ -2,9 +2,9 @@
 /*
  * Real-time clock and CMOS memory of a PC (Motorola MC146818), ports 0x70 and 0x71.
  *
- * Owns the registers, 114 bytes of memory and the distance of the guest's clock from the host's. Time is
- * UTC and is read from the host when the guest asks: nothing runs while nobody looks. For
- * the three interrupts (periodic, alarm, update ended) the owner supplies a timer.
+ * Owns the registers, 114 bytes of memory and the distance of the guest's clock from the
+ * host's. Time is UTC and is read from the host when the guest asks: nothing runs while nobody
+ * looks. For the three interrupts (periodic, alarm, update ended) the owner supplies a timer.
  *
  * Lock: vdev_rtc.lock, taken by each function. All callbacks are called under it and must not
  * call back into the clock.

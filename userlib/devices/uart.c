@@ -88,8 +88,9 @@ static unsigned int depth(const struct vdev_uart *uart)
 }
 
 /*
- * Drivers turn the received-data interrupt on while they probe, too, and clear the FIFOs between that and the moment
- * they are ready. A driver that is ready has OUT2 set, and the FIFOs on if it has ever used them.
+ * Drivers turn the received-data interrupt on while they probe, too, and clear the FIFOs
+ * between that and the moment they are ready. A driver that is ready has OUT2 set, and the
+ * FIFOs on if it has ever used them.
  */
 static bool driver_listens(const struct vdev_uart *uart)
 {

@@ -2,10 +2,11 @@
 /*
  * UART 16550A (National Semiconductor PC16550D): the serial port of a PC.
  *
- * Owns the eight registers, both FIFOs and the interrupt line. It has no line speed: a byte is sent as
- * soon as the owner takes it. A byte the owner does not take waits in the transmitter FIFO, so
- * that the guest sees the transmitter busy and no vCPU thread ever blocks here; bytes the guest
- * writes into a full FIFO are lost, as on the chip. Modem lines are those of a connected terminal.
+ * Owns the eight registers, both FIFOs and the interrupt line. It has no line speed: a byte is
+ * sent as soon as the owner takes it. A byte the owner does not take waits in the transmitter
+ * FIFO, so that the guest sees the transmitter busy and no vCPU thread ever blocks here; bytes
+ * the guest writes into a full FIFO are lost, as on the chip. Modem lines are those of a
+ * connected terminal.
  *
  * Lock: vdev_uart.lock, taken by each function. All callbacks are called under it and must not
  * call back into the UART.
@@ -31,8 +32,9 @@
  * @input_room: vdev_uart_input() will take more bytes than last time; NULL if of no interest
  * @context: handed to both
  * @irq: interrupt line
- * @hold_input: take input only while a driver is ready for its interrupts. What is typed while a system
- *	boots then waits for the driver, which would otherwise throw it away; wrong for guests that poll
+ * @hold_input: take input only while a driver is ready for its interrupts. What is typed while
+ *	a system boots then waits for the driver, which would otherwise throw it away; wrong for
+ *	guests that poll
  */
 struct vdev_uart_config {
 	bool (*output)(void *context, uint8_t byte);

@@ -136,8 +136,9 @@ void console_drain(struct console *console)
 }
 
 /*
- * O_NONBLOCK belongs to the open file, which other programs share: open it once more. A regular file never blocks and
- * keeps its shared position; where this fails (a socket, no /proc), console_flush() asks before it writes.
+ * O_NONBLOCK belongs to the open file, which other programs share: open it once more. A regular
+ * file never blocks and keeps its shared position; where this fails (a socket, no /proc),
+ * console_flush() asks before it writes.
  */
 static int open_output(void)
 {

@@ -2,10 +2,11 @@
 /*
  * The console: between the serial port of the guest and stdin and stdout of the program.
  *
- * Owns the queues of both directions. vCPU threads put output into a ring and never wait: with the
- * ring full, the UART keeps the guest waiting. The main thread, told by descriptors in its epoll set,
- * writes the ring to stdout and reads stdin into the UART; stdin is not read while the guest does not
- * take what is there, so that a pipe feels the back-pressure. On a terminal, Ctrl-A escapes.
+ * Owns the queues of both directions. vCPU threads put output into a ring and never wait: with
+ * the ring full, the UART keeps the guest waiting. The main thread, told by descriptors in its
+ * epoll set, writes the ring to stdout and reads stdin into the UART; stdin is not read while
+ * the guest does not take what is there, so that a pipe feels the back-pressure. On a terminal,
+ * Ctrl-A escapes.
  *
  * Lock: console.lock for the ring, inside the UART's. Everything else belongs to the main thread.
  */
@@ -86,8 +87,8 @@ enum console_command console_read(struct console *console);
 void console_feed(struct console *console);
 
 /*
- * Main thread: write what stdout takes. True: all is written; false: call again once output_fd is writable, or
- * output_failed is set.
+ * Main thread: write what stdout takes. True: all is written; false: call again once output_fd
+ * is writable, or output_failed is set.
  */
 bool console_flush(struct console *console);
 

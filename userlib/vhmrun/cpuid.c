@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The CPUID table of the guest. See cpuid.h. Bits: SDM vol. 2, "CPUID-CPU Identification", table 3-8.
+ * The CPUID table of the guest. See cpuid.h. Bits: SDM vol. 2, "CPUID-CPU Identification",
+ * table 3-8.
  */
 #include "cpuid.h"
 
@@ -26,10 +27,10 @@ enum {
 };
 
 /*
- * Linux turns x2APIC on without interrupt remapping only under a hypervisor whose name it knows. It is told one with
- * none of its paravirtual features. In x2APIC mode an access to the local APIC is an MSR access, which the kernel
- * module completes; in xAPIC mode, on a CPU without APIC-register virtualization, it takes the way
- * through instruction decode.
+ * Linux turns x2APIC on without interrupt remapping only under a hypervisor whose name it
+ * knows. It is told one with none of its paravirtual features. In x2APIC mode an access to the
+ * local APIC is an MSR access, which the kernel module completes; in xAPIC mode, on a CPU
+ * without APIC-register virtualization, it takes the way through instruction decode.
  */
 static int add_hypervisor(struct cpuid_table *table, uint32_t capacity)
 {

@@ -2,8 +2,9 @@
 /*
  * The virtual CPUs and their threads.
  *
- * Owns the vCPUs. Each is run by a thread of its own, which leaves its loop when the machine has ended; a thread
- * that meets the end itself says so with machine_end(). A struct cpu belongs to its thread until cpus_stop().
+ * Owns the vCPUs. Each is run by a thread of its own, which leaves its loop when the machine
+ * has ended; a thread that meets the end itself says so with machine_end(). A struct cpu
+ * belongs to its thread until cpus_stop().
  */
 #ifndef VHMRUN_CPUS_H
 #define VHMRUN_CPUS_H

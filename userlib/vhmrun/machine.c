@@ -175,17 +175,20 @@ static bool add_acpi_tables(struct machine *machine)
 }
 
 /*
- * Linux on a hardware-reduced machine without EFI resets by a jump to the BIOS, f000:fff0 in real mode (its
- * efi_reboot_required()). What a BIOS would do then is to use the reset control register.
+ * Linux on a hardware-reduced machine without EFI resets by a jump to the BIOS, f000:fff0 in
+ * real mode (its efi_reboot_required()). What a BIOS would do then is to use the reset control
+ * register.
  */
 static bool add_reset_vector(struct machine *machine)
 {
 	static const uint8_t code[] = {
-		0xba, VDEV_POWER_RESET_PORT & 0xff, VDEV_POWER_RESET_PORT >> 8,	/* mov dx, port */
-		0xb0, VDEV_POWER_RESET_VALUE,					/* mov al, value */
-		0xee,								/* out dx, al */
-		0xf4,								/* hlt */
-		0xeb, 0xfd,							/* jmp to hlt */
+		/* mov dx, port; mov al, value; out dx, al */
+		0xba, VDEV_POWER_RESET_PORT & 0xff, VDEV_POWER_RESET_PORT >> 8,
+		0xb0, VDEV_POWER_RESET_VALUE,
+		0xee,
+		/* hlt; jmp to hlt */
+		0xf4,
+		0xeb, 0xfd,
 	};
 	int error = vhm_vm_write(machine->vm, RESET_VECTOR_GPA, code, sizeof(code));
 

@@ -2,8 +2,9 @@
 /*
  * The machine: a VM with its memory, devices and firmware tables, and what is loaded into it.
  *
- * Owns the VM, the devices and the first reason to end (machine_end()). The vCPUs and their threads are in cpus.h.
- * Once vCPU threads run, only the devices change, under their own locks, and the outcome, which is atomic.
+ * Owns the VM, the devices and the first reason to end (machine_end()). The vCPUs and their
+ * threads are in cpus.h. Once vCPU threads run, only the devices change, under their own locks,
+ * and the outcome, which is atomic.
  */
 #ifndef VHMRUN_MACHINE_H
 #define VHMRUN_MACHINE_H
@@ -74,7 +75,7 @@ struct machine {
 bool machine_create(struct machine *machine, const struct options *options);
 void machine_destroy(struct machine *machine);
 
-/* End the machine for this reason, unless it has ended already. Any thread. True: this was the first. */
+/* End the machine for this reason, unless it has ended already; true: this was first. Any thread. */
 bool machine_end(struct machine *machine, enum outcome outcome);
 enum outcome machine_outcome(struct machine *machine);
 

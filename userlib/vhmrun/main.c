@@ -2,9 +2,10 @@
 /*
  * vhmrun, the reference VMM of VHM: one Linux guest, or a flat binary, with a serial console.
  *
- * The main thread owns the terminal, the signals and the timers, in one epoll loop; each vCPU has a thread of its own
- * (cpus.h). Whoever meets the end of the machine records it with machine_end(); the main thread then stops the
- * vCPUs, writes out what the guest has printed, gives the terminal back, and reports.
+ * The main thread owns the terminal, the signals and the timers, in one epoll loop; each vCPU
+ * has a thread of its own (cpus.h). Whoever meets the end of the machine records it with
+ * machine_end(); the main thread then stops the vCPUs, writes out what the guest has printed,
+ * gives the terminal back, and reports.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,8 @@
 /*
  * Messages of the program on stderr.
  *
- * Owns nothing. One write(2) a message, from any thread; carriage returns are added while the terminal is raw.
+ * Owns nothing. One write(2) a message, from any thread; carriage returns are added while the
+ * terminal is raw.
  */
 #ifndef VHMRUN_MESSAGE_H
 #define VHMRUN_MESSAGE_H

@@ -2,7 +2,8 @@
 /*
  * What went on in the guest, for the reader of stderr.
  *
- * Owns nothing. report_exit() belongs to the vCPU's thread; the others are called once no thread runs the vCPU.
+ * Owns nothing. report_exit() belongs to the vCPU's thread; the others are called once no
+ * thread runs the vCPU.
  */
 #ifndef VHMRUN_REPORT_H
 #define VHMRUN_REPORT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The terminal on stdin: raw while the guest has it, and back to what it was on every way out of the
- * program: return from main(), exit(), a signal, a fault of the program itself. (Not SIGKILL, which no program sees.)
+ * The terminal on stdin: raw while the guest has it, and back to what it was on every way out
+ * of the program: return from main(), exit(), a signal, a fault of the program itself. (Not
+ * SIGKILL, which no program sees.)
  *
  * Owns the saved settings: process-wide, because signal handlers have no other way to them.
  */
