@@ -229,7 +229,7 @@ static struct table_header header(const char *signature, uint8_t revision)
 	return head;
 }
 
-/* Fill in length and checksum of the table at @start, close it; returns its address, 0 without room. */
+/* Close the table at @start with its length and checksum. Returns its address, 0: no room. */
 static uint64_t finish_table(struct builder *builder, size_t start, size_t bytes)
 {
 	struct table_header head;

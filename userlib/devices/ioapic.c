@@ -223,7 +223,7 @@ void vdev_ioapic_eoi(struct vdev_ioapic *ioapic, uint8_t vector)
 	pthread_mutex_unlock(&ioapic->lock);
 }
 
-/* Registers are 32 bits wide; a narrower access reads its part, and writes of a part are ignored. */
+/* Registers are 32 bits wide; a narrower access reads its part, and writes of one are ignored. */
 static uint64_t bus_read(void *context, uint64_t offset, unsigned int bytes)
 {
 	unsigned int shift = offset % 4 * 8;

@@ -31,7 +31,7 @@ static void raise_request(struct vdev_power *power, enum vdev_power_request requ
 
 static uint64_t sleep_read(void *context, uint64_t offset, unsigned int bytes)
 {
-	/* Control is write-only in effect; status would tell of a wake-up, and nothing sleeps here. */
+	/* Control is write-only; status would tell of a wake-up, and nothing sleeps here. */
 	(void)context;
 	(void)offset;
 	(void)bytes;

@@ -362,7 +362,8 @@ static void start(struct vdev_rtc *rtc, int64_t host_ns, int64_t phase_ns)
 {
 	int64_t second = load_time(rtc);
 
-	rtc->offset_phase_ns = floor_mod(phase_ns - floor_mod(host_ns, NS_PER_SECOND), NS_PER_SECOND);
+	rtc->offset_phase_ns = floor_mod(phase_ns - floor_mod(host_ns, NS_PER_SECOND),
+					 NS_PER_SECOND);
 	rtc->offset_second = 0;
 	rtc->offset_second = second - guest_second(rtc, host_ns);
 	rtc->seen_second = second;

@@ -133,7 +133,7 @@ void cpus_stop(struct cpus *cpus)
 {
 	unsigned int id;
 
-	/* A kick is never lost, so each thread sees the outcome before it enters its guest again. */
+	/* A kick is never lost: each thread sees the outcome before it enters its guest again. */
 	for (id = 0; id < cpus->count; id++)
 		if (cpus->cpu[id].started)
 			vhm_vcpu_kick(cpus->cpu[id].vcpu);

@@ -44,11 +44,11 @@ struct cpus {
 	unsigned int count;
 };
 
-/* Create the vCPUs of a loaded machine. False: failed, and said why; cpus_destroy() is still due. */
+/* Create the vCPUs of a loaded machine. False: failed, said why; cpus_destroy() is still due. */
 bool cpus_create(struct cpus *cpus, struct machine *machine);
 void cpus_destroy(struct cpus *cpus);
 
-/* False: failed, and said why; cpus_stop() is still due. All signals are blocked in the new threads. */
+/* False: failed, and said why; cpus_stop() is still due. The threads inherit the signal mask. */
 bool cpus_start(struct cpus *cpus);
 
 /* The machine has ended: wait until no vCPU runs any more. */

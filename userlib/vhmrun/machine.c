@@ -144,7 +144,7 @@ static bool add_ram(struct machine *machine)
 	uint32_t i;
 
 	if (info->gpa_bits < 64 && memory_map_end(map) > 1ull << info->gpa_bits) {
-		message("%" PRIu64 " MiB do not fit the %u address bits of this processor: give less",
+		message("%" PRIu64 " MiB do not fit this processor's %u address bits: give less",
 			machine->options->memory_bytes >> 20, info->gpa_bits);
 		return false;
 	}

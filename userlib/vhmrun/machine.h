@@ -75,7 +75,7 @@ struct machine {
 bool machine_create(struct machine *machine, const struct options *options);
 void machine_destroy(struct machine *machine);
 
-/* End the machine for this reason, unless it has ended already; true: this was first. Any thread. */
+/* End the machine for this reason. False: it has ended already for another. Any thread. */
 bool machine_end(struct machine *machine, enum outcome outcome);
 enum outcome machine_outcome(struct machine *machine);
 
