@@ -21,6 +21,7 @@ static const struct vhm_command *find(const struct vhm_command *table, unsigned 
 static int copy_in(const struct vhm_command *command, void *copy, void __user *user)
 {
 	u32 bytes;
+	int ret;
 
 	if (get_user(bytes, (u32 __user *)user))
 		return -EFAULT;
@@ -28,7 +29,9 @@ static int copy_in(const struct vhm_command *command, void *copy, void __user *u
 		return -EINVAL;
 	if (bytes > PAGE_SIZE)
 		return -E2BIG;
-	return copy_struct_from_user(copy, command->bytes, user, bytes);
+	ret = copy_struct_from_user(copy, command->bytes, user, bytes);
+	*(u32 *)copy = bytes;	/* the one that was checked */
+	return ret;
 }
 
 /**

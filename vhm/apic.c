@@ -137,6 +137,8 @@ static void store_lvt(struct vhm_apic *apic, u32 offset, u32 value)
 /* A write, reduced to the bits that the register takes. The page may already hold it. */
 static void store(struct vhm_apic *apic, u32 offset, u32 value)
 {
+	int ended;
+
 	if (lapic_is_lvt(offset)) {
 		store_lvt(apic, offset, value);
 		return;
@@ -155,7 +157,9 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		break;
 	case APIC_EOI:
 		lapic_set(apic, offset, 0);
-		apic->level_eoi = vhm_apic_eoi(apic);
+		ended = vhm_apic_eoi(apic);
+		if (ended >= 0)
+			apic->level_eoi = ended;
 		break;
 	case APIC_ESR:	/* shows what happened since the last write (10.5.3) */
 		lapic_set(apic, offset, atomic_xchg(&apic->errors, 0));
@@ -241,6 +245,9 @@ bool vhm_apic_write(struct vhm_apic *apic, u32 offset, u32 value)
 	}
 	if (reg->access & XAPIC_WRITE)
 		store(apic, offset, value & reg->stored);
+	/* the processor may keep a copy of what is in service */
+	if (offset == APIC_EOI)
+		vhm_backend->apic_state_changed(apic->vcpu);
 	return true;
 }
 

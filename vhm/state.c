@@ -7,6 +7,7 @@
  */
 #include "state.h"
 
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/msr.h>
 
@@ -321,6 +322,12 @@ void vhm_state_get(struct vhm_vcpu *vcpu, u64 mask, void *buffer)
 	}
 }
 
+/* The type was chosen by user space. */
+static const struct section_ops *ops_of(const struct vhm_section *head)
+{
+	return &sections[array_index_nospec(head->type, VHM_SECTION_COUNT)];
+}
+
 /* The head at @buffer; an error pointer if it or its payload does not fit. */
 static const struct vhm_section *section_at(const void *buffer, u64 room)
 {
@@ -330,14 +337,14 @@ static const struct vhm_section *section_at(const void *buffer, u64 room)
 	    padded(head->bytes) < head->bytes || padded(head->bytes) > room - sizeof(*head))
 		return ERR_PTR(-EINVAL);
 	if (!head->type || head->type >= VHM_SECTION_COUNT ||
-	    head->version != sections[head->type].version)
+	    head->version != ops_of(head)->version)
 		return ERR_PTR(-EOPNOTSUPP);
 	return head;
 }
 
 static int check_section(struct vhm_vcpu *vcpu, const struct vhm_section *head)
 {
-	const struct section_ops *ops = &sections[head->type];
+	const struct section_ops *ops = ops_of(head);
 
 	if (ops->item_bytes ? head->bytes % ops->item_bytes : head->bytes != ops->bytes(vcpu))
 		return -EINVAL;
@@ -374,7 +381,7 @@ int vhm_state_set(struct vhm_vcpu *vcpu, const void *buffer, u64 bytes)
 			if (pass == 0)
 				ret = check_section(vcpu, head) ?: load_cpuid_first(vcpu, head);
 			else
-				ret = sections[head->type].set(vcpu, head + 1, head->bytes);
+				ret = ops_of(head)->set(vcpu, head + 1, head->bytes);
 			if (ret)
 				return ret;
 		}

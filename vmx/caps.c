@@ -107,11 +107,21 @@ static bool adjust_all(bool true_controls)
 	       adjust("entry", MSR_IA32_VMX_ENTRY_CTLS + delta, &entry, &c->entry);
 }
 
+/* Errata of Nehalem and Westmere: the control may load a wrong value (AAK155 and its kin). */
+static bool perf_global_ctrl_broken(void)
+{
+	switch (boot_cpu_data.x86_model) {
+	case 26: case 30: case 37: case 44: case 46:
+		return boot_cpu_data.x86 == 6;
+	}
+	return false;
+}
+
 /* PERF_GLOBAL_CTRL is switched in both directions or not at all. */
 static void settle_perf_global_ctrl(struct vmx_caps *c)
 {
 	if (c->exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL &&
-	    c->entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL &&
+	    c->entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL && !perf_global_ctrl_broken() &&
 	    boot_cpu_has(X86_FEATURE_ARCH_PERFMON))
 		return;
 	c->exit &= ~VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;

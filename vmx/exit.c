@@ -8,6 +8,7 @@
 #include "vmx.h"
 
 #include <linux/nospec.h>
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
@@ -36,8 +37,13 @@ void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes)
 	if (blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS))
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
 			blocking & ~(u64)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
-	if (vmx_rflags(v) & X86_EFLAGS_TF)
-		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, BIT(14));
+	if (unlikely(vmx_rflags(v) & X86_EFLAGS_RF))
+		vmx_set_rflags(v, vmx_rflags(v) & ~(u64)X86_EFLAGS_RF);
+	/* under BTF only branches trap (17.4.3) */
+	if (unlikely(vmx_rflags(v) & X86_EFLAGS_TF) &&
+	    !(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))
+		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS,
+			vmread(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
 }
 
 void vmx_skip_insn(struct vmx_vcpu *v)

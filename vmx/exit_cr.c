@@ -56,6 +56,9 @@ static bool guest_write_cr0(struct vmx_vcpu *v, u64 cr0)
 		return false;
 	if (!(cr0 & X86_CR0_PG) && cr4 & X86_CR4_PCIDE)
 		return false;
+	/* long mode is neither entered nor left in 64-bit code (SDM vol. 3, 9.8.5) */
+	if ((old ^ cr0) & X86_CR0_PG && efer & EFER_LME && vmread(GUEST_CS_AR_BYTES) & BIT(13))
+		return false;
 	if (pae_paging(cr0, cr4, efer) && (old ^ cr0) & CR0_RELOADS && vmx_load_pdptes(v))
 		return false;
 	vmx_write_cr0(v, cr0);

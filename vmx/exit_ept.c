@@ -53,6 +53,9 @@ static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_faul
 		.efer = vmread(GUEST_IA32_EFER),
 	};
 
+	/* delivery of an event did it: there is no instruction that could be performed */
+	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
+		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	if (vmx_qualification(v) & EPT_LINEAR_VALID) {
 		mmio.flags |= VHM_MMIO_LINEAR_VALID;
 		mmio.linear_address = vmread(GUEST_LINEAR_ADDRESS);
@@ -77,13 +80,17 @@ static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct 
 }
 
 /* Under APIC virtualization EPT must map the page that the processor then intercepts. */
-static bool map_apic_access_page(struct vmx_vcpu *v, gpa_t gpa)
+static bool map_apic_access_page(struct vmx_vcpu *v, const struct ept_fault *fault)
 {
 	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
+	int ret;
 
-	if (!(v->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) || !is_apic_page(v, gpa))
+	if (!(v->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) ||
+	    !is_apic_page(v, fault->gpa))
 		return false;
-	return !ept_map_fixed(&vm->ept, gpa & PAGE_MASK, page_to_phys(vm->apic_access_page));
+	ret = ept_map_fixed(&vm->ept, fault->gpa & PAGE_MASK, page_to_phys(vm->apic_access_page));
+	/* another vCPU was quicker; a fetch would fault again for ever, the page has no code */
+	return !ret || (ret == -EEXIST && !fault->fetch);
 }
 
 enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
@@ -106,12 +113,13 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 
 	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, &v->base, &fault, &error);
+	v->l1d_flush = true;	/* the host may have copied or read in pages */
 	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);
 	switch (result) {
 	case EPT_FAULT_FIXED:
 		return VMX_RESUME;
 	case EPT_FAULT_MMIO:
-		if (map_apic_access_page(v, fault.gpa))
+		if (map_apic_access_page(v, &fault))
 			return VMX_RESUME;
 		return exit_mmio(v, &fault);
 	case EPT_FAULT_INTERRUPTED:

@@ -21,7 +21,6 @@
  */
 static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 {
-	const u64 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	const struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
 		.vector = DB_VECTOR,
@@ -35,9 +34,7 @@ static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 		return VMX_RESUME;
 	}
 	vmx_inject_exception(&v->base, &event);
-	/* with TF and an interrupt shadow an entry wants the single step pending (27.3.1.5) */
-	if (vmx_rflags(v) & X86_EFLAGS_TF && vmread(GUEST_INTERRUPTIBILITY_INFO) & shadow)
-		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, BIT(14));
+	vmx_settle_shadow(v);
 	return VMX_RESUME;
 }
 
@@ -54,7 +51,8 @@ static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
 {
 	struct vhm_event *out = &v->base.run->exception;
 
-	if (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && guest_cpl() == 3) {
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
+	    (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && guest_cpl() == 3)) {
 		vmx_queue_exception(v, AC_VECTOR, true, error_code);
 		return VMX_RESUME;
 	}

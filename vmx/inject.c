@@ -16,6 +16,7 @@
 
 #define NMI_VECTOR	2
 #define DF_VECTOR	8
+#define CP_VECTOR	21
 
 /* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC (SDM vol. 3, table 6-1, 27.2.1.3) */
 #define HAS_ERROR_CODE	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
@@ -57,20 +58,36 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 	if (v->injected && type == INTR_TYPE_HARD_EXCEPTION) {
 		u32 first = v->injected & INTR_INFO_VECTOR_MASK;
 
+		/* a third one ends it: the core sees it before the next entry */
+		if (first == DF_VECTOR && BIT(vector) & (CONTRIBUTORY | PF_BIT)) {
+			v->injected = 0;
+			v->base.run_state = VHM_RUN_STATE_SHUTDOWN;
+			return;
+		}
 		if (first < 32 && escalates(first, vector)) {
 			vector = DF_VECTOR;
 			has_error = true;
 			error = 0;
 		}
 		v->injected = 0;
-	} else if (v->injected && type != INTR_TYPE_EXT_INTR && type != INTR_TYPE_NMI_INTR) {
-		v->injected = 0;	/* a software event is executed again */
+	} else if (v->injected) {
+		/* the exception goes first; a software event is executed again */
+		if (type == INTR_TYPE_NMI_INTR)
+			atomic_add_unless(&v->base.nmi_pending, 1, 2);
+		else if (type == INTR_TYPE_EXT_INTR)
+			v->parked = v->injected;
+		v->injected = 0;
 	}
 	*e = (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | (has_error ? VHM_EVENT_HAS_ERROR_CODE : 0),
 		.vector = vector,
 		.error_code = error,
 	};
+}
+
+bool vmx_exception_has_error(u32 vector)
+{
+	return vector < 32 && BIT(vector) & HAS_ERROR_CODE;
 }
 
 /* May user space inject this? The entry would fail otherwise (SDM vol. 3, 27.2.1.3). */
@@ -81,7 +98,8 @@ int vmx_check_exception(const struct vhm_event *event)
 	if (!(event->flags & VHM_EVENT_VALID) || event->reserved ||
 	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
 		return -EINVAL;
-	if (event->vector > 31 || event->vector == NMI_VECTOR)
+	/* no guest has CET, and whether #CP takes a code depends on the processor */
+	if (event->vector > 31 || event->vector == NMI_VECTOR || event->vector == CP_VECTOR)
 		return -EINVAL;
 	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
 		return -EINVAL;
@@ -116,7 +134,10 @@ static void deliver_payload(struct vmx_vcpu *v)
 		v->cr2 = e->payload;
 	} else {
 		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & 0xe00f);
-		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~BIT_ULL(13));	/* GD */
+		/* delivery of #DB clears GD and BTF (17.2.4, 17.4.3) */
+		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~BIT_ULL(13));
+		vmwrite(GUEST_IA32_DEBUGCTL,
+			vmread(GUEST_IA32_DEBUGCTL) & ~(u64)DEBUGCTLMSR_BTF);
 		v->debug_live = true;
 	}
 }
@@ -180,6 +201,32 @@ static void select_nmi(struct vmx_vcpu *v)
 	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
 }
 
+/* One more NMI is latched while one is in service, others are lost (SDM vol. 3, 6.7.1). */
+static void open_nmi_window(struct vmx_vcpu *v)
+{
+	u64 blocking = vmread(GUEST_INTERRUPTIBILITY_INFO);
+
+	if (blocking & GUEST_INTR_STATE_NMI ||
+	    (v->injected & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		atomic_cmpxchg(&v->base.nmi_pending, 2, 1);
+	/* whether an STI shadow delays the NMI window is up to the processor (26.2) */
+	if (blocking & GUEST_INTR_STATE_STI)
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+	else
+		open_window(v, CPU_BASED_NMI_WINDOW_EXITING, &v->nmi_window);
+}
+
+/* An acknowledged interrupt that an exception overtook, or that found IF clear. */
+static void select_parked(struct vmx_vcpu *v)
+{
+	if (!interrupt_possible(v)) {
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		return;
+	}
+	v->injected = v->parked;
+	v->parked = 0;
+}
+
 /* Without virtual-interrupt delivery: the model's highest vector, by event injection. */
 static void select_interrupt(struct vmx_vcpu *v)
 {
@@ -213,8 +260,10 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		if (!v->injected && nmi_possible())
 			select_nmi(v);
 		if (atomic_read(&v->base.nmi_pending))
-			open_window(v, CPU_BASED_NMI_WINDOW_EXITING, &v->nmi_window);
+			open_nmi_window(v);
 	}
+	if (!v->injected && v->parked)
+		select_parked(v);
 	if (!virtual_delivery) {
 		if (!v->injected)
 			select_interrupt(v);
@@ -232,6 +281,30 @@ void vmx_cancel_injection(struct vmx_vcpu *v)
 {
 	if (v->injected)
 		vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
+}
+
+/*
+ * RFLAGS or the shadow was written from outside: what an entry demands of them together
+ * (SDM vol. 3, 27.3.1.4, 27.3.1.5).
+ */
+void vmx_settle_shadow(struct vmx_vcpu *v)
+{
+	u64 blocking = vmread(GUEST_INTERRUPTIBILITY_INFO), rflags = vmx_rflags(v), pending;
+
+	if ((v->injected & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_EXT_INTR && v->injected) {
+		v->parked = v->injected;
+		v->injected = 0;
+	}
+	if (blocking & GUEST_INTR_STATE_STI && !(rflags & X86_EFLAGS_IF)) {
+		blocking &= ~(u64)GUEST_INTR_STATE_STI;
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO, blocking);
+	}
+	if (!(blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+		return;
+	pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS) & ~BIT_ULL(14);
+	if (rflags & X86_EFLAGS_TF && !(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))
+		pending |= BIT(14);
+	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, pending);
 }
 
 /* An exit interrupted the delivery of an event: deliver it again (28.2.4). */
@@ -261,7 +334,7 @@ bool vmx_irq_window_open(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	return !v->injected && !(v->exception.flags & VHM_EVENT_VALID) && interrupt_possible(v);
+	return !v->injected && !v->parked && !(v->exception.flags & VHM_EVENT_VALID) && interrupt_possible(v);
 }
 
 int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector)
@@ -272,8 +345,10 @@ int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector)
 		return -EBUSY;
 	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
 	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
-	if (vcpu->run_state == VHM_RUN_STATE_HALTED)
+	if (vcpu->run_state == VHM_RUN_STATE_HALTED) {
 		vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
+		set_bit(VHM_REQ_APIC, &vcpu->requests);	/* RVI may be behind IRR */
+	}
 	return 0;
 }
 
@@ -282,8 +357,9 @@ bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
+	/* enabled breakpoint, single step, RTM: B0-B3 alone may be of disabled ones (25.4.2) */
 	if (v->injected || v->exception.flags & VHM_EVENT_VALID ||
-	    vmread(GUEST_PENDING_DBG_EXCEPTIONS))
+	    vmread(GUEST_PENDING_DBG_EXCEPTIONS) & (BIT(12) | BIT(14) | BIT(16)))
 		return true;
 	if (atomic_read(&vcpu->nmi_pending) &&
 	    !(vmread(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI))

@@ -41,6 +41,7 @@ static DEFINE_MUTEX(life_lock);
 static unsigned int life_users;
 static int life_hotplug_state;
 static bool life_crash_hooked;
+static bool life_down;		/* the host goes down: VMX stays off; set once */
 
 void vmx_instruction_failed(const char *name, u64 operand)
 {
@@ -75,7 +76,7 @@ static void clear_here(struct vmx_vcpu *v)
 		cpu->current_vmcs = NULL;
 	list_del_init(&v->loaded_link);
 	v->launched = false;
-	/* pairs with the READ_ONCE() in vmx_vmcs_clear(): cleared before it is seen so */
+	/* pairs with the load in vmx_vmcs_clear(): cleared before it is seen so */
 	smp_store_release(&v->base.cpu, -1);
 }
 
@@ -95,7 +96,7 @@ static void clear_ipi(void *arg)
  */
 void vmx_vmcs_clear(struct vmx_vcpu *v)
 {
-	int cpu = READ_ONCE(v->base.cpu);
+	int cpu = smp_load_acquire(&v->base.cpu);	/* pairs with clear_here() */
 
 	if (cpu < 0)
 		return;
@@ -150,6 +151,8 @@ static int cpu_on_irqsoff(struct vmx_cpu *cpu)
 {
 	if (cpu->on)
 		return 0;
+	if (READ_ONCE(life_down))
+		return -ENODEV;
 	if (__read_cr4() & X86_CR4_VMXE)
 		return -EBUSY;
 	cr4_set_bits(X86_CR4_VMXE);
@@ -224,7 +227,8 @@ static int vmx_cpu_off(unsigned int cpu_number)
 
 /*
  * A crash, on this CPU, in NMI context: write back all VMCSs, since the crash kernel may
- * reuse their memory, then leave. The lists may be torn; each entry is checked.
+ * reuse their memory, then leave. The list is safe to walk forward at any moment: entries
+ * are linked in and out by their predecessor's pointer last.
  */
 static void life_crash(void)
 {
@@ -307,7 +311,7 @@ static void life_resume(void)
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
 
 	if (cpu->region && cpu_on_irqsoff(cpu))
-		pr_err("VMX cannot be switched on again after suspend; VMs stop\n");
+		pr_err("VMX cannot be switched on again after suspend; vCPUs on CPU 0 do not run\n");
 }
 
 static struct syscore_ops life_syscore_ops = {
@@ -323,6 +327,7 @@ static void off_ipi(void *unused)
 /* INIT is blocked while VMX is on (SDM vol. 3, 24.8): a reboot would hang. */
 static int life_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
+	WRITE_ONCE(life_down, true);
 	on_each_cpu(off_ipi, NULL, 1);
 	return NOTIFY_OK;
 }

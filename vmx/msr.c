@@ -15,7 +15,6 @@
 #include "instruction.h"
 #include "vhm/cpuid.h"
 
-#define LINEAR_ADDRESS_BITS	48
 /* fast strings on; no BTS, no PEBS */
 #define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_MTRR_VARIABLE)	/* WC, fixed */
@@ -24,8 +23,9 @@
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
 static bool canonical(u64 address)
 {
-	return (u64)((s64)(address << (64 - LINEAR_ADDRESS_BITS)) >> (64 - LINEAR_ADDRESS_BITS)) ==
-	       address;
+	u8 unused_bits = 64 - (boot_cpu_has(X86_FEATURE_LA57) ? 57 : 48);
+
+	return (u64)((s64)(address << unused_bits) >> unused_bits) == address;
 }
 
 /* ------------------------------------------------------------------ stored -- */
@@ -152,6 +152,11 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 /* Power-up; INIT keeps them. The VMCS is current. */
 void vmx_msr_reset(struct vmx_vcpu *v)
 {
+	vmwrite(GUEST_SYSENTER_CS, 0);
+	vmwrite(GUEST_SYSENTER_ESP, 0);
+	vmwrite(GUEST_SYSENTER_EIP, 0);
+	vmwrite(GUEST_IA32_DEBUGCTL, 0);
+	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
 	memset(v->lazy_msrs, 0, sizeof(v->lazy_msrs));
 	memset(v->stored_msrs, 0, sizeof(v->stored_msrs));
 	v->kernel_gs_base = 0;

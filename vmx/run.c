@@ -81,6 +81,7 @@ void vmx_registers_changed(struct vhm_vcpu *vcpu)
 	vmx_set_rip(v, vcpu->regs.rip);
 	vmx_set_rflags(v, vcpu->regs.rflags);
 	vmwrite(GUEST_RSP, vcpu->regs.rsp);
+	vmx_settle_shadow(v);
 }
 
 void vmx_registers_complete(struct vhm_vcpu *vcpu)
@@ -100,7 +101,8 @@ static void flush_stale_translations(struct vmx_vcpu *v)
 	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
 	u64 generation = READ_ONCE(vm->ept.generation);
 
-	if (this_cpu_read(*vm->flushed_generation) != generation) {
+	if (this_cpu_read(*vm->flushed_generation) != generation || v->ept_stale) {
+		v->ept_stale = false;
 		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&vm->ept));
 		this_cpu_write(*vm->flushed_generation, generation);
 		v->base.stats[VHM_STAT_TLB_FLUSHES]++;
@@ -161,9 +163,16 @@ static void serve_machine_check(void)
 
 /*
  * An NMI that arrived in the guest is blocked until the next IRET (SDM vol. 3, 28.3):
- * INT 2 runs the host's handler as if it had arrived here, and its IRET unblocks.
- * A machine check is the host's, too.
+ * INT 2 runs the host's handler as if it had arrived here, and its IRET unblocks. Before
+ * anything else, since the IRET of any exception would unblock too early.
  */
+static void serve_nmi(struct vmx_vcpu *v)
+{
+	if (v->facts.reason == EXIT_REASON_EXCEPTION_NMI &&
+	    (vmread(VM_EXIT_INTR_INFO) & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		asm volatile("int $2" : : : "memory");
+}
+
 static void serve_host_events(struct vmx_vcpu *v)
 {
 	u32 info;
@@ -182,9 +191,7 @@ static void serve_host_events(struct vmx_vcpu *v)
 	if (v->facts.reason != EXIT_REASON_EXCEPTION_NMI)
 		return;
 	info = (u32)vmread(VM_EXIT_INTR_INFO);
-	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
-		asm volatile("int $2");
-	else if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+	if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
 		 (INTR_TYPE_HARD_EXCEPTION | 18))
 		serve_machine_check();
 }
@@ -225,8 +232,9 @@ static void enter_guest(struct vmx_vcpu *v)
 	v->cr2 = native_read_cr2();
 	vmx_speculation_after_exit(v);
 	context_tracking_guest_exit();
-	vmx_entry_state_restore(v);
 	read_exit_facts(v, failed);
+	serve_nmi(v);
+	vmx_entry_state_restore(v);
 	v->base.stats[VHM_STAT_EXITS]++;
 	serve_host_events(v);
 	vtime_account_guest_exit();
@@ -275,7 +283,7 @@ out:
 	return entered;
 }
 
-/* VMX is off on this CPU: it is going offline, or did not come back from suspend. */
+/* VMX is off on this CPU: it did not come back from suspend, or the host goes down. */
 static void wait_for_vmx(struct vhm_vcpu *vcpu)
 {
 	schedule_timeout_killable(1);
@@ -304,6 +312,8 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			return VHM_RUN_INTERRUPTED;
 		if (need_resched())
 			schedule();
+		if (vcpu->run_state != VHM_RUN_STATE_RUNNABLE)
+			return VHM_RUN_NOT_RUNNABLE;
 		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
 			return VHM_RUN_NOT_RUNNABLE;
 		if (!try_enter(v)) {

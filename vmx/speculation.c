@@ -128,7 +128,9 @@ void vmx_speculation_vcpu_switch(void)
 	(ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH |	\
 	 ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | \
 	 ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO |		\
-	 ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO)
+	 ARCH_CAP_FB_CLEAR | ARCH_CAP_RSBA | ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO |	\
+	 ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | \
+	 ARCH_CAP_ITS_NO)
 
 u64 vmx_guest_arch_capabilities(void)
 {
@@ -136,6 +138,9 @@ u64 vmx_guest_arch_capabilities(void)
 
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
 		rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &value);
-	/* the flush on entry is done by this module */
-	return (value & ARCH_CAP_FOR_GUESTS) | ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+	value &= ARCH_CAP_FOR_GUESTS;
+	/* the flush before an entry is done by this module, unless told otherwise */
+	if (l1d_flush_mode != L1D_FLUSH_NEVER)
+		value |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
+	return value;
 }

@@ -115,7 +115,9 @@ void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	vmx_write_cr4(v, in->cr4);
 	vmx_write_cr0(v, in->cr0);
 	vhm_apic_set_base(vcpu->apic, in->apic_base);
-	vhm_apic_set_cr8(vcpu->apic, in->cr8);
+	/* the APIC section has all of TPR: keep its low bits unless CR8 says otherwise */
+	if (vhm_apic_get_cr8(vcpu->apic) != in->cr8)
+		vhm_apic_set_cr8(vcpu->apic, in->cr8);
 	if (!pae_paging(in))
 		return;
 	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
@@ -233,9 +235,11 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 		out->exception = (struct vhm_event) {
 			.flags = VHM_EVENT_VALID,
 			.vector = vector,
-			.error_code = v->injected_error,
 		};
 		if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
+			out->exception.error_code = v->injected_error;
+		/* real mode pushes none, and yet the vector has one */
+		if (vmx_exception_has_error(vector))
 			out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
 		break;
 	default:
@@ -261,6 +265,10 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 		out->exception = v->exception;
 	if (v->injected)
 		describe_injected(v, out);
+	if (v->parked) {
+		out->interrupt_pending = 1;
+		out->interrupt_vector = v->parked & INTR_INFO_VECTOR_MASK;
+	}
 }
 
 int vmx_check_events(const struct vhm_events *in)
@@ -288,6 +296,7 @@ void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
 	v->injected = 0;
+	v->parked = 0;
 	v->exception = in->exception;
 	vcpu->run_state = in->run_state;
 	vmwrite(GUEST_INTERRUPTIBILITY_INFO, in->interruptibility);
@@ -298,7 +307,9 @@ void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
 	assign_bit(VHM_REQ_INIT, &vcpu->requests, in->init_pending);
 	assign_bit(VHM_REQ_SIPI, &vcpu->requests, in->sipi_pending);
 	if (in->interrupt_pending)
-		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | in->interrupt_vector;
+		v->parked = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | in->interrupt_vector;
+	set_bit(VHM_REQ_APIC, &vcpu->requests);	/* RVI may be behind IRR */
+	vmx_settle_shadow(v);
 }
 
 /* -------------------------------------------------------------------- time -- */

@@ -288,16 +288,19 @@ static void write_host_control_registers(struct vmx_host_state *host)
  */
 static void perf_counters_off(struct vmx_vcpu *v)
 {
+	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
 	struct perf_guest_switch_msr *msrs;
 	int i;
 
-	if (!(vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL))
+	if (!boot_cpu_has(X86_FEATURE_ARCH_PERFMON))
 		return;
 	msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
 	v->host.perf_msrs = msrs;
 	for (i = 0; i < v->host.perf_msr_count; i++) {
-		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL)
+		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL && by_control)
 			vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, msrs[i].host);
+		else if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL)
+			wrmsrl_safe(msrs[i].msr, 0);
 		else if (msrs[i].host != msrs[i].guest)
 			wrmsrl_safe(msrs[i].msr, msrs[i].guest);
 	}
@@ -305,11 +308,13 @@ static void perf_counters_off(struct vmx_vcpu *v)
 
 static void perf_counters_on(struct vmx_vcpu *v)
 {
+	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
 	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
 	int i;
 
 	for (i = 0; i < v->host.perf_msr_count; i++)
-		if (msrs[i].msr != MSR_CORE_PERF_GLOBAL_CTRL && msrs[i].host != msrs[i].guest)
+		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL ? !by_control :
+		    msrs[i].host != msrs[i].guest)
 			wrmsrl_safe(msrs[i].msr, msrs[i].host);
 }
 

@@ -120,7 +120,8 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 	}
 
 	preempt_disable();
-	if (vmx_vmcs_make_current(v, smp_processor_id())) {
+	/* VMCLEAR sets the launch state, which a fresh region does not have (25.11.3) */
+	if (vmclear(__pa(v->vmcs)) && vmx_vmcs_make_current(v, smp_processor_id())) {
 		vmcs_write_controls(v);
 		vmx_init_cr_masks(v);
 		vmx_host_constant_state(v);
@@ -174,11 +175,6 @@ static void reset_segments(void)
 
 static void reset_vmcs_state(void)
 {
-	vmwrite(GUEST_SYSENTER_CS, 0);
-	vmwrite(GUEST_SYSENTER_ESP, 0);
-	vmwrite(GUEST_SYSENTER_EIP, 0);
-	vmwrite(GUEST_IA32_DEBUGCTL, 0);
-	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
 	vmwrite(GUEST_DR7, 0x400);
 	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
@@ -219,6 +215,7 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 	v->dr6 = 0xffff0ff0;
 	memset(v->db, 0, sizeof(v->db));
 	v->injected = 0;
+	v->parked = 0;
 	v->exception.flags = 0;
 	v->facts.reason = 0;
 	v->vpid_stale = true;

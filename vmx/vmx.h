@@ -144,6 +144,8 @@ extern u64 vmx_host_xcr0;
  * @misc_enable: IA32_MISC_ENABLE
  * @tsc_offset: guest's TSC minus host's
  * @tsc_adjust: IA32_TSC_ADJUST
+ * @ept_stale: INVEPT before the next entry
+ * @parked: as @injected: an acknowledged external interrupt that waits for its turn
  * @injected: VM-entry interruption information for the next entry, 0 if none
  * @injected_error: its error code
  * @injected_length: instruction length for software events
@@ -169,6 +171,7 @@ struct vmx_vcpu {
 	unsigned long *msr_bitmap;
 	u16 vpid;
 	bool vpid_stale;
+	bool ept_stale;
 	struct vmx_entry_args args;
 	struct vmx_exit_facts facts;
 	struct vmx_host_state host;
@@ -191,6 +194,7 @@ struct vmx_vcpu {
 	u64 misc_enable;
 	u64 tsc_offset;
 	u64 tsc_adjust;
+	u32 parked;
 	u32 injected;
 	u32 injected_error;
 	u32 injected_length;
@@ -297,6 +301,8 @@ static inline void vmx_queue_ud(struct vmx_vcpu *v)
 	vmx_queue_exception(v, 6, false, 0);
 }
 
+void vmx_settle_shadow(struct vmx_vcpu *v);
+bool vmx_exception_has_error(u32 vector);
 int vmx_check_exception(const struct vhm_event *event);
 int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
 int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector);

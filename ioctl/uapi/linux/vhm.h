@@ -18,6 +18,8 @@
  * - E2BIG: the struct is larger than known and the unknown tail is not zero
  * - EFAULT: the struct, or memory it points to, cannot be accessed
  * - EOPNOTSUPP: known, but not supported on this machine
+ * - EPERM: slots, running, state, CPUID and APIC access: the caller's address space is not
+ *   the creator's
  * - EIO: the VM is dead (its creator's address space is gone, or the processor
  *   refused an operation that cannot fail; the kernel log says which)
  *
@@ -303,7 +305,7 @@ struct vhm_registers {
 /**
  * struct vhm_event - an exception to inject, or one that was intercepted
  * @flags: VHM_EVENT_VALID, VHM_EVENT_HAS_ERROR_CODE, VHM_EVENT_HAS_PAYLOAD
- * @vector: 0-31, not 2 (see VHM_VCPU_NMI)
+ * @vector: 0-31, not 2 (see VHM_VCPU_NMI), not 21 (no guest has CET)
  * @error_code: pushed on the guest's stack with VHM_EVENT_HAS_ERROR_CODE
  * @reserved: zero
  * @payload: with VHM_EVENT_HAS_PAYLOAD: CR2 of a #PF, or the bits a #DB sets in DR6
@@ -341,7 +343,8 @@ struct vhm_event {
  *	vhm_run.memory_fault
  * @VHM_EXIT_ENTRY_FAILED: the processor refused the guest's state, see
  *	vhm_run.entry_failed
- * @VHM_EXIT_UNHANDLED: an exit nothing handles; vhm_run.hardware_reason tells
+ * @VHM_EXIT_UNHANDLED: an exit nothing handles; vhm_run.hardware_reason tells. Also an
+ *	access to no slot by the delivery of an event, which no instruction made
  * @VHM_EXIT_RESET: a guest's INIT on the bootstrap processor
  */
 enum vhm_exit_reason {
