@@ -82,9 +82,14 @@ static void xsave_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 	vhm_backend->get_xsave(vcpu, out, bytes);
 }
 
+static int xsave_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	return vhm_backend->check_xsave(in);
+}
+
 static int xsave_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
-	return vhm_backend->set_xsave(vcpu, in, bytes);
+	return vhm_backend->set_xsave(vcpu, in);
 }
 
 FIXED_BYTES(xcr, struct vhm_xcr)
@@ -248,7 +253,7 @@ static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 static const struct section_ops sections[VHM_SECTION_COUNT] = {
 	[VHM_SECTION_REGISTERS]	 = { ROW(registers) },
 	[VHM_SECTION_SREGISTERS] = { ROW(sregisters), .check = sregisters_check },
-	[VHM_SECTION_XSAVE]	 = { ROW(xsave) },
+	[VHM_SECTION_XSAVE]	 = { ROW(xsave), .check = xsave_check },
 	[VHM_SECTION_XCR]	 = { ROW(xcr), .check = xcr_check },
 	[VHM_SECTION_DEBUG]	 = { ROW(debug), .check = debug_check },
 	[VHM_SECTION_MSRS]	 = { ROW(msrs), .check = msrs_check,

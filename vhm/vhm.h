@@ -318,7 +318,8 @@ struct vhm_backend_ops {
 	void (*set_sregisters)(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
 	u32 (*xsave_bytes)(struct vhm_vcpu *vcpu);
 	void (*get_xsave)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
-	int (*set_xsave)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+	int (*check_xsave)(const void *in);
+	int (*set_xsave)(struct vhm_vcpu *vcpu, const void *in);
 	u64 (*get_xcr0)(struct vhm_vcpu *vcpu);
 	int (*check_xcr0)(u64 xcr0);
 	void (*set_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);

@@ -37,7 +37,12 @@ static struct vhm_vm *vm_alloc(void)
 		.execute_only = vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT,
 		.page_2m = vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT,
 		.page_1g = vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT,
-		.accessed_dirty = vmx_caps.ept_vpid & VMX_EPT_AD_BIT,
+		/*
+		 * With accessed and dirty flags the guest's page-table walks count as writes
+		 * (29.3.5), which page tables in a read-only slot do not survive; nothing
+		 * reads the flags.
+		 */
+		.accessed_dirty = false,
 	};
 	struct vmx_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
@@ -148,6 +153,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.set_sregisters		= vmx_set_sregisters,
 	.xsave_bytes		= vmx_xsave_bytes,
 	.get_xsave		= vmx_get_xsave,
+	.check_xsave		= vmx_check_xsave,
 	.set_xsave		= vmx_set_xsave,
 	.get_xcr0		= vmx_get_xcr0,
 	.check_xcr0		= vmx_check_xcr0,

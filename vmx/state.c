@@ -8,6 +8,7 @@
  */
 #include "vmx.h"
 
+#include <linux/string.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/xcr.h>
 #include <asm/processor-flags.h>
@@ -150,13 +151,24 @@ void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 	fpu_copy_guest_fpstate_to_uabi(&v->fpu, out, bytes, vmx_guest_xcr0(), v->pkru);
 }
 
-int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+/* What XRSTOR refuses (SDM vol. 1, 13.8): components, format, reserved bits. */
+int vmx_check_xsave(const void *in)
 {
-	struct vmx_vcpu *v = to_vmx(vcpu);
 	const struct xregs_state *area = in;
 
-	if (bytes < vmx_xsave_bytes(vcpu) || area->header.xfeatures & ~vmx_guest_xcr0())
+	if (area->header.xfeatures & ~(vmx_guest_xcr0() | XFEATURE_MASK_FPSSE))
 		return -EINVAL;
+	if (area->header.xcomp_bv ||
+	    memchr_inv(area->header.reserved, 0, sizeof(area->header.reserved)))
+		return -EINVAL;
+	return area->i387.mxcsr >> 16 ? -EINVAL : 0;
+}
+
+/* @in has passed vmx_check_xsave(). */
+int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
 	return fpu_copy_uabi_to_guest_fpstate(&v->fpu, in, vmx_guest_xcr0(), &v->pkru);
 }
 

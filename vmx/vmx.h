@@ -353,7 +353,8 @@ int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
 u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu);
 void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes);
-int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+int vmx_check_xsave(const void *in);
+int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in);
 u64 vmx_get_xcr0(struct vhm_vcpu *vcpu);
 int vmx_check_xcr0(u64 xcr0);
 void vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);

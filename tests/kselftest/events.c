@@ -66,7 +66,8 @@ TEST_F(events, every_exception)
 	for (uint32_t vector = 0; vector < 32; vector++) {
 		uint32_t error = HAS_ERROR_CODE & 1u << vector ? 0x1230 : 0;
 
-		if (vector == 2)
+		/* NMI has a command of its own; no guest has CET, so none can take #CP */
+		if (vector == 2 || vector == 21)
 			continue;
 		guest_run_long(&self->vcpu, two_outs);
 		inject(self->run, vector, error, 0, 0);

@@ -190,7 +190,8 @@ enum vhm_vm_flag {
  * it, and only threads of it may run its vCPUs (others get EPERM).
  *
  * Errors: ENODEV no usable VMX (the kernel log says what is missing); EBUSY
- * another hypervisor holds VMX (rmmod kvm_intel); ENOMEM; EMFILE.
+ * another hypervisor holds VMX (rmmod kvm_intel); ENOMEM; EMFILE; EINTR a signal came
+ * before the address space could be followed.
  */
 struct vhm_vm_create {
 	__u32 size;
@@ -681,7 +682,7 @@ struct vhm_stats {
  * The buffer holds sections one after another, each a struct vhm_section and
  * its payload, padded to 8 bytes. VHM_VCPU_SET_STATE checks all sections before it
  * loads the first, in the order they stand; a section that is absent leaves its
- * state alone. What only the processor can judge (values in XSAVE and MSRS) may still be
+ * state alone. What only the processor can judge (values in MSRS) may still be
  * refused with EINVAL when sections before it are loaded.
  *
  * Errors: EINVAL malformed section or impossible value; EOPNOTSUPP unknown type or
