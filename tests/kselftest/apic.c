@@ -86,7 +86,7 @@ static void *kick_when_seen(void *context)
 	uint64_t end = now_ns() + PATIENCE_NS;
 
 	while (*watch->word < watch->at_least && now_ns() < end)
-		sleep_us(500);
+		sleep_us(POLL_US);
 	return (void *)vcpu_kick(watch->vcpu);
 }
 
@@ -312,11 +312,11 @@ static void *msi_storm(void *context)
 	for (uint32_t i = 0; i < 512; i++) {
 		accepted += msi(vcpu->vm, 0x40 + i % 64);
 		if (i % 32 == 0)
-			sleep_us(500);
+			sleep_us(POLL_US);
 	}
 	for (uint32_t vector = 0x40; vector < 0x80 && now_ns() < end; vector++)
 		while (!count[vector] && now_ns() < end)
-			sleep_us(500);
+			sleep_us(POLL_US);
 	must(vcpu_kick(vcpu));
 	return (void *)accepted;
 }
@@ -532,7 +532,7 @@ TEST_F(apic, timer_masked)
 	struct code *code = &self->code;
 	uint32_t loop;
 
-	emit_timer(code, LVT_MASKED | LVT_PERIODIC | 0xd5, timer_count(&self->info, 500000));
+	emit_timer(code, LVT_MASKED | LVT_PERIODIC | 0xd5, timer_count(&self->info, 10000000));
 	emit_sti(code);
 	emit_out(code, PORT_DONE + 1);
 	loop = code->gpa;
@@ -540,9 +540,9 @@ TEST_F(apic, timer_masked)
 	emit_jump(code, loop);
 	begin(&self->vcpu);
 	guest_out(&self->vcpu, PORT_DONE + 1);
-	ASSERT_EQ(VHM_EXIT_KICKED, run_until(&self->vcpu, &self->mail->flag[0], 100000));
+	ASSERT_EQ(VHM_EXIT_KICKED, run_until(&self->vcpu, &self->mail->flag[0], 50000));
 	EXPECT_EQ(0, self->mail->count[0xd5]);
-	EXPECT_GE(self->mail->flag[0], 100000);
+	EXPECT_GE(self->mail->flag[0], 50000);
 }
 
 /* It goes on while the vCPU is in user space, and is stopped by an initial count of 0. */

@@ -581,7 +581,7 @@ static void *kick_later(void *context)
 	volatile uint64_t *counter = guest_mail(vcpu->vm)->flag;
 
 	while (!*counter)
-		sleep_us(100);
+		sleep_us(POLL_US);
 	return (void *)vcpu_kick(vcpu);
 }
 

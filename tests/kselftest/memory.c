@@ -212,7 +212,7 @@ static void start_reader(struct vm *vm, struct vcpu *vcpu, struct running *runni
 	running->rounds = (uint32_t *)&guest_mail(vm)->flag[1];
 	running->thread = thread_start(run_on, vcpu);
 	while (!*running->rounds)
-		sleep_us(500);
+		sleep_us(POLL_US);
 }
 
 static long stop_reader(struct running *running)
@@ -277,7 +277,7 @@ TEST_F(memory, unmapped_under_a_run)
 		ASSERT_EQ(0, munmap(self->window, WINDOW_BYTES));
 		/* from here on it stands still: at most the read that was under way counts */
 		rounds = *running.rounds;
-		sleep_us(1000);
+		sleep_us(POLL_US);
 		ASSERT_LE(*running.rounds - rounds, 1);
 		ASSERT_EQ(self->window, mmap(self->window, WINDOW_BYTES, PROT_READ | PROT_WRITE,
 					     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
@@ -310,7 +310,7 @@ TEST_F(memory, slot_changed_under_a_run)
 		swap = now;
 		now = next;
 		next = swap;
-		sleep_us(200);
+		sleep_us(POLL_US);
 		ASSERT_NE(~0u, *running.seen);
 	}
 	/* it may have stopped for good by now */
@@ -352,12 +352,12 @@ TEST_F(memory, fork_under_a_run)
 		}
 		ASSERT_EQ(child, waitpid(child, &status, 0));
 		ASSERT_EQ(0, status);
-		sleep_us(500);
+		sleep_us(POLL_US);
 		ASSERT_GE(*counter, before);
 		ASSERT_LT(*counter, 0xdead0000);
 		before = *counter;
 		while (*counter == before)
-			sleep_us(100);
+			sleep_us(POLL_US);
 	}
 	must(vcpu_kick(&self->vcpu));
 	EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(thread));

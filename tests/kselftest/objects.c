@@ -460,30 +460,37 @@ static void *runner(void *context)
 	return (void *)vcpu_run(vcpu);
 }
 
-/* Descriptors are closed while another thread is inside VHM_VCPU_RUN: it keeps what it uses. */
+/*
+ * Descriptors are closed while another thread is inside VHM_VCPU_RUN. It keeps what it uses; if the host
+ * needs the thread meanwhile, the call starts again and finds its descriptor closed.
+ */
 TEST_F(objects, close_while_running)
 {
 	volatile uint64_t *counter = guest_mail(&self->vm)->flag;
 	int kick = dup(self->vcpu.fd);
-	uint64_t before;
 	void *thread;
+	long value;
 
 	guest_run_long(&self->vcpu, spin);
 	thread = thread_start(runner, &self->vcpu);
 	while (!*counter)
-		sleep_us(1000);
+		sleep_us(POLL_US);
 	close(self->vm.fd);
 	close(self->vm.device);
 	close(self->vcpu.fd);
-	before = *counter;
-	while (*counter == before)
-		sleep_us(1000);
+	sleep_us(POLL_US);
 	EXPECT_EQ(0, vhm_ioctl(kick, VHM_VCPU_KICK, NULL));
-	EXPECT_EQ(0, (long)thread_join(thread));
-	EXPECT_EQ(VHM_EXIT_KICKED, self->vcpu.run->exit_reason);
+	value = (long)thread_join(thread);
+	EXPECT_TRUE(value == -EBADF ||
+		    (value == 0 && self->vcpu.run->exit_reason == VHM_EXIT_KICKED))
+		TH_LOG("VHM_VCPU_RUN: %ld", value);
+	/* by the descriptor that is left it runs on */
+	self->vcpu.fd = kick;
 	self->vm.fd = -1;
 	self->vm.device = -1;
-	self->vcpu.fd = kick;
+	self->vcpu.run->request = VHM_RUN_RETURN;
+	ASSERT_EQ(VHM_EXIT_KICKED, vcpu_exit(&self->vcpu));
+	EXPECT_GT(*counter, 0);
 }
 
 /* Not one descriptor is left while the guest runs: the end of the process is the only way out. */
@@ -503,7 +510,7 @@ TEST(exit_while_running)
 		guest_run_long(&vcpu, spin);
 		thread_start(runner, &vcpu);
 		while (!*counter)
-			sleep_us(1000);
+			sleep_us(POLL_US);
 		close(vm.fd);
 		close(vm.device);
 		close(vcpu.fd);
@@ -525,7 +532,7 @@ TEST_F(objects, busy_while_running)
 	guest_run_long(&self->vcpu, spin);
 	thread = thread_start(runner, &self->vcpu);
 	while (!*counter)
-		sleep_us(1000);
+		sleep_us(POLL_US);
 	EXPECT_EQ(-EBUSY, vhm_ioctl(self->vcpu.fd, VHM_VCPU_GET_STATE, &state));
 	EXPECT_EQ(-EBUSY, vcpu_set(&self->vcpu, VHM_SECTION_REGISTERS, &regs));
 	EXPECT_EQ(0, vcpu_kick(&self->vcpu));

@@ -68,7 +68,7 @@ static bool wait_for(const volatile uint64_t *word, uint64_t value)
 	uint64_t end = now_ns() + PATIENCE_NS;
 
 	while (*word < value && now_ns() < end)
-		sleep_us(200);
+		sleep_us(POLL_US);
 	return *word >= value;
 }
 
@@ -232,7 +232,7 @@ TEST_F(smp, destinations)
 	for (uint64_t end = now_ns() + PATIENCE_NS;
 	     (!self->mail->count[0x75] || !self->mail->count[0x74] || !self->mail->count[0x73] ||
 	      !self->mail->count[0x71]) && now_ns() < end;)
-		sleep_us(500);
+		sleep_us(POLL_US);
 	must(vcpu_kick(&self->vcpu[1]));
 	EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(thread));
 	EXPECT_EQ(1, self->mail->count[0x71]);

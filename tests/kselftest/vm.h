@@ -19,6 +19,9 @@
 #define PAGE_BYTES	4096u
 #define MEMORY_BYTES	(2u << 20)
 
+/* How often to look whether a guest has got somewhere: an emulated host needs time to enter it. */
+#define POLL_US		5000
+
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* End the test: something it stands on is not there. The harness reports the abort. */
