@@ -641,7 +641,7 @@ static void on_alarm(int signal)
 TEST_F(exits, interrupted)
 {
 	const struct sigaction action = { .sa_handler = on_alarm };
-	const struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+	const struct itimerval soon = { .it_value = { .tv_usec = 200000 } };
 
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
 	guest_run_long(&self->vcpu, spin);

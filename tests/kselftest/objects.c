@@ -166,36 +166,6 @@ TEST_F(objects, slot_remove_unknown)
 	EXPECT_EQ(-EINVAL, vm_remove_slot(&self->vm, device_info().max_slots));
 }
 
-/* All ids at once, in an order that is neither up nor down; the guest sees each. */
-TEST_F(objects, all_slots)
-{
-	uint32_t count = device_info().max_slots;
-	struct vhm_run *run = self->vcpu.run;
-
-	for (uint32_t i = 1; i < count; i++) {
-		uint32_t id = i * 2654435761u % count;	/* odd factor: each id once */
-
-		if (id == 0)
-			continue;
-		ASSERT_EQ(0, vm_add_slot(&self->vm, id, 0, 0x40000000ull + id * PAGE_BYTES,
-					 PAGE_BYTES, self->vm.memory + LONG_DATA));
-	}
-	EXPECT_EQ(-EEXIST, vm_add_slot(&self->vm, count - 1, 0, 0x80000000, PAGE_BYTES,
-				       self->vm.memory));
-	EXPECT_EQ(-EINVAL, vm_add_slot(&self->vm, count, 0, 0x80000000, PAGE_BYTES,
-				       self->vm.memory));
-	self->vm.memory[LONG_DATA] = 0x5a;
-	for (uint32_t id = 1; id < count; id += 511) {
-		guest_run_long(&self->vcpu, fetch_byte);
-		guest_registers(&self->vcpu)->rbx = 0x40000000ull + id * PAGE_BYTES;
-		run->regs.rip = LONG_CODE;
-		run->regs.rsp = LONG_STACK(0);
-		EXPECT_EQ(0x5a, guest_out(&self->vcpu, PORT_DONE));
-	}
-	for (uint32_t id = 1; id < count; id++)
-		ASSERT_EQ(0, vm_remove_slot(&self->vm, id));
-}
-
 /* Loads the code and runs it with RBX and AL set. */
 static uint32_t run_with(struct vcpu *vcpu, const uint8_t *code, size_t bytes, uint64_t rbx,
 			 uint8_t al)

@@ -301,7 +301,7 @@ TEST_F(state, pending_events_are_cloned)
 	emit_apic_enable(&code);
 	emit_apic_write(&code, APIC_DIVIDE, DIVIDE_BY_1);
 	emit_apic_write(&code, APIC_LVT_TIMER, 0x61);
-	emit_apic_write(&code, APIC_INITIAL, 200000);
+	emit_apic_write(&code, APIC_INITIAL, device_info().apic_timer_hz / 2);
 	emit_out(&code, PORT_DONE);
 	emit_sti(&code);
 	hlt = code.gpa;
