@@ -20,6 +20,7 @@
 
 #include "enter.h"
 #include "instruction.h"
+#include "work.h"
 #include "vhm/trace.h"
 
 static_assert(offsetof(struct vmx_entry_args, regs) == ARGS_REGS);
@@ -308,10 +309,10 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			vcpu->run->eoi = (struct vhm_exit_eoi) { .vector = level_eoi };
 			return VHM_RUN_TO_USER;
 		}
-		if (read_thread_flags() & VHM_HOST_WORK)
-			return VHM_RUN_INTERRUPTED;
 		if (need_resched())
 			schedule();
+		if (read_thread_flags() & VHM_HOST_WORK && vmx_do_host_work())
+			return VHM_RUN_INTERRUPTED;
 		if (vcpu->run_state != VHM_RUN_STATE_RUNNABLE)
 			return VHM_RUN_NOT_RUNNABLE;
 		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
