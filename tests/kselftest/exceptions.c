@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Instructions that exit and are answered in the kernel: what the guest sees of CPUID, control
- * registers, XSETBV, EFER and the MSRs of the model; and which exceptions it gets for what it may not do.
+ * registers, XSETBV, EFER and the MSRs of the model; and which exceptions it gets for what it
+ * may not do.
  *
  * One table row an instruction: its registers before, and either the exception or that it completes.
  */

@@ -203,7 +203,7 @@ static long act_small_commands(fail_data *self)
 
 GUEST_CODE(touch_new_page, 64, "mov %al, (%rbx)\n out %al, $0x10\n");
 
-/* A first touch: EPT tables and the host's page. Without memory the guest's access fails, not the host. */
+/* A first touch: EPT tables and the host's page. Without memory the guest's access fails. */
 static long act_run(fail_data *self)
 {
 	uint64_t gpa = 0x40000000 + (uint64_t)self->serial++ * (1 << 21);

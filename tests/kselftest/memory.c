@@ -55,7 +55,7 @@ FIXTURE_TEARDOWN(memory)
 	vm_destroy(&self->vm);
 }
 
-/* ECX at RBX: read into EAX and written by EDX, once each. */
+/* The word at RBX: read into EAX, or written from it; once each. */
 GUEST_CODE(read_word, 64, "mov (%rbx), %eax\n out %eax, $0x10\n");
 GUEST_CODE(write_word, 64, "mov %eax, (%rbx)\n out %eax, $0x10\n");
 
@@ -170,9 +170,8 @@ TEST_F(memory, protected)
 /* ------------------------------------------------------------- under a run -- */
 
 /*
- * A guest that reads two words of a page over and over and compares them. The host replaces the
- * page by ones that hold the same number twice; what the guest may see is a pair, old or new, and
- * after the host's call has returned only new.
+ * A guest that reads a word over and over and tells what it saw. The host replaces the page by others;
+ * once the host's call has returned the guest may see the new word only.
  */
 GUEST_CODE(reader, 64,
 	"1: mov	(%rbx), %eax\n"

@@ -431,8 +431,8 @@ static void *runner(void *context)
 }
 
 /*
- * Descriptors are closed while another thread is inside VHM_VCPU_RUN. It keeps what it uses; if the host
- * needs the thread meanwhile, the call starts again and finds its descriptor closed.
+ * Descriptors are closed while another thread is inside VHM_VCPU_RUN. It keeps what it uses; if the
+ * host needs the thread meanwhile, the call starts again and finds its descriptor closed.
  */
 TEST_F(objects, close_while_running)
 {

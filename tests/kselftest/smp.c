@@ -161,8 +161,8 @@ static void *run_until_kicked(void *context)
 }
 
 /*
- * Ping-pong: each vCPU counts its turns, sends the other its vector and halts. An IPI that is lost stops
- * both for ever.
+ * Ping-pong: each vCPU counts its turns, sends the other its vector and halts. An IPI that is lost
+ * stops both for ever.
  */
 static void emit_player(struct code *code, uint32_t other, uint32_t vector, unsigned int turns)
 {
