@@ -555,7 +555,8 @@ TEST_F(apic, timer_while_in_user_space)
 	emit_interrupts_on(code);
 	emit_out(code, PORT_DONE + 2);
 	emit_cli(code);
-	emit_apic_write(code, APIC_INITIAL, timer_count(&self->info, 1000000));
+	/* long enough not to expire between the two writes */
+	emit_apic_write(code, APIC_INITIAL, timer_count(&self->info, 100000000));
 	emit_apic_write(code, APIC_INITIAL, 0);
 	emit_out(code, PORT_DONE + 3);
 	emit_interrupts_on(code);
@@ -566,7 +567,7 @@ TEST_F(apic, timer_while_in_user_space)
 	EXPECT_EQ(0xd6, guest_event(&self->vcpu));
 	guest_out(&self->vcpu, PORT_DONE + 2);
 	guest_out(&self->vcpu, PORT_DONE + 3);
-	sleep_us(5000);
+	sleep_us(150000);
 	guest_out(&self->vcpu, PORT_DONE + 4);
 	EXPECT_EQ(1, self->mail->count[0xd6]);
 }
