@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 
-IPS = 20_000_000  # instructions a second of emulated time: low, as the BIOS counts in time
+# Instructions a second of emulated time: low, as the BIOS counts in time. The emulator lets its
+# CPUs share them, so each CPU adds its own: with less, a guest with a 250 Hz tick gets nowhere.
+IPS_PER_CPU = 20_000_000
 PR_SET_PDEATHSIG = 1
 MSRS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "msrs")
 
@@ -51,7 +53,7 @@ def kernel_options(executable: str, model: str, cpus: int) -> str:
     options = [
         "console=ttyS0,115200",  # the default of 9600 is simulated faithfully
         "tsc=reliable",
-        f"tsc_early_khz={IPS // 1000}",
+        f"tsc_early_khz={IPS_PER_CPU * cpus // 1000}",
         "loglevel=4",
         "cryptomgr.notests=1",
         "printk.devkmsg=on",
@@ -76,7 +78,7 @@ def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, c
                 display='rfb, options="timeout=0"' if packaged else "nogui",
                 model=model,
                 cpus=cpus,
-                ips=IPS,
+                ips=IPS_PER_CPU * cpus,
                 # 2.7 and the AMD models lack more of them than the kernel survives.
                 msrs="" if packaged or model.startswith(AMD_MODELS) else f", ignore_bad_msrs=0, msrs={MSRS}",
                 memory=memory,
