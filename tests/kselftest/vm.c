@@ -299,6 +299,22 @@ long meminfo_kib(const char *field)
 	return value;
 }
 
+/* MemAvailable leaves out free pages that CPUs keep on lists of their own, megabytes of them. */
+long available_kib(void)
+{
+	char line[128];
+	long pages = 0, count;
+	FILE *file = fopen("/proc/zoneinfo", "re");
+
+	if (!file)
+		give_up("/proc/zoneinfo: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " count: %ld", &count) == 1)
+			pages += count;
+	fclose(file);
+	return meminfo_kib("MemAvailable") + pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
 uint64_t random_next(uint64_t *state)
 {
 	*state ^= *state << 13;

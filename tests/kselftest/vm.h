@@ -112,6 +112,7 @@ void sleep_us(uint64_t microseconds);
 unsigned int cpus_online(void);
 /* A field of /proc/meminfo, KiB. */
 long meminfo_kib(const char *field);
+long available_kib(void);
 /* xorshift; never 0. */
 uint64_t random_next(uint64_t *state);
 
