@@ -96,7 +96,8 @@ static inline u64 ept_entry_make_table(u64 hpa)
 
 /*
  * A leaf of RAM at @level. @rights without reading are for the caller to avoid where the
- * processor has no execute-only entries (29.3.3.1, EPT Misconfigurations). Write-back whatever the guest's PAT says (29.3.7, EPT and
+ * processor has no execute-only entries (29.3.3.1, EPT Misconfigurations). Write-back
+ * whatever the guest's PAT says (29.3.7, EPT and
  * Memory Typing): the host caches these pages, and a guest's uncached mapping of
  * one would bypass its caches.
  */

@@ -59,8 +59,10 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 			     (x2apic ? SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE :
 				       SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
 	/* accesses to the page are tagged in translations: the mode's change drops them */
-	if (secondary != v->secondary)
-		v->vpid_stale = v->ept_stale = true;
+	if (secondary != v->secondary) {
+		v->vpid_stale = true;
+		v->ept_stale = true;
+	}
 	v->secondary = secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, secondary);
 	intercept_x2apic(v, x2apic && vmx_caps.apicv);

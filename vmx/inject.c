@@ -334,7 +334,8 @@ bool vmx_irq_window_open(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	return !v->injected && !v->parked && !(v->exception.flags & VHM_EVENT_VALID) && interrupt_possible(v);
+	return !v->injected && !v->parked && !(v->exception.flags & VHM_EVENT_VALID) &&
+	       interrupt_possible(v);
 }
 
 int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector)

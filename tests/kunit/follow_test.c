@@ -124,7 +124,8 @@ static int add_slot(struct test_vm *tvm, u32 id, gfn_t gfn, unsigned long user, 
 
 static void check_slot(struct context *context, gfn_t first_gfn, bool readonly)
 {
-	bool there = vhm_slot_find(rcu_dereference_protected(context->tvm->vm.slots, true), first_gfn);
+	bool there = vhm_slot_find(rcu_dereference_protected(context->tvm->vm.slots, true),
+				   first_gfn);
 	unsigned long i;
 
 	for (i = 0; i < PAGES; i++) {
@@ -343,7 +344,8 @@ static void step(struct context *context, u64 kind)
 	default:
 		if (vhm_slots_remove(&context->tvm->vm, 1))
 			KUNIT_EXPECT_EQ(context->test,
-					add_slot(context->tvm, 1, WRITABLE_GFN, context->user, 0), 0);
+					add_slot(context->tvm, 1, WRITABLE_GFN,
+						 context->user, 0), 0);
 		break;
 	}
 }
