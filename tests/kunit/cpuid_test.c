@@ -272,9 +272,13 @@ static void tsc_ratio(struct kunit *test)
 		khz = 500000 + test_random(&f->random, 5500000);
 		vhm_cpuid_tsc_ratio(khz, &n, &d);
 		KUNIT_ASSERT_EQ(test, (u64)crystal_khz * n, (u64)(crystal_khz * n));
-		/* two parts in a million, and the kHz that is rounded off */
+		/*
+		 * The product must fit 32 bits, so no denominator above 2^32 / khz helps: the best
+		 * fraction is within 1 / (d * that) (Dirichlet); and a kHz is rounded off.
+		 */
 		off = abs((s64)(crystal_khz * n / d) - khz);
-		KUNIT_ASSERT_LE_MSG(test, off, khz / 500000 + 1, "%u kHz: %u/%u", khz, n, d);
+		KUNIT_ASSERT_LE_MSG(test, off, (u32)((u64)crystal_khz * khz / d >> 32) + 1,
+				    "%u kHz: %u/%u", khz, n, d);
 	}
 }
 
