@@ -260,7 +260,7 @@ static void add_xsave(struct builder *b)
  * The crystal clock is what the APIC timer counts: VHM_APIC_TIMER_HZ. Linux multiplies
  * its kHz by the numerator in 32 bits, so the numerator is kept below the overflow, and
  * with it the denominator at some 1400. The finer the crystal's grid, the closer the best
- * such ratio comes: 25 MHz, as in real processors, is within two parts in a million.
+ * such ratio comes: 25 MHz, as in real processors, is within six parts in a million.
  */
 void vhm_cpuid_tsc_ratio(u32 tsc_khz, u32 *numerator, u32 *denominator)
 {

@@ -273,11 +273,11 @@ static void tsc_ratio(struct kunit *test)
 		vhm_cpuid_tsc_ratio(khz, &n, &d);
 		KUNIT_ASSERT_EQ(test, (u64)crystal_khz * n, (u64)(crystal_khz * n));
 		/*
-		 * The product must fit 32 bits, so no denominator above 2^32 / khz helps: the best
-		 * fraction is within 1 / (d * that) (Dirichlet); and a kHz is rounded off.
+		 * The product fits 32 bits, so no denominator is above most = 2^32 / khz; one of them is
+		 * off by less than crystal / most (Dirichlet). And a kHz is rounded off.
 		 */
 		off = abs((s64)(crystal_khz * n / d) - khz);
-		KUNIT_ASSERT_LE_MSG(test, off, (u32)((u64)crystal_khz * khz / d >> 32) + 1,
+		KUNIT_ASSERT_LE_MSG(test, off, crystal_khz / (U32_MAX / khz) + 1,
 				    "%u kHz: %u/%u", khz, n, d);
 	}
 }
