@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's code: flat 32-bit protected mode, no paging, one operation in a loop.
+ *
+ * A round takes the TSC, performs the operation as often as the parameters say, and takes the
+ * TSC again; both go into the next struct stamp. The loop counter is ESP, the one register that
+ * no operation touches: there is no stack. EBP counts rounds, ESI points to the stamp, EDI is the
+ * operand. In the end an OUT to PORT_DONE.
+ *
+ * The timer's guest is different: a round programs the local APIC's timer and halts, and ends in
+ * the interrupt handler.
+ */
+#include "bench.h"
+
+#include <string.h>
+
+#define TEXT(x)		TEXT_(x)
+#define TEXT_(x)	#x
+
+/* ESI: stamp. Ends the guest after EBP rounds, else goes on at "round". */
+#define NEXT_ROUND							\
+	"	addl	$16, %esi\n"					\
+	"	decl	%ebp\n"						\
+	"	jnz	1b\n"						\
+	"	outb	%al, $" TEXT(PORT_DONE) "\n"			\
+	"	hlt\n"
+
+#define STAMP(offset)							\
+	"	rdtsc\n"						\
+	"	movl	%eax, " #offset "(%esi)\n"			\
+	"	movl	%edx, " #offset " + 4(%esi)\n"
+
+#define CODE(name, text)						\
+	extern const uint8_t name[], name##_end[];			\
+	__asm__(".pushsection .rodata\n"				\
+		".code32\n"						\
+		#name ":\n" text #name "_end: .byte 0\n"		\
+		".code64\n"						\
+		".popsection\n")
+
+#define LOOP(name, prepare, operation)					\
+	CODE(name,							\
+	     "1:\n" prepare						\
+	     "	movl	0x7000, %esp\n"					\
+	     STAMP(0)							\
+	     "2:	" operation "\n"				\
+	     "	decl	%esp\n"						\
+	     "	jnz	2b\n"						\
+	     STAMP(8)							\
+	     NEXT_ROUND)
+
+LOOP(code_nothing, "", "nop");
+LOOP(code_cpuid, "", "xorl %eax, %eax; cpuid");
+LOOP(code_vmcall, "", "movl $0x1234, %eax; vmcall");
+LOOP(code_rdmsr, "movl $0x8b, %ecx\n", "rdmsr");
+LOOP(code_out, "", "outb %al, $0x10");
+LOOP(code_in, "", "inb $0x10, %al");
+LOOP(code_store, "", "movl %eax, (%edi)");
+LOOP(code_load, "", "movl (%edi), %eax");
+LOOP(code_touch, "", "movb $1, (%edi); addl $4096, %edi");
+
+/* The second parameter is the timer's initial count. Vector 0x40, divided by 1. */
+CODE(code_timer,
+     "	movl	$0xfee00000, %edi\n"
+     "	movl	$0x1ff, 0xf0(%edi)\n"
+     "	movl	$0xb, 0x3e0(%edi)\n"
+     "	movl	$0x40, 0x320(%edi)\n"
+     "	movl	0x7004, %ebx\n"
+     "1:	cli\n"
+     STAMP(0)
+     "	movl	%ebx, 0x380(%edi)\n"
+     "	sti\n"
+     "	hlt\n"
+     "	movl	$0, 8(%esi)\n"			/* woken by something else: no measurement */
+     "3:\n"
+     NEXT_ROUND
+     "code_timer_handler:\n"
+     STAMP(8)
+     "	movl	$0, 0xb0(%edi)\n"
+     "	addl	$12, %esp\n"
+     "	jmp	3b\n");
+extern const uint8_t code_timer_handler[];
+
+#define TIMER_VECTOR	0x40
+
+static const struct {
+	const uint8_t *start, *end;
+} codes[GUEST_COUNT] = {
+	[GUEST_NOTHING] = { code_nothing, code_nothing_end },
+	[GUEST_CPUID] = { code_cpuid, code_cpuid_end },
+	[GUEST_VMCALL] = { code_vmcall, code_vmcall_end },
+	[GUEST_RDMSR] = { code_rdmsr, code_rdmsr_end },
+	[GUEST_OUT] = { code_out, code_out_end },
+	[GUEST_IN] = { code_in, code_in_end },
+	[GUEST_STORE] = { code_store, code_store_end },
+	[GUEST_LOAD] = { code_load, code_load_end },
+	[GUEST_TOUCH] = { code_touch, code_touch_end },
+	[GUEST_TIMER] = { code_timer, code_timer_end },
+};
+
+struct guest guest_find(enum guest_id id)
+{
+	return (struct guest){
+		.code = codes[id].start,
+		.bytes = (size_t)(codes[id].end - codes[id].start),
+		.handler = id == GUEST_TIMER ? (size_t)(code_timer_handler - code_timer) : 0,
+	};
+}
+
+/* 32-bit interrupt gate, present, ring 0 (SDM vol. 3, 6.11, IDT Descriptors). */
+static uint64_t interrupt_gate(uint32_t address)
+{
+	return (address & 0xffff) | SELECTOR_CODE << 16 | 0x8e00ull << 32 |
+	       (uint64_t)(address >> 16) << 48;
+}
+
+void guest_write(uint8_t *memory, enum guest_id id, uint32_t operations)
+{
+	static const uint64_t gdt[] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
+	struct guest guest = guest_find(id);
+	uint64_t gate = interrupt_gate(GUEST_CODE + (uint32_t)guest.handler);
+
+	memcpy(memory + GUEST_CODE, guest.code, guest.bytes);
+	memcpy(memory + GUEST_GDT, gdt, sizeof(gdt));
+	memcpy(memory + GUEST_IDT + TIMER_VECTOR * sizeof(gate), &gate, sizeof(gate));
+	memcpy(memory + GUEST_PARAMETERS, &operations, sizeof(operations));
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The benchmark's program: runs rows on one backend, one line of CSV a result. It runs where the
+ * hypervisor is, in the emulated host or on a real machine; tests/bench/run puts both together.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATUS_FAILED	2
+
+void fail(const char *format, ...)
+{
+	va_list arguments;
+
+	fflush(stdout);
+	va_start(arguments, format);
+	fputs("bench: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	exit(STATUS_FAILED);
+}
+
+long must(long value, const char *what)
+{
+	if (value < 0)
+		fail("%s: %s", what, strerror(errno));
+	return value;
+}
+
+void report(const struct backend *backend, const struct result *result)
+{
+	printf("%s,%s,%s,%.3f,%.3f,%.3f,%u,%u,%llu\n", result->name, backend->name, result->unit,
+	       result->median, result->min, result->mean, result->operations, result->rounds,
+	       (unsigned long long)result->exits);
+	fflush(stdout);
+}
+
+static const struct row *find_row(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < row_count; i++) {
+		if (!strcmp(rows[i].name, name))
+			return &rows[i];
+	}
+	fail("no row '%s'", name);
+}
+
+static void usage(void)
+{
+	size_t i;
+
+	printf("usage: bench kvm|vhm [ROW...]\n"
+	       "Measures all rows, or those named, and prints\n"
+	       "name,backend,unit,median,min,mean,operations,rounds,exits\nRows:");
+	for (i = 0; i < row_count; i++)
+		printf(" %s", rows[i].name);
+	printf("\n");
+}
+
+static const struct backend *find_backend(const char *name)
+{
+	if (!strcmp(name, backend_kvm.name))
+		return &backend_kvm;
+	if (!strcmp(name, backend_vhm.name))
+		return &backend_vhm;
+	fail("no backend '%s'", name);
+}
+
+int main(int argc, char **argv)
+{
+	const struct backend *backend;
+	int i;
+
+	if (argc < 2 || !strcmp(argv[1], "--help")) {
+		usage();
+		return argc < 2 ? STATUS_FAILED : 0;
+	}
+	backend = find_backend(argv[1]);
+	for (i = 2; i < argc; i++)
+		find_row(argv[i]);
+	backend->open();
+	for (i = 2; i < argc; i++)
+		find_row(argv[i])->measure(backend);
+	for (i = 0; argc == 2 && i < (int)row_count; i++)
+		rows[i].measure(backend);
+	return 0;
+}
