@@ -273,8 +273,9 @@ static void tsc_ratio(struct kunit *test)
 		vhm_cpuid_tsc_ratio(khz, &n, &d);
 		KUNIT_ASSERT_EQ(test, (u64)crystal_khz * n, (u64)(crystal_khz * n));
 		/*
-		 * The product fits 32 bits, so no denominator is above most = 2^32 / khz; one of them is
-		 * off by less than crystal / most (Dirichlet). And a kHz is rounded off.
+		 * The product fits 32 bits, so no denominator is above most = 2^32 / khz; one
+		 * of them is off by less than crystal / most (Dirichlet). And a kHz is
+		 * rounded off.
 		 */
 		off = abs((s64)(crystal_khz * n / d) - khz);
 		KUNIT_ASSERT_LE_MSG(test, off, crystal_khz / (U32_MAX / khz) + 1,
