@@ -34,6 +34,21 @@ static int copy_in(const struct vhm_command *command, void *copy, void __user *u
 	return ret;
 }
 
+/* Apart, since running a vCPU must not pay for clearing the copy. */
+static noinline long execute_with_copy(const struct vhm_command *command, struct file *file,
+				       void __user *user)
+{
+	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] = {};
+	int ret;
+
+	if (WARN_ON_ONCE(command->bytes > sizeof(copy)))
+		return -EINVAL;
+	ret = copy_in(command, copy, user);
+	if (ret)
+		return ret;
+	return command->execute(file, copy, user);
+}
+
 /**
  * vhm_dispatch() - run one command
  * @file: the descriptor
@@ -47,9 +62,7 @@ static int copy_in(const struct vhm_command *command, void *copy, void __user *u
 long vhm_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 		  const struct vhm_command *table, unsigned int rows)
 {
-	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] = {};
 	const struct vhm_command *command;
-	int ret;
 
 	if (_IOC_TYPE(cmd) != VHM_IOCTL_TYPE || _IOC_DIR(cmd) != _IOC_NONE || _IOC_SIZE(cmd))
 		return -ENOTTY;
@@ -58,12 +71,7 @@ long vhm_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 		return -ENOTTY;
 	if (!command->bytes)
 		return arg ? -EINVAL : command->execute(file, NULL, NULL);
-	if (WARN_ON_ONCE(command->bytes > sizeof(copy)))
-		return -EINVAL;
-	ret = copy_in(command, copy, (void __user *)arg);
-	if (ret)
-		return ret;
-	return command->execute(file, copy, (void __user *)arg);
+	return execute_with_copy(command, file, (void __user *)arg);
 }
 
 /**

@@ -39,6 +39,7 @@ static struct preempt_ops vcpu_preempt_ops = {
  */
 void vhm_vcpu_load(struct vhm_vcpu *vcpu)
 {
+	vcpu->run_page_current = false;
 	preempt_disable();
 	preempt_notifier_register(&vcpu->preempt_notifier);
 	vhm_backend->vcpu_load(vcpu, smp_processor_id());
@@ -253,6 +254,12 @@ static int read_request(struct vhm_run *run, struct run_request *out)
 	return 0;
 }
 
+/* Nothing is asked for but to come back: what the run page says of the guest still holds. */
+static bool only_return(const struct run_request *r)
+{
+	return r->request == VHM_RUN_RETURN && !r->retire_bytes && !r->inject.flags;
+}
+
 static void read_registers(struct vhm_vcpu *vcpu)
 {
 	memcpy(&vcpu->regs, &vcpu->run->regs, sizeof(vcpu->regs));
@@ -366,6 +373,7 @@ static void report(struct vhm_vcpu *vcpu, int ret)
 		vcpu->run->regs = vcpu->regs;
 		vcpu->run->irq_window = vhm_backend->irq_window_open(vcpu);
 	}
+	vcpu->run_page_current = true;
 	vcpu->stats[VHM_STAT_USER_EXITS]++;
 }
 
@@ -382,6 +390,10 @@ int vhm_vcpu_run(struct vhm_vcpu *vcpu)
 
 	if (ret)
 		return ret;
+	if (only_return(&request) && vcpu->run_page_current) {
+		to_user(vcpu, VHM_EXIT_KICKED);
+		return 0;
+	}
 	vhm_vcpu_load(vcpu);
 	ret = apply_request(vcpu, &request);
 	if (!ret && request.request & VHM_RUN_RETURN) {

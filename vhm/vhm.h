@@ -167,6 +167,7 @@ enum vhm_request {
  * @run_state: enum vhm_run_state, under @mutex
  * @irq_window_requested: VHM_EXIT_IRQ_WINDOW is due as soon as the guest can take an
  *	interrupt; under @mutex
+ * @run_page_current: the run page tells of the guest's present state; under @mutex
  * @nmi_pending: NMIs to inject, 0-2
  * @sipi_vector: of the last SIPI
  * @regs: general registers, RIP and RFLAGS between exits
@@ -188,6 +189,7 @@ struct vhm_vcpu {
 	struct vhm_run *run;
 	u32 run_state;
 	bool irq_window_requested;
+	bool run_page_current;
 	atomic_t nmi_pending;
 	u32 sipi_vector;
 	struct vhm_registers regs;

@@ -22,8 +22,6 @@
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
-#define X2APIC_MSR(offset)	(0x800 + ((offset) >> 4))
-
 int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 {
 	if (vmx_caps.tpr_shadow)
@@ -40,9 +38,9 @@ static void intercept_x2apic(struct vmx_vcpu *v, bool virtualized)
 
 	for (index = 0x800; index <= 0x83f; index++)
 		vmx_msr_intercept(v, index, !(virtualized && vhm_apic_msr_is_plain(index)), true);
-	vmx_msr_intercept(v, X2APIC_MSR(APIC_EOI), true, !virtualized);
-	vmx_msr_intercept(v, X2APIC_MSR(APIC_SELF_IPI), true, !virtualized);
-	vmx_msr_intercept(v, X2APIC_MSR(APIC_TASKPRI), !virtualized, !virtualized);
+	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_EOI), true, !virtualized);
+	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_SELF_IPI), true, !virtualized);
+	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_TASKPRI), !virtualized, !virtualized);
 }
 
 /* The VMCS is current. */

@@ -102,6 +102,7 @@ void vmx_write_efer(struct vmx_vcpu *v, u64 efer)
 	u32 entry = vmx_caps.entry;
 
 	vmwrite(GUEST_IA32_EFER, efer);
+	vmx_lazy_msr_changed(v);
 	if (efer & EFER_LMA)
 		entry |= VM_ENTRY_IA32E_MODE;
 	vmwrite(VM_ENTRY_CONTROLS, entry);

@@ -12,12 +12,8 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 #include "vhm/trace.h"
-
-u32 vmx_insn_bytes(struct vmx_vcpu *v)
-{
-	return (u32)vmread(VM_EXIT_INSTRUCTION_LEN);
-}
 
 /*
  * An instruction ends: RIP moves on, blocking by STI and MOV SS ends, and with RFLAGS.TF a
@@ -185,6 +181,49 @@ static enum vmx_exit_outcome exit_entry_failed(struct vmx_vcpu *v)
 	return vmx_exit_to_user(v, VHM_EXIT_ENTRY_FAILED);
 }
 
+/**
+ * vmx_exit_at_once() - handle an exit whose handler needs nothing but registers and VMCS
+ * @v: the vCPU
+ *
+ * The frequent ones. Interrupts off, the guest's XCR0, PKRU and debug registers still loaded:
+ * nothing here may sleep, touch user memory or the FPU, or change what an entry loads.
+ *
+ * Return: VMX_LATER: not handled, it is for vmx_handle_exit().
+ */
+enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
+{
+	enum vmx_exit_outcome outcome;
+	enum vhm_stat stat;
+
+	switch (v->facts.reason) {
+	case EXIT_REASON_CPUID:
+		stat = VHM_STAT_EXIT_CPUID;
+		outcome = vmx_exit_cpuid(v);
+		break;
+	case EXIT_REASON_VMCALL:
+		stat = VHM_STAT_EXIT_HYPERCALL;
+		outcome = exit_vmcall(v);
+		break;
+	case EXIT_REASON_MSR_READ:
+		stat = VHM_STAT_EXIT_MSR;
+		outcome = vmx_exit_rdmsr(v);
+		break;
+	case EXIT_REASON_MSR_WRITE:
+		if (!vmx_wrmsr_is_quick(v))
+			return VMX_LATER;
+		stat = VHM_STAT_EXIT_MSR;
+		outcome = vmx_exit_wrmsr(v);
+		break;
+	default:
+		return VMX_LATER;
+	}
+	v->base.stats[stat]++;
+	/* after the fact: RIP is that of the next instruction */
+	if (trace_vhm_exit_enabled())
+		trace_vhm_exit(&v->base, v->facts.reason, vmx_rip(v));
+	return outcome;
+}
+
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 {
 	u32 reason = v->facts.reason;
@@ -193,7 +232,6 @@ enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 		trace_vhm_exit(&v->base, reason, vmx_rip(v));
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(v);
-	v->injected = 0;
 	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
 		vmx_requeue_interrupted(v);
 

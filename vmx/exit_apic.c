@@ -7,6 +7,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 
 /* table 28-6, Exit Qualification for APIC-Access VM Exits */
 #define ACCESS_OFFSET(q)	((q) & 0xfff)

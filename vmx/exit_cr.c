@@ -8,6 +8,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 #include "vhm/cpuid.h"
 
 /* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */

@@ -7,6 +7,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 #include "vhm/trace.h"
 
 /* SDM vol. 3, table 28-7, Exit Qualification for EPT Violations */

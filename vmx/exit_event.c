@@ -8,6 +8,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 
 #define DB_VECTOR	1
 #define AC_VECTOR	17

@@ -3,6 +3,7 @@
 #include "vmx.h"
 
 #include "instruction.h"
+#include "registers.h"
 
 /* SDM vol. 3, table 28-5, Exit Qualification for I/O Instructions */
 #define IO_SIZE(q)	(((q) & 7) + 1)

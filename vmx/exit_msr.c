@@ -2,7 +2,10 @@
 /* RDMSR and WRMSR exits. The model is vmx/msr.c's. */
 #include "vmx.h"
 
-#include "instruction.h"
+#include <asm/apicdef.h>
+#include <asm/msr-index.h>
+
+#include "registers.h"
 
 static enum vmx_exit_outcome refuse(struct vmx_vcpu *v, u32 index, u32 flags, u64 value, int error)
 {
@@ -32,6 +35,19 @@ enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v)
 	v->base.regs.rdx = value >> 32;
 	vmx_skip_insn(v);
 	return VMX_RESUME;
+}
+
+/*
+ * May this write be carried out with interrupts off? Those of the local APIC that guests make
+ * all the time: interprocessor interrupts and the timer. Without virtual-interrupt delivery
+ * other writes change what the next entry has to inject.
+ */
+bool vmx_wrmsr_is_quick(struct vmx_vcpu *v)
+{
+	u32 index = (u32)v->base.regs.rcx;
+
+	return index == MSR_IA32_TSC_DEADLINE || index == VMX_X2APIC_MSR(APIC_ICR) ||
+	       index == VMX_X2APIC_MSR(APIC_TMICT);
 }
 
 enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v)

@@ -12,6 +12,7 @@
 #include <asm/processor-flags.h>
 
 #include "instruction.h"
+#include "registers.h"
 #include "vhm/trace.h"
 
 #define NMI_VECTOR	2

@@ -10,6 +10,7 @@
 
 #include <asm/asm.h>
 #include <linux/bug.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 void vmx_instruction_failed(const char *name, u64 operand);
@@ -49,22 +50,28 @@ fault:
 	return false;
 }
 
-/* No asm goto here: GCC before 12.4 miscompiles it with an output (its bug 113921). */
+/*
+ * VMREADs that failed on this CPU and were not yet reported; the value read then is 0. The
+ * run loop looks at it, so that a VMREAD is three instructions. No asm goto here: GCC before
+ * 12.4 miscompiles it with an output (its bug 113921).
+ */
+DECLARE_PER_CPU(unsigned int, vmx_vmread_failures);
+
 static __always_inline u64 vmread(unsigned long field)
 {
-	u32 failed = 0;
 	u64 value;
 
 	asm volatile("1: vmread %[field], %[value]\n\t"
-		     "ja 3f\n"
-		     "2: xor %k[value], %k[value]\n\t"
-		     "mov $1, %[failed]\n"
+		     "jna 2f\n"
 		     "3:\n\t"
+		     ".subsection 1\n"
+		     "2: xor %k[value], %k[value]\n\t"
+		     "incl " __percpu_arg([failures]) "\n\t"
+		     "jmp 3b\n\t"
+		     ".previous\n\t"
 		     _ASM_EXTABLE(1b, 2b)
-		     : [value] "=&r" (value), [failed] "+r" (failed)
-		     : [field] "r" (field) : "cc");
-	if (unlikely(failed))
-		vmx_instruction_failed("VMREAD", field);
+		     : [value] "=&r" (value)
+		     : [field] "r" (field), [failures] "m" (vmx_vmread_failures) : "cc");
 	return value;
 }
 

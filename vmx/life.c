@@ -43,11 +43,23 @@ static int life_hotplug_state;
 static bool life_crash_hooked;
 static bool life_down;		/* the host goes down: VMX stays off; set once */
 
+DEFINE_PER_CPU(unsigned int, vmx_vmread_failures);
+
 void vmx_instruction_failed(const char *name, u64 operand)
 {
 	/* a reboot or a crash turns VMX off under us: nothing to report then */
 	if (system_state == SYSTEM_RUNNING && this_cpu_read(vmx_cpus.on))
 		WARN_ONCE(1, "%s failed, operand %#llx\n", name, operand);
+}
+
+/* What a failed VMREAD did not read cannot be made up for: the VM does not go on. */
+void vmx_report_vmread_failures(struct vmx_vcpu *v)
+{
+	if (likely(!this_cpu_read(vmx_vmread_failures)))
+		return;
+	this_cpu_write(vmx_vmread_failures, 0);
+	vmx_instruction_failed("VMREAD", 0);
+	vhm_vm_kill(v->base.vm);
 }
 
 /* The first 31 bits of each region hold the revision (SDM vol. 3, 25.2, 25.11.5). */

@@ -123,7 +123,7 @@ static bool guest_has_spec_ctrl(struct vmx_vcpu *v)
 	       (guest_has(v, 7, 'd', 26) || guest_has(v, 7, 'd', 27) || guest_has(v, 7, 'd', 31));
 }
 
-static bool guest_has_tsc_aux(struct vmx_vcpu *v)
+bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v)
 {
 	return guest_has(v, 0x80000001, 'd', 27) || guest_has(v, 7, 'c', 22);
 }
@@ -142,11 +142,12 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 		v->secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
 	else
 		v->secondary |= vmx_caps.secondary & SECONDARY_EXEC_ENABLE_INVPCID;
-	if (!guest_has_tsc_aux(v))
+	if (!vmx_guest_has_tsc_aux(v))
 		v->secondary &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
 	else
 		v->secondary |= vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
+	vmx_lazy_msr_changed(v);
 }
 
 /* Power-up; INIT keeps them. The VMCS is current. */
@@ -459,7 +460,7 @@ static bool hidden_by_cpuid(struct vmx_vcpu *v, u32 index)
 {
 	switch (index) {
 	case MSR_TSC_AUX:
-		return !guest_has_tsc_aux(v);
+		return !vmx_guest_has_tsc_aux(v);
 	case MSR_IA32_SPEC_CTRL:
 		return !guest_has_spec_ctrl(v);
 	case MSR_IA32_TSC_ADJUST:

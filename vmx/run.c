@@ -20,6 +20,7 @@
 
 #include "enter.h"
 #include "instruction.h"
+#include "registers.h"
 #include "work.h"
 #include "vhm/trace.h"
 
@@ -28,52 +29,6 @@ static_assert(offsetof(struct vmx_entry_args, host_rsp) == ARGS_HOST_RSP);
 static_assert(offsetof(struct vmx_entry_args, guest_spec_ctrl) == ARGS_GUEST_SPEC_CTRL);
 static_assert(offsetof(struct vmx_entry_args, host_spec_ctrl) == ARGS_HOST_SPEC_CTRL);
 static_assert(offsetof(struct vhm_registers, r15) == 15 * 8);
-
-/* ------------------------------------------------- lazily read VMCS fields -- */
-
-u64 vmx_qualification(struct vmx_vcpu *v)
-{
-	if (!v->facts.qualification_read) {
-		v->facts.qualification = vmread(EXIT_QUALIFICATION);
-		v->facts.qualification_read = true;
-	}
-	return v->facts.qualification;
-}
-
-u64 vmx_rip(struct vmx_vcpu *v)
-{
-	if (!v->rip_read) {
-		v->base.regs.rip = vmread(GUEST_RIP);
-		v->rip_read = true;
-	}
-	return v->base.regs.rip;
-}
-
-u64 vmx_rflags(struct vmx_vcpu *v)
-{
-	if (!v->rflags_read) {
-		v->base.regs.rflags = vmread(GUEST_RFLAGS);
-		v->rflags_read = true;
-	}
-	return v->base.regs.rflags;
-}
-
-void vmx_set_rip(struct vmx_vcpu *v, u64 rip)
-{
-	v->base.regs.rip = rip;
-	v->rip_read = true;
-	v->rip_dirty = true;
-}
-
-/* Bits that the processor reserves would fail the entry (SDM vol. 3, 27.3.1.4). */
-#define RFLAGS_GUEST	0x3f7fd5ull
-
-void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags)
-{
-	v->base.regs.rflags = (rflags & RFLAGS_GUEST) | X86_EFLAGS_FIXED;
-	v->rflags_read = true;
-	v->rflags_dirty = true;
-}
 
 void vmx_registers_changed(struct vhm_vcpu *vcpu)
 {
@@ -117,13 +72,6 @@ static void flush_stale_translations(struct vmx_vcpu *v)
 	}
 }
 
-/* RCU sees the guest as it sees user mode. */
-static __always_inline void rcu_guest_enter(void)
-{
-	if (!context_tracking_guest_enter())
-		rcu_note_context_switch(false);
-}
-
 static void write_dirty_registers(struct vmx_vcpu *v)
 {
 	if (v->rip_dirty)
@@ -136,19 +84,30 @@ static void write_dirty_registers(struct vmx_vcpu *v)
 	v->rflags_read = false;
 }
 
+/* Exits that can come in the middle of the delivery of an event (SDM vol. 3, 28.2.4) */
+#define DURING_DELIVERY	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TASK_SWITCH) | \
+			 BIT_ULL(EXIT_REASON_APIC_ACCESS) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
+			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL))
+
 static void read_exit_facts(struct vmx_vcpu *v, int failed)
 {
+	u32 reason;
+
 	v->facts.qualification_read = false;
-	if (failed) {
+	v->facts.idt_vectoring = 0;
+	if (unlikely(failed)) {
 		v->facts.reason = ~0u;
-		v->facts.idt_vectoring = 0;
 		return;
 	}
-	v->facts.reason = (u32)vmread(VM_EXIT_REASON);
+	reason = (u32)vmread(VM_EXIT_REASON);
+	v->facts.reason = reason;
 	/* a launch that failed on the guest's state leaves the VMCS clear (27.8) */
-	if (!(v->facts.reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
-		v->launched = true;
-	v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
+	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return;
+	v->launched = true;
+	v->injected = 0;
+	if ((u16)reason < 64 && DURING_DELIVERY & BIT_ULL((u16)reason))
+		v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
 }
 
 /*
@@ -179,6 +138,12 @@ static void serve_host_events(struct vmx_vcpu *v)
 	u32 info;
 
 	if (v->facts.reason == EXIT_REASON_EXTERNAL_INTERRUPT) {
+		/*
+		 * To RCU the guest is what user mode is. Its tick finds this thread in the kernel
+		 * and learns of the stay in the guest here.
+		 */
+		if (!context_tracking_enabled_this_cpu())
+			rcu_note_context_switch(false);
 		/* still pending: taken here, so that a tick counts as the guest's time */
 		local_irq_enable();
 		asm volatile("nop");	/* STI takes effect after one instruction */
@@ -213,20 +178,30 @@ static unsigned int entry_flags(struct vmx_vcpu *v)
 	return flags;
 }
 
-/* One entry and exit. Interrupts off, mode IN_GUEST. */
-static void enter_guest(struct vmx_vcpu *v)
+/* Requests that must be looked at before an entry, beyond those of the APIC. */
+#define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI))
+
+/* Nobody wants this thread, and the next entry has nothing to deliver. */
+static bool nothing_wanted(struct vmx_vcpu *v)
+{
+	return !READ_ONCE(v->base.requests) &&
+	       !(read_thread_flags() & (VHM_HOST_WORK | _TIF_NEED_RESCHED)) &&
+	       !READ_ONCE(v->base.vm->dead);
+}
+
+/* Into the guest and back, the state of both as the rest of this file leaves it. */
+static void switch_worlds(struct vmx_vcpu *v)
 {
 	unsigned int flags = entry_flags(v);
 	int failed;
 
 	write_dirty_registers(v);
 	flush_stale_translations(v);
-	vmx_entry_state_load(v);
 	trace_vhm_entry(&v->base);
 	vmx_speculation_before_entry(v);
-	vtime_account_guest_enter();
-	rcu_guest_enter();
-	native_write_cr2(v->cr2);
+	context_tracking_guest_enter();
+	if (unlikely(native_read_cr2() != v->cr2))
+		native_write_cr2(v->cr2);
 
 	failed = vmx_enter(&v->args, flags);
 
@@ -235,14 +210,30 @@ static void enter_guest(struct vmx_vcpu *v)
 	context_tracking_guest_exit();
 	read_exit_facts(v, failed);
 	serve_nmi(v);
-	vmx_entry_state_restore(v);
 	v->base.stats[VHM_STAT_EXITS]++;
-	serve_host_events(v);
-	vtime_account_guest_exit();
 }
 
-/* Requests that must be looked at before an entry, beyond those of the APIC. */
-#define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI))
+/*
+ * Enters until there is an exit that vmx_exit_at_once() leaves to others, or somebody wants
+ * this thread. Interrupts off, mode IN_GUEST. An interrupt of the host's that comes
+ * meanwhile ends the next stay in the guest before its first instruction.
+ */
+static enum vmx_exit_outcome enter_guest(struct vmx_vcpu *v)
+{
+	enum vmx_exit_outcome outcome;
+
+	vmx_entry_state_load(v);
+	vtime_account_guest_enter();
+	do {
+		switch_worlds(v);
+		outcome = vmx_exit_at_once(v);
+	} while (outcome == VMX_RESUME && nothing_wanted(v) &&
+		 !(v->exception.flags & VHM_EVENT_VALID));
+	vmx_entry_state_restore(v);
+	serve_host_events(v);
+	vtime_account_guest_exit();
+	return outcome;
+}
 
 /* False where VMX is off, or went off since the vCPU was loaded. */
 static bool vmx_loaded_here(struct vmx_vcpu *v)
@@ -250,10 +241,10 @@ static bool vmx_loaded_here(struct vmx_vcpu *v)
 	return READ_ONCE(v->base.cpu) == smp_processor_id();
 }
 
-/* Enter once, unless something wants this thread first. */
-static bool try_enter(struct vmx_vcpu *v)
+/* VMX_RESUME: entered and handled, or something wants this thread first. */
+static enum vmx_exit_outcome try_enter(struct vmx_vcpu *v)
 {
-	bool entered = false;
+	enum vmx_exit_outcome outcome = VMX_RESUME;
 
 	preempt_disable();
 	if (vmx_loaded_here(v))
@@ -267,11 +258,9 @@ static bool try_enter(struct vmx_vcpu *v)
 	vmx_apic_before_entry(v);
 	vmx_inject_pending(v);
 	tick_nohz_user_enter_prepare();
-	if (!READ_ONCE(v->base.requests) &&
-	    !(read_thread_flags() & (VHM_HOST_WORK | _TIF_NEED_RESCHED)) &&
-	    !READ_ONCE(v->base.vm->dead)) {
-		enter_guest(v);
-		entered = true;
+	if (nothing_wanted(v)) {
+		v->base.has_run = true;
+		outcome = enter_guest(v);
 	} else {
 		vmx_cancel_injection(v);
 	}
@@ -281,7 +270,7 @@ static bool try_enter(struct vmx_vcpu *v)
 out:
 	local_irq_enable();
 	preempt_enable();
-	return entered;
+	return outcome;
 }
 
 /* VMX is off on this CPU: it did not come back from suspend, or the host goes down. */
@@ -317,13 +306,12 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			return VHM_RUN_NOT_RUNNABLE;
 		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
 			return VHM_RUN_NOT_RUNNABLE;
-		if (!try_enter(v)) {
-			if (READ_ONCE(vcpu->cpu) < 0)
-				wait_for_vmx(vcpu);
-			continue;
-		}
-		vcpu->has_run = true;
-		outcome = vmx_handle_exit(v);
+		if (READ_ONCE(vcpu->cpu) < 0)
+			wait_for_vmx(vcpu);
+		outcome = try_enter(v);
+		if (outcome == VMX_LATER)
+			outcome = vmx_handle_exit(v);
+		vmx_report_vmread_failures(v);
 		if (outcome == VMX_RESUME)
 			continue;
 		if (outcome == VMX_NOT_RUNNABLE)

@@ -54,6 +54,7 @@ struct lazy_cpu {
 
 static DEFINE_PER_CPU(struct lazy_cpu, lazy_cpus);
 static u64 host_xss;
+static bool host_has_debugctl __ro_after_init;
 u64 vmx_host_xcr0;
 
 static bool lazy_msr_exists(int i)
@@ -108,10 +109,13 @@ static void lazy_msrs_load(struct vmx_vcpu *v)
 	unsigned long flags;
 	int i;
 
+	if (!v->lazy_live)
+		return;
+
 	if (unlikely(!cpu->known))
 		lazy_cpu_learn(cpu);
 	for (i = 0; i < VMX_LAZY_COUNT; i++) {
-		if (cpu->current_value[i] == v->lazy_msrs[i] || !lazy_msr_exists(i))
+		if (!(v->lazy_live & BIT(i)) || cpu->current_value[i] == v->lazy_msrs[i])
 			continue;
 		/* vmx_set_msr() has refused values that fault */
 		if (wrmsrl_safe(lazy_msr_index[i], v->lazy_msrs[i]))
@@ -126,9 +130,19 @@ static void lazy_msrs_load(struct vmx_vcpu *v)
 	}
 }
 
-/* v->lazy_msrs was written while the guest may be loaded. */
+/*
+ * v->lazy_msrs or what decides of their use was written, while the guest may be loaded. What
+ * the guest cannot use is not loaded for it: SYSCALL's MSRs without EFER.SCE, TSC_AUX without
+ * RDTSCP and RDPID.
+ */
 void vmx_lazy_msr_changed(struct vmx_vcpu *v)
 {
+	v->lazy_live = 0;
+	if (vmread(GUEST_IA32_EFER) & EFER_SCE)
+		v->lazy_live |= BIT(VMX_LAZY_STAR) | BIT(VMX_LAZY_LSTAR) |
+				BIT(VMX_LAZY_CSTAR) | BIT(VMX_LAZY_SYSCALL_MASK);
+	if (vmx_guest_has_tsc_aux(v) && lazy_msr_exists(VMX_LAZY_TSC_AUX))
+		v->lazy_live |= BIT(VMX_LAZY_TSC_AUX);
 	preempt_disable();
 	if (v->host.loaded)
 		lazy_msrs_load(v);
@@ -160,6 +174,9 @@ void vmx_lazy_msrs_restore_all(void)
 
 int vmx_switch_init(void)
 {
+	u64 value;
+
+	host_has_debugctl = !rdmsrl_safe(MSR_IA32_DEBUGCTLMSR, &value);
 	if (boot_cpu_has(X86_FEATURE_XSAVES) && rdmsrl_safe(MSR_IA32_XSS, &host_xss))
 		host_xss = 0;
 	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
@@ -354,7 +371,8 @@ static bool guest_uses_pkru(struct vmx_vcpu *v)
 void vmx_entry_state_load(struct vmx_vcpu *v)
 {
 	/* perf may have changed it in any interrupt */
-	v->host.debugctl = get_debugctlmsr();
+	if (host_has_debugctl)
+		v->host.debugctl = get_debugctlmsr();
 	write_host_control_registers(&v->host);
 	perf_counters_off(v);
 

@@ -12,6 +12,7 @@
 
 #include "enter.h"
 #include "instruction.h"
+#include "registers.h"
 
 static DEFINE_IDA(vpids);	/* 0 is the host's */
 

@@ -138,6 +138,7 @@ extern u64 vmx_host_xcr0;
  * @dr6: DR6 while the host runs
  * @debug_live: MOV DR does not exit, the registers are loaded at each entry
  * @lazy_msrs: guest's values of enum vmx_lazy_msr
+ * @lazy_live: bits of them: the guest can use it
  * @kernel_gs_base: guest's while the host's is loaded
  * @stored_msrs: see vmx/msr.c
  * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
@@ -188,6 +189,7 @@ struct vmx_vcpu {
 	u64 dr6;
 	bool debug_live;
 	u64 lazy_msrs[VMX_LAZY_COUNT];
+	u32 lazy_live;
 	u64 kernel_gs_base;
 	u64 stored_msrs[VMX_STORED_MSRS];
 	bool spec_ctrl_passthrough;
@@ -226,6 +228,7 @@ enum vmx_exit_outcome {
 	VMX_TO_USER,		/* run->exit_reason is filled in */
 	VMX_NOT_RUNNABLE,	/* HLT: the core decides */
 	VMX_SIGNAL,		/* a signal came while the handler waited */
+	VMX_LATER,		/* not handled yet */
 };
 
 /* vmx/vcpu.c */
@@ -239,18 +242,13 @@ void vmx_vcpu_unload(struct vhm_vcpu *vcpu);
 
 /* vmx/run.c */
 enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu);
-u64 vmx_qualification(struct vmx_vcpu *v);
-u64 vmx_rip(struct vmx_vcpu *v);
-u64 vmx_rflags(struct vmx_vcpu *v);
-void vmx_set_rip(struct vmx_vcpu *v, u64 rip);
-void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags);
 void vmx_registers_changed(struct vhm_vcpu *vcpu);
 void vmx_registers_complete(struct vhm_vcpu *vcpu);
 
 /* vmx/exit.c */
+enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason);
-u32 vmx_insn_bytes(struct vmx_vcpu *v);
 void vmx_skip_insn(struct vmx_vcpu *v);
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
@@ -259,6 +257,7 @@ enum vmx_exit_outcome vmx_exit_cpuid(struct vmx_vcpu *v);		/* exit_cpuid.c */
 enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v);			/* exit_io.c */
 enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v);		/* exit_msr.c */
 enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v);
+bool vmx_wrmsr_is_quick(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v);			/* exit_cr.c */
 enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v);
@@ -309,7 +308,8 @@ int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector);
 bool vmx_irq_window_open(struct vhm_vcpu *vcpu);
 bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu);
 
-/* vmx/apicv.c */
+/* vmx/apicv.c; the MSR of a register in x2APIC mode (SDM vol. 3, table 10-6) */
+#define VMX_X2APIC_MSR(offset)	(0x800 + ((offset) >> 4))
 void vmx_apic_mode_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_state_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_before_entry(struct vmx_vcpu *v);
@@ -325,6 +325,7 @@ int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value);
 int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value);
 void vmx_cpuid_changed(struct vhm_vcpu *vcpu);
 u64 vmx_guest_arch_capabilities(void);		/* speculation.c */
+bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v);
 int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value);
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 
@@ -373,6 +374,7 @@ int vmx_life_init(void);
 void vmx_life_exit(void);
 int vmx_get(void);
 void vmx_put(void);
+void vmx_report_vmread_failures(struct vmx_vcpu *v);
 void *vmx_vmcs_alloc(void);
 void vmx_vmcs_free(struct vmx_vcpu *v);
 bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu);

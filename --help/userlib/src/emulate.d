@@ -1,0 +1,10 @@
+/tmp/lead/main/--help/userlib/src/emulate.o: \
+ /tmp/lead/main/userlib/src/emulate.c \
+ /tmp/lead/main/userlib/src/emulate.h \
+ /tmp/lead/main/userlib/src/internal.h \
+ /tmp/lead/main/userlib/include/libvhm.h \
+ /tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h
+/tmp/lead/main/userlib/src/emulate.h:
+/tmp/lead/main/userlib/src/internal.h:
+/tmp/lead/main/userlib/include/libvhm.h:
+/tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h:

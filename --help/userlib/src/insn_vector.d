@@ -1,0 +1,11 @@
+/tmp/lead/main/--help/userlib/src/insn_vector.o: \
+ /tmp/lead/main/userlib/src/insn_vector.c \
+ /tmp/lead/main/userlib/src/insn.h /tmp/lead/main/userlib/src/emulate.h \
+ /tmp/lead/main/userlib/src/internal.h \
+ /tmp/lead/main/userlib/include/libvhm.h \
+ /tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h
+/tmp/lead/main/userlib/src/insn.h:
+/tmp/lead/main/userlib/src/emulate.h:
+/tmp/lead/main/userlib/src/internal.h:
+/tmp/lead/main/userlib/include/libvhm.h:
+/tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h:

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * RIP, RFLAGS and the exit qualification: read from the VMCS when somebody asks, written back
+ * before the next entry. The VMCS is current wherever these are used.
+ */
+#ifndef VMX_REGISTERS_H
+#define VMX_REGISTERS_H
+
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+#include "vmx.h"
+
+static inline u64 vmx_qualification(struct vmx_vcpu *v)
+{
+	if (!v->facts.qualification_read) {
+		v->facts.qualification = vmread(EXIT_QUALIFICATION);
+		v->facts.qualification_read = true;
+	}
+	return v->facts.qualification;
+}
+
+static inline u64 vmx_rip(struct vmx_vcpu *v)
+{
+	if (!v->rip_read) {
+		v->base.regs.rip = vmread(GUEST_RIP);
+		v->rip_read = true;
+	}
+	return v->base.regs.rip;
+}
+
+static inline u64 vmx_rflags(struct vmx_vcpu *v)
+{
+	if (!v->rflags_read) {
+		v->base.regs.rflags = vmread(GUEST_RFLAGS);
+		v->rflags_read = true;
+	}
+	return v->base.regs.rflags;
+}
+
+static inline void vmx_set_rip(struct vmx_vcpu *v, u64 rip)
+{
+	v->base.regs.rip = rip;
+	v->rip_read = true;
+	v->rip_dirty = true;
+}
+
+/* Bits that the processor reserves would fail the entry (SDM vol. 3, 27.3.1.4). */
+#define RFLAGS_GUEST	0x3f7fd5ull
+
+static inline void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags)
+{
+	v->base.regs.rflags = (rflags & RFLAGS_GUEST) | X86_EFLAGS_FIXED;
+	v->rflags_read = true;
+	v->rflags_dirty = true;
+}
+
+static inline u32 vmx_insn_bytes(struct vmx_vcpu *v)
+{
+	return (u32)vmread(VM_EXIT_INSTRUCTION_LEN);
+}
+
+#endif /* VMX_REGISTERS_H */
