@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "counters.h"
+
 /* Where things lie in the guest's memory; GUEST_ORIGIN_BYTES from 0 are memory. */
 #define GUEST_CODE		0x1000u
 #define GUEST_GDT		0x2000u
@@ -112,6 +114,19 @@ struct guest guest_find(enum guest_id id);
 /* Code, tables and parameters into the guest's memory. */
 void guest_write(uint8_t *memory, enum guest_id id, uint32_t operations);
 
+/* --------------------------------------------------------------- counters -- */
+
+/* Begin and end of a round, in the host's part of the measurements; guest code has its own. */
+#define COUNT_MARK(mark)	__asm__ volatile("prefetchnta %c0" : : "i"(mark) : "memory")
+
+/* Without this nothing is counted, and count_read() gives zeros. */
+void count_enable(void);
+void count_reset(void);
+/* Per operation, of the median round since the reset; there must have been @rounds. */
+void count_read(double counts[COUNTERS], uint32_t rounds, uint32_t operations);
+/* NULL for exits by reason. */
+const char *count_name(uint32_t counter);
+
 /* ------------------------------------------------------------------- rows -- */
 
 /**
@@ -139,6 +154,7 @@ extern const size_t row_count;
  * @operations: operations a round
  * @rounds: number of rounds
  * @exits: exits to the VMM in all
+ * @counts: events an operation, of the median round
  */
 struct result {
 	const char *name;
@@ -147,6 +163,7 @@ struct result {
 	uint32_t operations;
 	uint32_t rounds;
 	uint64_t exits;
+	double counts[COUNTERS];
 };
 
 void report(const struct backend *backend, const struct result *result);

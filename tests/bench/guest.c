@@ -25,6 +25,9 @@
 	"	outb	%al, $" TEXT(PORT_DONE) "\n"			\
 	"	hlt\n"
 
+#define BEGIN	"	prefetchnta " TEXT(COUNT_MARK_BEGIN) "\n" STAMP(0)
+#define END	STAMP(8) "	prefetchnta " TEXT(COUNT_MARK_END) "\n"
+
 #define STAMP(offset)							\
 	"	rdtsc\n"						\
 	"	movl	%eax, " #offset "(%esi)\n"			\
@@ -42,11 +45,11 @@
 	CODE(name,							\
 	     "1:\n" prepare						\
 	     "	movl	0x7000, %esp\n"					\
-	     STAMP(0)							\
+	     BEGIN							\
 	     "2:	" operation "\n"				\
 	     "	decl	%esp\n"						\
 	     "	jnz	2b\n"						\
-	     STAMP(8)							\
+	     END							\
 	     NEXT_ROUND)
 
 LOOP(code_nothing, "", "nop");
@@ -67,7 +70,7 @@ CODE(code_timer,
      "	movl	$0x40, 0x320(%edi)\n"
      "	movl	0x7004, %ebx\n"
      "1:	cli\n"
-     STAMP(0)
+     BEGIN
      "	movl	%ebx, 0x380(%edi)\n"
      "	sti\n"
      "	hlt\n"
@@ -75,7 +78,7 @@ CODE(code_timer,
      "3:\n"
      NEXT_ROUND
      "code_timer_handler:\n"
-     STAMP(8)
+     END
      "	movl	$0, 0xb0(%edi)\n"
      "	addl	$12, %esp\n"
      "	jmp	3b\n");

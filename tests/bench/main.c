@@ -33,11 +33,32 @@ long must(long value, const char *what)
 	return value;
 }
 
+/* One line a counter, with the counter in the place of the unit. */
+static void report_count(const struct backend *backend, const struct result *result,
+			 uint32_t counter)
+{
+	char reason[16];
+	const char *unit = count_name(counter);
+
+	if (!unit) {
+		snprintf(reason, sizeof(reason), "exit-%u", counter - COUNT_EXIT_REASON);
+		unit = reason;
+	}
+	printf("%s,%s,%s,%.3f,,,%u,%u,\n", result->name, backend->name, unit,
+	       result->counts[counter], result->operations, result->rounds);
+}
+
 void report(const struct backend *backend, const struct result *result)
 {
+	uint32_t counter;
+
 	printf("%s,%s,%s,%.3f,%.3f,%.3f,%u,%u,%llu\n", result->name, backend->name, result->unit,
 	       result->median, result->min, result->mean, result->operations, result->rounds,
 	       (unsigned long long)result->exits);
+	for (counter = 0; counter < COUNTERS; counter++) {
+		if (result->counts[counter] != 0)
+			report_count(backend, result, counter);
+	}
 	fflush(stdout);
 }
 
@@ -56,9 +77,11 @@ static void usage(void)
 {
 	size_t i;
 
-	printf("usage: bench kvm|vhm [ROW...]\n"
+	printf("usage: bench [--count] kvm|vhm [ROW...]\n"
 	       "Measures all rows, or those named, and prints\n"
-	       "name,backend,unit,median,min,mean,operations,rounds,exits\nRows:");
+	       "name,backend,unit,median,min,mean,operations,rounds,exits\n"
+	       "--count: and what the emulator counted, an operation, with the event as the unit\n"
+	       "Rows:");
 	for (i = 0; i < row_count; i++)
 		printf(" %s", rows[i].name);
 	printf("\n");
@@ -78,6 +101,10 @@ int main(int argc, char **argv)
 	const struct backend *backend;
 	int i;
 
+	if (argc > 1 && !strcmp(argv[1], "--count")) {
+		count_enable();
+		argv++, argc--;
+	}
 	if (argc < 2 || !strcmp(argv[1], "--help")) {
 		usage();
 		return argc < 2 ? STATUS_FAILED : 0;

@@ -107,17 +107,29 @@ static struct result run_rounds(const struct backend *backend, struct machine *m
 
 	warm_up.rounds = WARM_UP_ROUNDS;
 	run_guest(backend, machine, &warm_up, value);
+	count_reset();
 	exits = run_guest(backend, machine, run, value);
 	result = summarize(name, "ticks", value, run->rounds, run->operations);
 	result.exits = exits;
+	count_read(result.counts, run->rounds, run->operations);
 	return result;
 }
 
-static void subtract_loop(struct result *result, double loop)
+static void subtract_ticks(struct result *result, double ticks)
 {
-	result->median -= loop;
-	result->min -= loop;
-	result->mean -= loop;
+	result->median -= ticks;
+	result->min -= ticks;
+	result->mean -= ticks;
+}
+
+/* What the operations' loop costs without the operation. */
+static void subtract_loop(struct result *result, const struct result *loop)
+{
+	uint32_t i;
+
+	subtract_ticks(result, loop->median);
+	for (i = 0; i < COUNTERS; i++)
+		result->counts[i] -= loop->counts[i];
 }
 
 /* One operation of guest code, in a VM of its own. */
@@ -132,7 +144,7 @@ static void measure_operation(const struct backend *backend, const char *name,
 	backend->complete(machine);
 	loop = run_rounds(backend, machine, "", &nothing);
 	result = run_rounds(backend, machine, name, &run);
-	subtract_loop(&result, loop.median);
+	subtract_loop(&result, &loop);
 	backend->destroy(machine);
 	report(backend, &result);
 }
@@ -185,14 +197,18 @@ static void run_return(const struct backend *backend)
 	backend->complete(machine);
 	for (i = 0; i < WARM_UP_ROUNDS; i++)
 		backend->return_at_once(machine);
+	count_reset();
 	for (i = 0; i < ROUNDS; i++) {
+		COUNT_MARK(COUNT_MARK_BEGIN);
 		before = rdtsc();
 		for (operation = 0; operation < OPERATIONS; operation++)
 			backend->return_at_once(machine);
 		value[i] = (double)(rdtsc() - before);
+		COUNT_MARK(COUNT_MARK_END);
 	}
 	backend->destroy(machine);
 	result = summarize("run-return", "ticks", value, ROUNDS, OPERATIONS);
+	count_read(result.counts, ROUNDS, OPERATIONS);
 	report(backend, &result);
 }
 
@@ -212,7 +228,7 @@ static void measure_timer(const struct backend *backend, const char *name, uint3
 	count = (uint32_t)((uint64_t)backend->apic_timer_hz(machine) * us / 1000000);
 	memcpy(guest_memory() + GUEST_PARAMETERS + 4, &count, sizeof(count));
 	result = run_rounds(backend, machine, name, &run);
-	subtract_loop(&result, (double)backend->tsc_khz(machine) * us / 1000);
+	subtract_ticks(&result, (double)backend->tsc_khz(machine) * us / 1000);
 	backend->destroy(machine);
 	report(backend, &result);
 }
@@ -235,17 +251,23 @@ static void life_cycle(const struct backend *backend)
 	struct result result;
 
 	for (i = 0; i < CYCLES; i++) {
-		uint64_t start = rdtsc(), created;
-		struct machine *machine =
-			backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
+		uint64_t start, created;
+		struct machine *machine;
 
+		if (i == CYCLES_WARM_UP)
+			count_reset();
+		COUNT_MARK(COUNT_MARK_BEGIN);
+		start = rdtsc();
+		machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
 		created = rdtsc();
 		backend->destroy(machine);
 		destroy[i] = (double)(rdtsc() - created);
+		COUNT_MARK(COUNT_MARK_END);
 		create[i] = (double)(created - start);
 		both[i] = create[i] + destroy[i];
 	}
 	result = summarize("life-cycle", "ticks", both + CYCLES_WARM_UP, rounds, 1);
+	count_read(result.counts, rounds, 1);
 	report(backend, &result);
 	result = summarize("life-cycle-create", "ticks", create + CYCLES_WARM_UP, rounds, 1);
 	report(backend, &result);
@@ -394,11 +416,15 @@ static void measure_touch(const struct backend *backend, const char *name, bool 
 
 	backend->complete(machine);
 	backend->add_memory(machine, extra, EXTRA_BYTES);
+	count_reset();
 	run_guest(backend, machine, &run, value);
-	run_guest(backend, machine, &run, again);
 	result = summarize(name, "ticks", value, ROUNDS, TOUCHES);
+	count_read(result.counts, ROUNDS, TOUCHES);
+	count_reset();
+	run_guest(backend, machine, &run, again);
 	loop = summarize("", "ticks", again, ROUNDS, TOUCHES);
-	subtract_loop(&result, loop.median);
+	count_read(loop.counts, ROUNDS, TOUCHES);
+	subtract_loop(&result, &loop);
 	backend->remove_memory(machine);
 	backend->destroy(machine);
 	munmap(extra, EXTRA_BYTES);

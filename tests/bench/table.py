@@ -43,18 +43,70 @@ ROWS = [
 ]
 BY_NAME = {row.name: row for row in ROWS}
 FIELDS = ["name", "backend", "unit", "median", "min", "mean", "operations", "rounds", "exits"]
+UNITS = ("ticks", "KiB", "ratio")
+# Medians of whole rounds: a timer tick of the host that nearly every round has adds its exit.
+COUNT_SLACK = 0.1
+ESTIMATE_OF_KVM = 0.6
+FLUSHES = ("invept", "invvpid")
+# What must not exceed KVM's.
+COMPARED = {
+    "exits": ("exits",),
+    "VMREAD": ("vmread",),
+    "VMWRITE": ("vmwrite",),
+    "WRMSR": ("wrmsr",),
+    "flushes": FLUSHES,
+}
+SHOWN = {
+    "RDMSR": ("rdmsr",),
+    "locked": ("locked",),
+    "CR writes": ("cr-write",),
+    "IPIs": ("ipi",),
+    "instructions": ("instructions",),
+}
 
 
 class Results:
-    """Medians by row and backend, with their units."""
+    """Medians by row, backend and unit; an event that was counted is a unit of its own."""
 
     def __init__(self, text: str) -> None:
-        self.lines = [line for line in csv.DictReader(io.StringIO(text), FIELDS)]
-        self.value = {(l["name"], l["backend"]): float(l["median"]) for l in self.lines}
-        self.unit = {l["name"]: l["unit"] for l in self.lines}
+        self.value = {}
+        self.unit = {}
+        for line in csv.DictReader(io.StringIO(text), FIELDS):
+            self.value[line["name"], line["backend"], line["unit"]] = float(line["median"])
+            if line["unit"] in UNITS:
+                self.unit[line["name"]] = line["unit"]
+        self.events = {(name, backend) for name, backend, unit in self.value if unit == "instructions"}
 
     def get(self, row: Row, backend: str) -> float | None:
-        return self.value.get((row.name, backend))
+        return self.value.get((row.name, backend, self.unit.get(row.name, "")))
+
+    def count(self, row: Row, backend: str, events) -> float | None:
+        """Events an operation; None where nothing was counted."""
+        if (row.name, backend) not in self.events:
+            return None
+        return sum(self.value.get((row.name, backend, event), 0) for event in events)
+
+
+def read_costs(path: str) -> dict[str, tuple[float, bool]]:
+    """Cycles of an event, and whether they are our own guess."""
+    costs = {}
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                event, cycles, source = line.split(None, 2)
+                costs[event] = (float(cycles), source.startswith("[5]"))
+    return costs
+
+
+def estimate(row: Row, results: Results, backend: str, costs, guess: float = 1.0) -> float | None:
+    """Cycles an operation, beyond the bare exits and entries; guess scales the guessed costs."""
+    if (row.name, backend) not in results.events:
+        return None
+    return sum(
+        value * costs[unit][0] * (guess if costs[unit][1] else 1)
+        for (name, owner, unit), value in results.value.items()
+        if name == row.name and owner == backend and unit in costs and unit != "exits"
+    )
 
 
 def bar(row: Row, results: Results, mitigations: str) -> float | None:
@@ -76,7 +128,7 @@ def number(value: float | None, unit: str) -> str:
 def verdict(row: Row, results: Results, mitigations: str) -> str:
     most, value = bar(row, results, mitigations), results.get(row, "vhm")
     if most is None:
-        return "-" if row.at_most is None and row.of_kvm is None else ("-" if mitigations != "off" else "MISSED")
+        return ""
     return "met" if value is not None and value <= most else "MISSED"
 
 
@@ -88,6 +140,7 @@ def cells(results: Results, mitigations: str) -> list[list[str]]:
         unit = results.unit[row.name]
         kvm, vhm = results.get(row, "kvm"), results.get(row, "vhm")
         ratio = f"{vhm / kvm:.2f}" if kvm and vhm is not None else "-"
+        most = bar(row, results, mitigations)
         table.append(
             [
                 row.title,
@@ -95,10 +148,61 @@ def cells(results: Results, mitigations: str) -> list[list[str]]:
                 number(kvm, unit),
                 number(vhm, unit),
                 ratio,
-                number(bar(row, results, mitigations), unit),
+                number(most, unit),
                 verdict(row, results, mitigations),
             ]
         )
+    return table
+
+
+# ------------------------------------------------------------------ events --
+
+
+def exceeded(row: Row, results: Results, costs) -> list[str]:
+    """What VHM has more of than it may, by name; empty also where one side was not counted."""
+    kvm, vhm = estimate(row, results, "kvm", costs), estimate(row, results, "vhm", costs)
+    if kvm is None or vhm is None:
+        return []
+    over = [
+        name
+        for name, events in COMPARED.items()
+        if results.count(row, "vhm", events) > results.count(row, "kvm", events) + COUNT_SLACK
+    ]
+    return over + ["cycles"] if vhm > ESTIMATE_OF_KVM * kvm else over
+
+
+def ratio_range(row: Row, results: Results, costs) -> str:
+    """VHM's cycles over KVM's, and between which values it lies with guesses half or twice as large."""
+    ratios = []
+    for guess in (1.0, 0.5, 2.0):
+        kvm, vhm = (estimate(row, results, backend, costs, guess) for backend in ("kvm", "vhm"))
+        if not kvm or vhm is None:
+            return "-"
+        ratios.append(vhm / kvm)
+    return f"{ratios[0]:.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def pair(kvm: float | None, vhm: float | None) -> str:
+    def one(value: float | None) -> str:
+        if value is None:
+            return "-"
+        return f"{value:,.0f}" if abs(value) >= 100 or abs(value - round(value)) < 0.05 else f"{value:.1f}"
+
+    return f"{one(kvm)}/{one(vhm)}".replace("-0/", "0/").replace("/-0", "/0")
+
+
+def event_cells(results: Results, costs) -> list[list[str]]:
+    columns = {**COMPARED, **SHOWN}
+    table = [["KVM/VHM an operation", "", *columns, "cycles", "ratio", ""]]
+    for row in ROWS:
+        kvm, vhm = estimate(row, results, "kvm", costs), estimate(row, results, "vhm", costs)
+        if kvm is None and vhm is None:
+            continue
+        counts = [pair(*(results.count(row, b, events) for b in ("kvm", "vhm"))) for events in columns.values()]
+        over = exceeded(row, results, costs)
+        both = kvm is not None and vhm is not None
+        end = ("MISSED: " + ", ".join(over) if over else "met") if both else ""
+        table.append([row.title, "", *counts, pair(kvm, vhm), ratio_range(row, results, costs), end])
     return table
 
 
@@ -107,10 +211,18 @@ def text(table: list[list[str]]) -> str:
     out = []
     for line in table:
         parts = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths))]
+        parts[-1] = line[-1]
         out.append("  ".join(parts).rstrip())
-    out.insert(1, "-" * len(out[0]))
+    out.insert(1, "-" * max(len(line) for line in out))
     return "\n".join(out)
 
 
-def missed(results: Results, mitigations: str) -> list[str]:
-    return [row.name for row in ROWS if row.name in results.unit and verdict(row, results, mitigations) == "MISSED"]
+def missed(results: Results, mitigations: str, costs) -> list[str]:
+    """Every bar that is not met, by row."""
+    names = [row.name for row in ROWS if verdict(row, results, mitigations) == "MISSED"]
+    if mitigations == "off":
+        for row in ROWS:
+            over = exceeded(row, results, costs)
+            if over:
+                names.append(f"{row.name}: {', '.join(over)}")
+    return names

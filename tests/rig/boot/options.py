@@ -38,6 +38,7 @@ def parse(program: str, description: str):
     p.add_argument("--allow", metavar="REGEX", help="lines of the kernel log that are expected, though they look bad")
     p.add_argument("--leaks", action="store_true", help="with --kernel lean: kmemleak on, slow; a leak is status 123")
     p.add_argument("--log", metavar="FILE", help="keep the kernel log")
+    p.add_argument("--count", action="store_true", help="in the emulator that counts events (tests/rig/bochs/count)")
     p.add_argument("--interactive", action="store_true", help="this terminal is the command's terminal")
     p.add_argument("--verbose", action="store_true", help="the kernel log on standard error")
     p.add_argument("command", nargs="+", metavar="COMMAND")
