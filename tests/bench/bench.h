@@ -20,6 +20,7 @@
 #define GUEST_GDT		0x2000u
 #define GUEST_IDT		0x3000u
 #define GUEST_PARAMETERS	0x7000u		/* u32: operations a round, u32: spare */
+#define GUEST_EXTRA_WORD	0x8000u		/* for the guest's own use */
 #define GUEST_STAMPS		0x20000u	/* struct stamp, one a round */
 #define GUEST_STACK		0x80000u
 #define GUEST_ORIGIN_BYTES	0x200000u
@@ -106,6 +107,7 @@ enum guest_id {
 	GUEST_STORE,
 	GUEST_LOAD,
 	GUEST_TOUCH,
+	GUEST_COMPUTE,
 	GUEST_TIMER,
 	GUEST_COUNT,
 };
@@ -114,17 +116,26 @@ struct guest guest_find(enum guest_id id);
 /* Code, tables and parameters into the guest's memory. */
 void guest_write(uint8_t *memory, enum guest_id id, uint32_t operations);
 
+#define COMPUTE_TURNS	100000
+
+/* The operation of GUEST_COMPUTE; the operand lies below 4 GiB. */
+void compute_on_host(uint32_t *operand);
+
 /* --------------------------------------------------------------- counters -- */
 
 /* Begin and end of a round, in the host's part of the measurements; guest code has its own. */
 #define COUNT_MARK(mark)	__asm__ volatile("prefetchnta %c0" : : "i"(mark) : "memory")
 
-/* Without this nothing is counted, and count_read() gives zeros. */
+/* Without this nothing is counted, and count_read() gives zeros. False: nothing counts here. */
+bool count_try(void);
+/* The same, and it must be possible. */
 void count_enable(void);
 void count_reset(void);
 /* Per operation, of the median round since the reset; there must have been @rounds. */
 void count_read(double counts[COUNTERS], uint32_t rounds, uint32_t operations);
-/* NULL for exits by reason. */
+/* Each of @rounds as a row, one line of CSV a counter that is not 0. */
+void count_print_rounds(const char *backend, const char *const *row, uint32_t rounds);
+/* Valid until the next call. */
 const char *count_name(uint32_t counter);
 
 /* ------------------------------------------------------------------- rows -- */

@@ -6,6 +6,7 @@
  */
 #include "bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/io.h>
 
@@ -23,19 +24,50 @@ static uint32_t ask(uint32_t question)
 	return inl(COUNT_PORT);
 }
 
+bool count_try(void)
+{
+	enabled = !iopl(RING_3_PORTS) && ask(COUNT_ASK_MAGIC) == COUNT_MAGIC;
+	if (enabled && ask(COUNT_ASK_COUNTERS) != COUNTERS)
+		fail("the emulator counts other things than this program knows");
+	return enabled;
+}
+
 void count_enable(void)
 {
-	must(iopl(RING_3_PORTS), "iopl");
-	if (ask(COUNT_ASK_MAGIC) != COUNT_MAGIC)
+	if (!count_try())
 		fail("this is no emulator that counts");
-	if (ask(COUNT_ASK_COUNTERS) != COUNTERS)
-		fail("the emulator counts other things than this program knows");
-	enabled = true;
+}
+
+static uint64_t ask_counter(uint32_t round, uint32_t counter)
+{
+	return ask(COUNT_ASK(round, counter, 0)) | (uint64_t)ask(COUNT_ASK(round, counter, 1)) << 32;
 }
 
 const char *count_name(uint32_t counter)
 {
-	return names[counter];
+	static char reason[16];
+
+	if (names[counter])
+		return names[counter];
+	snprintf(reason, sizeof(reason), "exit-%u", counter - COUNT_EXIT_REASON);
+	return reason;
+}
+
+void count_print_rounds(const char *backend, const char *const *row, uint32_t rounds)
+{
+	uint32_t round, counter;
+	uint64_t value;
+
+	if (ask(COUNT_ASK_ROUNDS) != rounds)
+		fail("%u rounds, and the emulator saw %u", rounds, ask(COUNT_ASK_ROUNDS));
+	for (round = 0; round < rounds; round++) {
+		for (counter = 0; counter < COUNTERS; counter++) {
+			value = ask_counter(round, counter);
+			if (value)
+				printf("%s,%s,%s,%llu,,,1,1,\n", row[round], backend,
+				       count_name(counter), (unsigned long long)value);
+		}
+	}
 }
 
 void count_reset(void)
@@ -62,10 +94,10 @@ void count_read(double counts[COUNTERS], uint32_t rounds, uint32_t operations)
 		return;
 	if (ask(COUNT_ASK_ROUNDS) != rounds)
 		fail("%u rounds, and the emulator saw %u", rounds, ask(COUNT_ASK_ROUNDS));
-	for (counter = 0; counter < COUNTERS; counter++) {
+	/* The emulator's clock is coarser than the TSC, which is what rounds are timed by. */
+	for (counter = COUNT_TICKS + 1; counter < COUNTERS; counter++) {
 		for (i = 0; i < rounds; i++)
-			value[i] = ask(COUNT_ASK(i, counter, 0)) |
-				   (uint64_t)ask(COUNT_ASK(i, counter, 1)) << 32;
+			value[i] = ask_counter(i, counter);
 		qsort(value, rounds, sizeof(value[0]), compare);
 		counts[counter] = (double)value[rounds / 2] / operations;
 	}

@@ -62,6 +62,32 @@ LOOP(code_store, "", "movl %eax, (%edi)");
 LOOP(code_load, "", "movl (%edi), %eax");
 LOOP(code_touch, "", "movb $1, (%edi); addl $4096, %edi");
 
+/*
+ * Pure computation: arithmetic, a load and a store, and nothing that a hypervisor sees. In both worlds,
+ * so that the host's processor can do the same. The counter is EBX, the operand is below 4 GiB.
+ */
+#define COMPUTE								\
+	"	movl	$" TEXT(COMPUTE_TURNS) ", %ebx\n"		\
+	"3:	imull	$69069, %eax, %eax\n"				\
+	"	addl	%ebx, %eax\n"					\
+	"	movl	%eax, (%edi)\n"				\
+	"	xorl	%eax, %edx\n"					\
+	"	addl	(%edi), %edx\n"				\
+	"	decl	%ebx\n"					\
+	"	jnz	3b\n"
+
+LOOP(code_compute, "", COMPUTE);
+
+/* The operand comes in EDI, as the guest has it. */
+__asm__(".pushsection .text\n"
+	".globl compute_on_host\n"
+	"compute_on_host:\n"
+	"	pushq	%rbx\n"
+	COMPUTE
+	"	popq	%rbx\n"
+	"	ret\n"
+	".popsection\n");
+
 /* The second parameter is the timer's initial count. Vector 0x40, divided by 1. */
 CODE(code_timer,
      "	movl	$0xfee00000, %edi\n"
@@ -98,6 +124,7 @@ static const struct {
 	[GUEST_STORE] = { code_store, code_store_end },
 	[GUEST_LOAD] = { code_load, code_load_end },
 	[GUEST_TOUCH] = { code_touch, code_touch_end },
+	[GUEST_COMPUTE] = { code_compute, code_compute_end },
 	[GUEST_TIMER] = { code_timer, code_timer_end },
 };
 

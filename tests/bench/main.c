@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATUS_FAILED	2
 
@@ -33,21 +34,6 @@ long must(long value, const char *what)
 	return value;
 }
 
-/* One line a counter, with the counter in the place of the unit. */
-static void report_count(const struct backend *backend, const struct result *result,
-			 uint32_t counter)
-{
-	char reason[16];
-	const char *unit = count_name(counter);
-
-	if (!unit) {
-		snprintf(reason, sizeof(reason), "exit-%u", counter - COUNT_EXIT_REASON);
-		unit = reason;
-	}
-	printf("%s,%s,%s,%.3f,,,%u,%u,\n", result->name, backend->name, unit,
-	       result->counts[counter], result->operations, result->rounds);
-}
-
 void report(const struct backend *backend, const struct result *result)
 {
 	uint32_t counter;
@@ -57,7 +43,9 @@ void report(const struct backend *backend, const struct result *result)
 	       (unsigned long long)result->exits);
 	for (counter = 0; counter < COUNTERS; counter++) {
 		if (result->counts[counter] != 0)
-			report_count(backend, result, counter);
+			printf("%s,%s,%s,%.3f,,,%u,%u,\n", result->name, backend->name,
+			       count_name(counter), result->counts[counter], result->operations,
+			       result->rounds);
 	}
 	fflush(stdout);
 }
@@ -78,9 +66,14 @@ static void usage(void)
 	size_t i;
 
 	printf("usage: bench [--count] kvm|vhm [ROW...]\n"
+	       "       bench --launch PROGRAM [ARGUMENT...]\n"
+	       "       bench --rounds BACKEND ROW...\n"
 	       "Measures all rows, or those named, and prints\n"
 	       "name,backend,unit,median,min,mean,operations,rounds,exits\n"
 	       "--count: and what the emulator counted, an operation, with the event as the unit\n"
+	       "--launch: execute a program that runs a guest; the emulator counts from there to the\n"
+	       "guest's first instruction, and from there to the guest's mark\n"
+	       "--rounds: print what was counted so, under these names\n"
 	       "Rows:");
 	for (i = 0; i < row_count; i++)
 		printf(" %s", rows[i].name);
@@ -96,11 +89,26 @@ static const struct backend *find_backend(const char *name)
 	fail("no backend '%s'", name);
 }
 
+static void launch(char **argv)
+{
+	count_reset();
+	COUNT_MARK(COUNT_MARK_ARM);
+	execvp(argv[0], argv);
+	must(-1, argv[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct backend *backend;
 	int i;
 
+	if (argc > 2 && !strcmp(argv[1], "--launch"))
+		launch(argv + 2);
+	if (argc > 3 && !strcmp(argv[1], "--rounds")) {
+		count_enable();
+		count_print_rounds(argv[2], (const char *const *)argv + 3, (uint32_t)argc - 3);
+		return 0;
+	}
 	if (argc > 1 && !strcmp(argv[1], "--count")) {
 		count_enable();
 		argv++, argc--;

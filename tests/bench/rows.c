@@ -184,6 +184,51 @@ static void mmio_read(const struct backend *backend)
 	measure_operation(backend, "mmio-read", GUEST_LOAD, GUEST_DEVICE);
 }
 
+/* ------------------------------------------------------------ computation -- */
+
+#define COMPUTE_ROUNDS	40
+
+/*
+ * What a guest that needs nothing of its hypervisor loses: its time over the host's for the same
+ * instructions. The mean, as it is the host's timer ticks that make the difference.
+ */
+static void computation(const struct backend *backend)
+{
+	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
+	const struct run run = { GUEST_COMPUTE, 1, COMPUTE_ROUNDS, GUEST_EXTRA_WORD };
+	uint32_t *word = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_32BIT, -1, 0);
+	struct result result, host, ratio;
+	double value[COMPUTE_ROUNDS];
+	uint64_t before;
+	uint32_t i;
+
+	if (word == MAP_FAILED)
+		fail("no memory");
+	for (i = 0; i < COMPUTE_ROUNDS; i++) {
+		before = rdtsc();
+		compute_on_host(word);
+		value[i] = (double)(rdtsc() - before);
+	}
+	munmap(word, PAGE_BYTES);
+	host = summarize("computation-host", "ticks", value, COMPUTE_ROUNDS, 1);
+	backend->complete(machine);
+	result = run_rounds(backend, machine, "computation-guest", &run);
+	backend->destroy(machine);
+	ratio = (struct result){
+		.name = "computation",
+		.unit = "ratio",
+		.median = result.mean / host.mean,
+		.min = result.min / host.min,
+		.mean = result.mean / host.mean,
+		.operations = 1,
+		.rounds = COMPUTE_ROUNDS,
+	};
+	report(backend, &ratio);
+	report(backend, &host);
+	report(backend, &result);
+}
+
 /* ------------------------------------------------------------ the run ioctl -- */
 
 static void run_return(const struct backend *backend)
@@ -449,6 +494,7 @@ const struct row rows[] = {
 	{ "pio-in", pio_in },
 	{ "mmio-write", mmio_write },
 	{ "mmio-read", mmio_read },
+	{ "computation", computation },
 	{ "run-return", run_return },
 	{ "timer-halt", timer_halt },
 	{ "life-cycle", life_cycle },

@@ -27,6 +27,7 @@ ROWS = [
     Row("pio-in", "PIO IN", at_most=1200),
     Row("mmio-write", "MMIO write to user space and back, decode included", at_most=2400),
     Row("mmio-read", "MMIO read", at_most=2500),
+    Row("computation", "pure computation, against the bare host", at_most=1.01),
     Row("run-return", "run ioctl that returns at once", at_most=600),
     Row("timer-halt", "APIC timer + HLT to handler, beyond the 0.5 ms programmed", at_most=4000),
     Row("timer-halt-2ms", "the same, beyond 2 ms"),
@@ -204,6 +205,58 @@ def event_cells(results: Results, costs) -> list[list[str]]:
         end = ("MISSED: " + ", ".join(over) if over else "met") if both else ""
         table.append([row.title, "", *counts, pair(kvm, vhm), ratio_range(row, results, costs), end])
     return table
+
+
+# ------------------------------------------------------------- whole guests --
+
+
+@dataclasses.dataclass(frozen=True)
+class BootRow:
+    """One line of the table of boots. of_bare: share of the bare machine's value; at_most: absolute."""
+
+    name: str
+    unit: str
+    title: str
+    of_bare: float | None = None
+    at_most: float | None = None
+
+
+BOOT_ROWS = [
+    BootRow("boot-20", "ticks", "Linux from its entry to /init, 20 M instructions a second", of_bare=1.08),
+    BootRow("boot-200", "ticks", "the same, 200 M instructions a second", of_bare=1.02),
+    BootRow("boot-20", "exits", "VM exits until /init, 20 M instructions a second", at_most=14_000),
+    BootRow("boot-200", "exits", "the same, 200 M instructions a second"),
+    BootRow("exec-tiny-20", "ticks", "exec of vhmrun to the first guest instruction, images of no size", at_most=1_500_000),
+    BootRow("exec-20", "ticks", "the same, reading Linux and its initramfs"),
+]
+
+
+def boot_verdict(row: BootRow, results: Results) -> tuple[float | None, str]:
+    """What is allowed, and whether it is kept."""
+    vhm = results.value.get((row.name, "vhm", row.unit))
+    most = row.at_most
+    if row.of_bare is not None:
+        bare = results.value.get((row.name, "bare", row.unit))
+        most = bare * row.of_bare if bare else None
+        if most is None:
+            return None, "MISSED"
+    if most is None:
+        return None, ""
+    return most, "met" if vhm is not None and vhm <= most else "MISSED"
+
+
+def boot_cells(results: Results) -> list[list[str]]:
+    table = [["a whole guest", "unit", "bare", "VHM", "VHM/bare", "at most", ""]]
+    for row in BOOT_ROWS:
+        bare, vhm = (results.value.get((row.name, backend, row.unit)) for backend in ("bare", "vhm"))
+        ratio = f"{vhm / bare:.3f}" if bare and vhm is not None else "-"
+        most, end = boot_verdict(row, results)
+        table.append([row.title, row.unit, number(bare, ""), number(vhm, ""), ratio, number(most, ""), end])
+    return table
+
+
+def boot_missed(results: Results) -> list[str]:
+    return [f"{row.name} {row.unit}" for row in BOOT_ROWS if boot_verdict(row, results)[1] == "MISSED"]
 
 
 def text(table: list[list[str]]) -> str:

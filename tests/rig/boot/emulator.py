@@ -48,12 +48,12 @@ def is_packaged(executable: str) -> bool:
     return executable.startswith("/usr/")
 
 
-def kernel_options(executable: str, model: str, cpus: int) -> str:
+def kernel_options(executable: str, model: str, cpus: int, ips_per_cpu: int = IPS_PER_CPU) -> str:
     """What the emulated machine needs on the kernel's command line."""
     options = [
         "console=ttyS0,115200",  # the default of 9600 is simulated faithfully
         "tsc=reliable",
-        f"tsc_early_khz={IPS_PER_CPU * cpus // 1000}",
+        f"tsc_early_khz={ips_per_cpu * cpus // 1000}",
         "loglevel=4",
         "cryptomgr.notests=1",
         "printk.devkmsg=on",
@@ -69,7 +69,7 @@ def kernel_options(executable: str, model: str, cpus: int) -> str:
     return " ".join(o for o in options if o)
 
 
-def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, com2, terminal):
+def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, com2, terminal, ips_per_cpu=IPS_PER_CPU):
     """Starts the emulator with the disk image directory/disk; logs lie beside it."""
     packaged = is_packaged(executable)
     with open(os.path.join(directory, "bochsrc"), "w", encoding="ascii") as f:
@@ -78,7 +78,7 @@ def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, c
                 display='rfb, options="timeout=0"' if packaged else "nogui",
                 model=model,
                 cpus=cpus,
-                ips=IPS_PER_CPU * cpus,
+                ips=ips_per_cpu * cpus,
                 # 2.7 and the AMD models lack more of them than the kernel survives.
                 msrs="" if packaged or model.startswith(AMD_MODELS) else f", ignore_bad_msrs=0, msrs={MSRS}",
                 memory=memory,

@@ -38,6 +38,7 @@ def parse(program: str, description: str):
     p.add_argument("--allow", metavar="REGEX", help="lines of the kernel log that are expected, though they look bad")
     p.add_argument("--leaks", action="store_true", help="with --kernel lean: kmemleak on, slow; a leak is status 123")
     p.add_argument("--log", metavar="FILE", help="keep the kernel log")
+    p.add_argument("--ips", type=int, default=20, metavar="M", help="million instructions a second of a CPU (default: 20)")
     p.add_argument("--count", action="store_true", help="in the emulator that counts events (tests/rig/bochs/count)")
     p.add_argument("--interactive", action="store_true", help="this terminal is the command's terminal")
     p.add_argument("--verbose", action="store_true", help="the kernel log on standard error")
@@ -47,6 +48,8 @@ def parse(program: str, description: str):
         p.error("--cpus is 1 to 8")
     if not 256 <= args.memory <= 3072:
         p.error("--memory is 256 to 3072")
+    if not 1 <= args.ips <= 1000:
+        p.error("--ips is 1 to 1000")
     if args.leaks and args.kernel != "lean":
         p.error("--leaks needs --kernel lean")
     if args.interactive and not sys.stdin.isatty():

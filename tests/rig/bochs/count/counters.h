@@ -19,17 +19,21 @@
 #define COUNT_MARK_RESET	0x56480000	/* forget all rounds */
 #define COUNT_MARK_BEGIN	0x56480010
 #define COUNT_MARK_END		0x56480020
+#define COUNT_MARK_ARM		0x56480030
 
 #define COUNT_PORT		0x5648
-#define COUNT_ASK_MAGIC		0xffff0000u
-#define COUNT_ASK_ROUNDS	0xffff0001u	/* number of rounds */
-#define COUNT_ASK_COUNTERS	0xffff0002u	/* COUNTERS of the emulator */
+#define COUNT_ASK_MAGIC		0xffff0000
+#define COUNT_ASK_ROUNDS	0xffff0001	/* number of rounds */
+#define COUNT_ASK_COUNTERS	0xffff0002	/* COUNTERS of the emulator */
 #define COUNT_ASK(round, counter, half)	((round) << 16 | (counter) << 1 | (half))
-#define COUNT_MAGIC		0x434d4856u
+#define COUNT_MAGIC		0x434d4856
 #define COUNT_ROUNDS_MAX	1024
+
+#ifndef __ASSEMBLER__
 
 /* X(identifier, name): host unless the name says guest. */
 #define COUNTERS_LIST(X)						\
+	X(TICKS, "ticks")	/* of the emulator's clock */		\
 	X(INSTRUCTIONS, "instructions")					\
 	X(GUEST_INSTRUCTIONS, "guest-instructions")			\
 	X(REPEATS, "repeats")	/* iterations of REP instructions */	\
@@ -82,5 +86,7 @@ enum counter {
 	COUNT_EXIT_REASONS = 80,
 	COUNTERS = COUNT_EXIT_REASON + COUNT_EXIT_REASONS,
 };
+
+#endif
 
 #endif /* VHM_COUNTERS_H */

@@ -6,6 +6,7 @@
  */
 #include "bochs.h"
 #include "cpu/cpu.h"
+#include "pc_system.h"
 #include "cpu/decoder/ia_opcodes.h"
 
 #include "counters.h"
@@ -20,6 +21,8 @@
 
 bool count_active;
 
+static bool armed;
+static Bit64u begin_ticks;
 static Bit64u current_round[COUNTERS];
 static Bit64u rounds[COUNT_ROUNDS_MAX][COUNTERS];
 static unsigned int round_count;
@@ -100,21 +103,39 @@ void count_init()
 		counter_of[counted[n].opcode] = counted[n].counter;
 }
 
+static void begin_round(bool until_guest)
+{
+	memset(current_round, 0, sizeof(current_round));
+	begin_ticks = bx_pc_system.time_ticks();
+	armed = until_guest;
+	count_active = true;
+}
+
+static void end_round()
+{
+	current_round[COUNT_TICKS] = bx_pc_system.time_ticks() - begin_ticks;
+	if (count_active && round_count < COUNT_ROUNDS_MAX)
+		memcpy(rounds[round_count++], current_round, sizeof(current_round));
+	armed = false;
+	count_active = false;
+}
+
 void count_mark(bx_address address)
 {
 	switch (address) {
 	case COUNT_MARK_RESET:
 		count_active = false;
+		armed = false;
 		round_count = 0;
 		break;
 	case COUNT_MARK_BEGIN:
-		memset(current_round, 0, sizeof(current_round));
-		count_active = true;
+		begin_round(false);
+		break;
+	case COUNT_MARK_ARM:
+		begin_round(true);
 		break;
 	case COUNT_MARK_END:
-		if (count_active && round_count < COUNT_ROUNDS_MAX)
-			memcpy(rounds[round_count++], current_round, sizeof(current_round));
-		count_active = false;
+		end_round();
 		break;
 	}
 }
@@ -132,6 +153,10 @@ void count_instruction(unsigned int cpu, const bxInstruction_c *i)
 	unsigned int counter;
 
 	if (in_guest(cpu)) {
+		if (armed) {
+			end_round();
+			begin_round(false);
+		}
 		current_round[COUNT_GUEST_INSTRUCTIONS]++;
 		return;
 	}
