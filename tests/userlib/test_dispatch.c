@@ -647,30 +647,39 @@ static void string_stops_at_fault(void)
 	end();
 }
 
+/* An exit that does not say at which linear address: nothing but the segments tells. */
+static void unknown_exit(uint32_t flags, const char *code, unsigned int bytes)
+{
+	mmio_exit(DEVICE_GPA, flags, code, bytes);
+	run->mmio.flags &= ~VHM_MMIO_LINEAR_VALID;
+}
+
+#define UNKNOWN(flags, code)	unknown_exit(flags, code, sizeof(code) - 1)
+
 static void segment_faults(void)
 {
 	begin();
 	run->regs.rbx = DEVICE_GPA;
 	run->regs.rbp = DEVICE_GPA;
 	fake.sregs.segment[VHM_SEGMENT_DS].limit = DEVICE_GPA + 2;
-	MMIO(DEVICE_GPA, VHM_MMIO_READ, "\x8b\x03");		/* mov eax, [ebx] */
+	UNKNOWN(VHM_MMIO_READ, "\x8b\x03");		/* mov eax, [ebx] */
 	CHECK_EQ(dispatch(), 0);
 	check_injected(13, 0);
 	fake.sregs.segment[VHM_SEGMENT_SS].limit = 0xfff;
-	MMIO(DEVICE_GPA, VHM_MMIO_READ, "\x8b\x45\x00");	/* mov eax, [ebp] */
+	UNKNOWN(VHM_MMIO_READ, "\x8b\x45\x00");	/* mov eax, [ebp] */
 	CHECK_EQ(dispatch(), 0);
 	check_injected(12, 0);
 	/* read-only data, execute-only code, code is never written, expand-down */
 	fake.sregs.segment[VHM_SEGMENT_DS] = (struct vhm_segment){
 		.limit = UINT32_MAX, .access_rights = 0xc091,
 	};
-	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x89\x03");
+	UNKNOWN(VHM_MMIO_WRITE, "\x89\x03");
 	CHECK_EQ(dispatch(), 0);
 	check_injected(13, 0);
-	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x2e\x89\x03");
+	UNKNOWN(VHM_MMIO_WRITE, "\x2e\x89\x03");
 	CHECK_EQ(dispatch(), 0);
 	check_injected(13, 0);
-	MMIO(DEVICE_GPA, VHM_MMIO_READ, "\x2e\x8b\x03");
+	UNKNOWN(VHM_MMIO_READ, "\x2e\x8b\x03");
 	CHECK_EQ(dispatch(), 0);
 	CHECK_EQ(run->retire_bytes, 3);
 	fake.sregs.segment[VHM_SEGMENT_CS].access_rights = 0xc099;
@@ -679,13 +688,217 @@ static void segment_faults(void)
 	fake.sregs.segment[VHM_SEGMENT_DS] = (struct vhm_segment){
 		.limit = DEVICE_GPA, .access_rights = 0xc097,
 	};
-	MMIO(DEVICE_GPA, VHM_MMIO_READ, "\x8b\x03");
+	UNKNOWN(VHM_MMIO_READ, "\x8b\x03");
 	CHECK_EQ(dispatch(), 0);
 	check_injected(13, 0);
 	fake.sregs.segment[VHM_SEGMENT_DS].limit = DEVICE_GPA - 1;
 	CHECK_EQ(dispatch(), 0);
 	CHECK_EQ(run->retire_bytes, 2);
 	CHECK_EQ(seen.reads, 2);
+	end();
+}
+
+/*
+ * An exit that says where, in segments that start at 0: the processor has made all checks and
+ * nothing is asked of the kernel. In other segments, or where it is unclear, the segments decide.
+ */
+static void flat_segment(void)
+{
+	unsigned int calls;
+
+	begin();
+	run->regs.rbx = DEVICE_GPA;
+	calls = fake.calls;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x89\x03");		/* mov [ebx], eax */
+	CHECK_EQ(dispatch(), 0);
+	MMIO(DEVICE_GPA, VHM_MMIO_READ, "\x8b\x03");		/* mov eax, [ebx] */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(fake.calls, calls);
+	CHECK_EQ(seen.address, DEVICE_GPA);
+	/* a base: the register is not the linear address */
+	fake.sregs.segment[VHM_SEGMENT_DS].base = 0x10;
+	run->regs.rbx = DEVICE_GPA + 0x30;
+	MMIO(DEVICE_GPA + 0x40, VHM_MMIO_READ, "\x8b\x03");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.address, DEVICE_GPA + 0x40);
+	/* a base of -2 and memory in front: two bytes of four are the device's */
+	fake.sregs.segment[VHM_SEGMENT_DS].base = UINT32_MAX - 1;
+	run->regs.rbx = RAM_BYTES;
+	run->regs.rax = 0x11223344;
+	MMIO(RAM_BYTES, VHM_MMIO_WRITE, "\x89\x03");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.address, RAM_BYTES);
+	CHECK_EQ(seen.bytes, 2);
+	CHECK_EQ(seen.value, 0x1122);
+	vhm_vm_read(vm.vm, RAM_BYTES - 2, &run->regs.rcx, 2);
+	CHECK_EQ(run->regs.rcx & 0xffff, 0x3344);
+	end();
+}
+
+/* -------------------------------------------- what is remembered of decoding -- */
+
+/* Other instructions at the same address, in the same exit and of all lengths. */
+static void code_changes(void)
+{
+	begin();
+	run->regs.rbx = DEVICE_GPA;
+	run->regs.rax = 0x55667788;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x89\x03\x90");		/* mov [ebx], eax */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(run->retire_bytes, 2);
+	CHECK_EQ(seen.value, 0x55667788);
+	CHECK_EQ(run->request, 0);
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x88\x23\x90");		/* mov [ebx], ah */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.bytes, 1);
+	CHECK_EQ(seen.value, 0x77);
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\xc7\x03\x01\x02\x03\x04");	/* mov dword [ebx], ... */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x04030201);
+	CHECK_EQ(run->retire_bytes, 6);
+	/* one byte of the immediate, then one behind the eighth */
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\xc7\x03\x01\x02\x05\x04");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x04050201);
+	run->regs.rbx = 0;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\xc7\x83\x00\x00\x00\x80\x01\x02\x03\x04");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x04030201);
+	CHECK_EQ(run->retire_bytes, 10);
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\xc7\x83\x00\x00\x00\x80\x01\x02\x03\x44");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x44030201);
+	/* and no instruction at all, and back */
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x0f\x0b");
+	CHECK_EQ(dispatch(), -EOPNOTSUPP);
+	run->regs.rbx = DEVICE_GPA;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x89\x03");
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x55667788);
+	end();
+}
+
+/* The same bytes at the same address mean something else in each mode. */
+static void mode_changes(void)
+{
+	static const char code[] = "\x67\x89\x03";	/* address size of the other kind */
+	static const struct {
+		uint32_t rights;
+		uint64_t efer;
+		unsigned int bytes;
+	} modes[] = {
+		{ 0xc09b, 0, 4 },		/* 32-bit: mov [bp + di], eax */
+		{ 0x009b, 0, 2 },		/* 16-bit: mov [ebx], ax */
+		{ 0xa09b, 0x500, 4 },		/* 64-bit: mov [ebx], eax */
+		{ 0x009b, 0, 2 },
+		{ 0xc09b, 0, 4 },
+	};
+	uint64_t entry[] = { (TABLES + PAGE) | 7, 0x87, 0 };
+	unsigned int i;
+
+	begin();
+	vhm_vm_write(vm.vm, TABLES, &entry[0], 8);
+	vhm_vm_write(vm.vm, TABLES + PAGE, &entry[1], 8);
+	fake.sregs.cr3 = TABLES;
+	fake.sregs.segment[VHM_SEGMENT_SS].base = DEVICE_GPA - 0x3000;
+	run->regs.rbx = DEVICE_GPA;
+	run->regs.rbp = 0x1000;
+	run->regs.rdi = 0x2000;
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		fake.sregs.segment[VHM_SEGMENT_CS].access_rights = modes[i].rights;
+		fake.sregs.efer = modes[i].efer;
+		fake.sregs.cr0 = modes[i].efer ? 0x80000011 : 0x11;
+		fake.sregs.cr4 = modes[i].efer ? 0x20 : 0;
+		MMIO(DEVICE_GPA, VHM_MMIO_WRITE, code);
+		CHECK_EQ(dispatch(), 0);
+		CHECK_EQ(seen.writes, i + 1);
+		CHECK_EQ(seen.address, DEVICE_GPA);
+		CHECK_EQ(seen.bytes, modes[i].bytes);
+		CHECK_EQ(run->retire_bytes, 3);
+	}
+	end();
+}
+
+/* The same linear address is another page, then none, then one that may not be executed. */
+static void code_is_mapped_elsewhere(void)
+{
+	begin();
+	enable_paging();
+	run->regs.rbx = 0x300000;
+	run->regs.rax = 0x99aabbcc;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "\x89\x03");
+	run->mmio.linear_address = 0x300000;
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.bytes, 4);
+	vhm_vm_write(vm.vm, 0x8000 + (CODE & (PAGE - 1)), "\x88\x03", 2);	/* mov [ebx], al */
+	set_entry(1, 0x8000 | 7);
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.bytes, 1);
+	CHECK_EQ(seen.writes, 2);
+	set_entry(1, 0x8000 | 6);
+	CHECK_EQ(dispatch(), 0);
+	check_injected(14, 0);
+	CHECK_EQ(run->inject.payload, CODE);
+	CHECK_EQ(seen.writes, 2);
+	set_entry(1, CODE | 7);
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.bytes, 4);
+	end();
+}
+
+/* The same instruction reaches into a second page or not, and the page is there or not. */
+static void code_crosses_pages(void)
+{
+	static const char code[] = "\xc7\x03\x01\x02\x03\x04";
+
+	begin();
+	enable_paging();
+	run->regs.rbx = 0x300000;
+	MMIO(DEVICE_GPA, VHM_MMIO_WRITE, "");
+	run->mmio.linear_address = 0x300000;
+	run->regs.rip = CODE + PAGE - 3;
+	vhm_vm_write(vm.vm, run->regs.rip, code, 6);
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x04030201);
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.writes, 2);
+	CHECK_EQ(run->retire_bytes, 6);
+	vhm_vm_write(vm.vm, CODE + PAGE + 2, "\x54", 1);
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.value, 0x54030201);
+	set_entry(2, 0);
+	CHECK_EQ(dispatch(), 0);
+	check_injected(14, 0);
+	CHECK_EQ(run->inject.payload, CODE + PAGE);
+	CHECK_EQ(seen.writes, 3);
+	/* what ends with the first page does not look at the second */
+	vhm_vm_write(vm.vm, CODE + PAGE - 3, "\x89\x43\x00", 3);	/* mov [ebx + 0], eax */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(run->retire_bytes, 3);
+	end();
+}
+
+/* Far more addresses than are remembered, each with an instruction of its own, twice. */
+static void many_instructions(void)
+{
+	unsigned int round, i;
+
+	begin();
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 512; i++) {
+			uint8_t code[7] = { 0xc6, 0x83, 0, 0, 0, 0, (uint8_t)i };
+
+			memcpy(code + 2, &i, sizeof(i));
+			run->regs.rbx = DEVICE_GPA;
+			MMIO(DEVICE_GPA + i, VHM_MMIO_WRITE, "");
+			run->regs.rip = CODE + 8 * i;
+			vhm_vm_write(vm.vm, run->regs.rip, code, sizeof(code));
+			CHECK_EQ(dispatch(), 0);
+			CHECK_EQ(seen.address, DEVICE_GPA + i);
+			CHECK_EQ(seen.value, i & 0xff);
+		}
+	}
+	CHECK_EQ(seen.writes, 1024);
 	end();
 }
 
@@ -881,6 +1094,12 @@ const struct test_case dispatch_cases[] = {
 	{ "dispatch: faults of the fetch", fetch_faults },
 	{ "dispatch: REP stops at a fault", string_stops_at_fault },
 	{ "dispatch: segment faults", segment_faults },
+	{ "dispatch: segments that start at 0", flat_segment },
+	{ "dispatch: code changes", code_changes },
+	{ "dispatch: the mode changes", mode_changes },
+	{ "dispatch: code is mapped elsewhere", code_is_mapped_elsewhere },
+	{ "dispatch: code crosses pages", code_crosses_pages },
+	{ "dispatch: many instructions", many_instructions },
 	{ "dispatch: 64-bit addresses", addresses_64 },
 	{ "dispatch: real mode", real_mode },
 	{ "dispatch: refused accesses change nothing", refused_instructions },

@@ -20,11 +20,6 @@
 
 /* ----------------------------------------------------------- completing -- */
 
-static void load_registers(struct vhm_vcpu *vcpu)
-{
-	vcpu->run->request |= VHM_RUN_SET_REGISTERS;
-}
-
 static int inject(struct emulator *emulator)
 {
 	const struct vhm_event *fault = &emulator->fault;
@@ -32,13 +27,13 @@ static int inject(struct emulator *emulator)
 	return vhm_vcpu_inject(emulator->vcpu, fault->vector, fault->error_code, fault->payload);
 }
 
-/* Gives the registers back and says what the guest does next. */
+/* Has the registers loaded if they changed and says what the guest does next. */
 static int finish(struct emulator *emulator, int result, unsigned int insn_bytes)
 {
 	struct vhm_run *run = emulator->vcpu->run;
 
-	run->regs = emulator->regs;
-	load_registers(emulator->vcpu);
+	if (!emulator->keeps_registers)
+		run->request |= VHM_RUN_SET_REGISTERS;
 	run->retire_bytes = 0;
 	if (result < 0)
 		return result;
@@ -83,11 +78,13 @@ static int single_io(struct emulator *emulator, const struct vhm_exit_io *io)
 	uint32_t value;
 	int ret;
 
-	if (!(io->flags & VHM_IO_IN))
+	if (!(io->flags & VHM_IO_IN)) {
+		emulator->keeps_registers = true;
 		return port_out(emulator, io, io->data);
+	}
 	ret = port_in(emulator, io, &value);
 	if (!ret)
-		emulator->regs.rax = merge_register(emulator->regs.rax, value, io->bytes);
+		emulator->regs->rax = merge_register(emulator->regs->rax, value, io->bytes);
 	return ret;
 }
 
@@ -113,7 +110,7 @@ static int string_element(struct emulator *emulator, const struct vhm_exit_io *i
 	unsigned int number = in ? NUMBER_RDI : NUMBER_RSI;
 	unsigned int segment = in ? VHM_SEGMENT_ES : io->segment;
 	uint64_t offset = *emulate_gpr(emulator, number) & mask_bytes(address_bytes(io));
-	int64_t step = emulator->regs.rflags & RFLAGS_DF ? -(int64_t)io->bytes : io->bytes;
+	int64_t step = emulator->regs->rflags & RFLAGS_DF ? -(int64_t)io->bytes : io->bytes;
 	uint32_t value = 0;
 	uint64_t linear;
 	int ret = emulate_linear(emulator, segment, offset, io->bytes, in, &linear);
@@ -192,39 +189,23 @@ static int dispatch_io(struct emulator *emulator)
 
 /* --------------------------------------------------------------- memory -- */
 
-/* A slot that another thread added meanwhile: the guest simply does it again. */
-static bool is_memory_now(const struct vhm_vcpu *vcpu, const struct vhm_exit_mmio *mmio)
-{
-	if (mmio->flags & VHM_MMIO_APIC)
-		return false;
-	switch (vhm_memory_kind(vcpu->vm, mmio->gpa)) {
-	case MEMORY_RAM:
-		return true;
-	case MEMORY_ROM:
-		return !(mmio->flags & VHM_MMIO_WRITE);
-	default:
-		return false;
-	}
-}
-
 static int dispatch_mmio(struct emulator *emulator)
 {
-	const struct vhm_exit_mmio mmio = emulator->vcpu->run->mmio;
+	const struct vhm_exit_mmio *mmio = &emulator->vcpu->run->mmio;
 	unsigned int insn_bytes = 0;
 	int ret;
 
-	if (is_memory_now(emulator->vcpu, &mmio))
-		return 0;
 	/* Code or page tables where no memory is: no instruction could make it right. */
-	if (mmio.flags & (VHM_MMIO_FETCH | VHM_MMIO_WALK))
-		return -EFAULT;
-	emulator->mmio = &mmio;
-	emulator->paging.cr0 = mmio.cr0;
-	emulator->paging.cr3 = mmio.cr3;
-	emulator->paging.cr4 = mmio.cr4;
-	emulator->paging.efer = mmio.efer;
-	emulator->code_bits = code_bits_of(mmio.efer, mmio.cs_access_rights);
-	emulator->cpl = mmio.cpl & 3;
+	if (mmio->flags & (VHM_MMIO_FETCH | VHM_MMIO_WALK))
+		return emulate_is_memory(mmio, vhm_memory_kind(emulator->vcpu->vm, mmio->gpa)) ?
+		       0 : -EFAULT;
+	emulator->mmio = mmio;
+	emulator->paging.cr0 = mmio->cr0;
+	emulator->paging.cr3 = mmio->cr3;
+	emulator->paging.cr4 = mmio->cr4;
+	emulator->paging.efer = mmio->efer;
+	emulator->code_bits = code_bits_of(mmio->efer, mmio->cs_access_rights);
+	emulator->cpl = mmio->cpl & 3;
 	ret = emulate_instruction(emulator, &insn_bytes);
 	return finish(emulator, ret, insn_bytes);
 }
@@ -242,6 +223,7 @@ static int dispatch_msr(struct emulator *emulator)
 	if (!run->insn_bytes)
 		return -EPROTO;
 	if (msr.flags & VHM_MSR_WRITE) {
+		emulator->keeps_registers = true;
 		if (callbacks->msr_write)
 			ret = callbacks->msr_write(emulator->context, msr.index, msr.value);
 	} else if (callbacks->msr_read) {
@@ -251,22 +233,36 @@ static int dispatch_msr(struct emulator *emulator)
 		return vhm_vcpu_inject(emulator->vcpu, VECTOR_GP, 0, 0);
 	ret = emulate_callback(emulator, ret);
 	if (!ret && !(msr.flags & VHM_MSR_WRITE)) {
-		emulator->regs.rax = (uint32_t)value;
-		emulator->regs.rdx = value >> 32;
+		emulator->regs->rax = (uint32_t)value;
+		emulator->regs->rdx = value >> 32;
 	}
 	return finish(emulator, ret, run->insn_bytes);
+}
+
+/* Field by field: clearing all of it would take longer than most exits. */
+static void init_emulator(struct emulator *emulator, struct vhm_vcpu *vcpu,
+			  const struct vhm_callbacks *callbacks, void *context)
+{
+	emulator->vcpu = vcpu;
+	emulator->callbacks = callbacks;
+	emulator->context = context;
+	emulator->mmio = NULL;
+	emulator->exit_kind = MEMORY_NONE;
+	emulator->exit_is_plain = false;
+	emulator->regs = &vcpu->run->regs;
+	emulator->keeps_registers = false;
+	emulator->paging = (struct vhm_paging){ 0 };
+	emulator->pkru_valid = false;
+	emulator->sregs_valid = false;
+	emulator->stop = 0;
 }
 
 EXPORT int vhm_vcpu_dispatch(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
 			     void *context)
 {
-	struct emulator emulator = {
-		.vcpu = vcpu,
-		.callbacks = callbacks,
-		.context = context,
-		.regs = vcpu->run->regs,
-	};
+	struct emulator emulator;
 
+	init_emulator(&emulator, vcpu, callbacks, context);
 	switch (vcpu->run->exit_reason) {
 	case VHM_EXIT_NONE:
 	case VHM_EXIT_INTERRUPTED:

@@ -64,7 +64,7 @@ static bool is_canonical(const struct emulator *emulator, uint64_t linear)
 /* Without protection (real and virtual-8086 mode) a segment has a limit but no type. */
 static bool has_protection(const struct emulator *emulator)
 {
-	return emulator->paging.cr0 & CR0_PE && !(emulator->regs.rflags & RFLAGS_VM);
+	return emulator->paging.cr0 & CR0_PE && !(emulator->regs->rflags & RFLAGS_VM);
 }
 
 /* SDM vol. 3, 5.5, Type Checking */
@@ -117,6 +117,10 @@ int emulate_linear(struct emulator *emulator, unsigned int segment, uint64_t off
 		return -EOPNOTSUPP;
 	if (emulator->code_bits == 64)
 		return linear_64(emulator, segment, offset, bytes, linear);
+	if (emulate_is_exit(emulator, segment, offset, bytes, write)) {
+		*linear = offset;
+		return 0;
+	}
 	ret = emulate_need_sregs(emulator);
 	if (ret)
 		return ret;
@@ -153,32 +157,54 @@ static bool exit_translates(const struct emulator *emulator, uint64_t linear, ui
 	return !((linear ^ mmio->linear_address) & ~PAGE_OFFSET_MASK);
 }
 
-static int translate(struct emulator *emulator, uint64_t linear, uint32_t access, uint64_t *gpa)
+/* Fetches do not look at protection keys. */
+static int need_pkru(struct emulator *emulator, uint32_t access)
+{
+	int ret;
+
+	if (!(emulator->paging.cr4 & CR4_PKE) || emulator->pkru_valid || access & VHM_ACCESS_FETCH)
+		return 0;
+	ret = vhm_vector_pkru(emulator->vcpu, &emulator->paging.pkru);
+	if (!ret)
+		emulator->pkru_valid = true;
+	return ret;
+}
+
+/* With vhm_vm.memory_lock held for reading */
+static int translate_locked(struct emulator *emulator, uint64_t linear, uint32_t access,
+			    uint64_t *gpa)
 {
 	struct vhm_translation translation;
+	int ret;
+
+	if (emulator->cpl == 3)
+		access |= VHM_ACCESS_USER;
+	emulator->paging.rflags = emulator->regs->rflags;
+	ret = vhm_translate_locked(emulator->vcpu->vm, &emulator->paging, linear, access,
+				   &translation);
+	*gpa = translation.gpa;
+	if (ret == -EFAULT)
+		return emulate_raise(emulator, VECTOR_PF, translation.error_code, linear);
+	if (ret == -EINVAL)
+		return emulate_raise(emulator, VECTOR_GP, 0, 0);
+	return ret == -ENXIO ? -EFAULT : ret;
+}
+
+static int translate(struct emulator *emulator, uint64_t linear, uint32_t access, uint64_t *gpa)
+{
+	struct vhm_vm *vm = emulator->vcpu->vm;
 	int ret;
 
 	if (exit_translates(emulator, linear, access)) {
 		*gpa = (emulator->mmio->gpa & ~PAGE_OFFSET_MASK) | (linear & PAGE_OFFSET_MASK);
 		return 0;
 	}
-	if (emulator->paging.cr4 & CR4_PKE && !emulator->pkru_valid) {
-		ret = vhm_vector_pkru(emulator->vcpu, &emulator->paging.pkru);
-		if (ret)
-			return ret;
-		emulator->pkru_valid = true;
-	}
-	if (emulator->cpl == 3)
-		access |= VHM_ACCESS_USER;
-	emulator->paging.rflags = emulator->regs.rflags;
-	ret = vhm_translate(emulator->vcpu->vm, &emulator->paging, linear, access, &translation);
-	if (ret == -EFAULT)
-		return emulate_raise(emulator, VECTOR_PF, translation.error_code, linear);
-	if (ret == -EINVAL)
-		return emulate_raise(emulator, VECTOR_GP, 0, 0);
-	if (ret == -ENXIO)
-		return -EFAULT;
-	*gpa = translation.gpa;
+	ret = need_pkru(emulator, access);
+	if (ret)
+		return ret;
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	ret = translate_locked(emulator, linear, access, gpa);
+	pthread_rwlock_unlock(&vm->memory_lock);
 	return ret;
 }
 
@@ -253,10 +279,28 @@ static int apic_access(struct emulator *emulator, uint64_t gpa, void *data, unsi
 	return 0;
 }
 
+static int callback_access(struct emulator *emulator, uint64_t gpa, void *data, unsigned int bytes,
+			   bool write)
+{
+	const struct vhm_callbacks *callbacks = emulator->callbacks;
+	int ret;
+
+	if (write) {
+		if (!callbacks->mmio_write)
+			return 0;
+		ret = callbacks->mmio_write(emulator->context, gpa, bytes, data);
+		return emulate_callback(emulator, ret);
+	}
+	memset(data, 0xff, bytes);
+	if (!callbacks->mmio_read)
+		return 0;
+	ret = callbacks->mmio_read(emulator->context, gpa, bytes, data);
+	return emulate_callback(emulator, ret);
+}
+
 static int device_access(struct emulator *emulator, const struct piece *piece, void *data,
 			 bool write)
 {
-	const struct vhm_callbacks *callbacks = emulator->callbacks;
 	bool apic;
 	int ret = is_apic_page(emulator, piece->gpa, &apic);
 
@@ -264,35 +308,42 @@ static int device_access(struct emulator *emulator, const struct piece *piece, v
 		return ret;
 	if (apic)
 		return apic_access(emulator, piece->gpa, data, piece->bytes, write);
-	if (write) {
-		if (!callbacks->mmio_write)
-			return 0;
-		ret = callbacks->mmio_write(emulator->context, piece->gpa, piece->bytes, data);
-		return emulate_callback(emulator, ret);
-	}
-	memset(data, 0xff, piece->bytes);
-	if (!callbacks->mmio_read)
-		return 0;
-	ret = callbacks->mmio_read(emulator->context, piece->gpa, piece->bytes, data);
-	return emulate_callback(emulator, ret);
+	return callback_access(emulator, piece->gpa, data, piece->bytes, write);
 }
 
-static bool is_exit_page_of_apic(const struct emulator *emulator, uint64_t gpa)
+static uint64_t exit_gpa(const struct vhm_exit_mmio *mmio)
+{
+	return (mmio->gpa & ~PAGE_OFFSET_MASK) | (mmio->linear_address & PAGE_OFFSET_MASK);
+}
+
+int emulate_exit_read(struct emulator *emulator, uint64_t *value, unsigned int bytes)
+{
+	*value = 0;
+	return callback_access(emulator, exit_gpa(emulator->mmio), value, bytes, false);
+}
+
+int emulate_exit_write(struct emulator *emulator, uint64_t value, unsigned int bytes)
+{
+	return callback_access(emulator, exit_gpa(emulator->mmio), &value, bytes, true);
+}
+
+/* emulate_fetch() has looked at the page of the exit already. */
+static enum memory_kind find_kind(const struct emulator *emulator, uint64_t gpa)
 {
 	const struct vhm_exit_mmio *mmio = emulator->mmio;
 
-	return mmio && mmio->flags & VHM_MMIO_APIC && !((gpa ^ mmio->gpa) & ~PAGE_OFFSET_MASK);
+	if (!mmio || (gpa ^ mmio->gpa) & ~PAGE_OFFSET_MASK)
+		return vhm_memory_kind(emulator->vcpu->vm, gpa);
+	return emulator->exit_kind;
 }
 
 static int access_piece(struct emulator *emulator, const struct piece *piece, void *data,
 			bool write)
 {
+	enum memory_kind kind = find_kind(emulator, piece->gpa);
 	struct vhm_vm *vm = emulator->vcpu->vm;
-	enum memory_kind kind = MEMORY_NONE;
 	int ret;
 
-	if (!is_exit_page_of_apic(emulator, piece->gpa))
-		kind = vhm_memory_kind(vm, piece->gpa);
 	if (kind == MEMORY_NONE || (write && kind == MEMORY_ROM))
 		return device_access(emulator, piece, data, write);
 	if (write)
@@ -341,20 +392,81 @@ int emulate_probe_write(struct emulator *emulator, uint64_t linear, unsigned int
 	return translate_pieces(emulator, linear, bytes, VHM_ACCESS_WRITE, piece);
 }
 
+/*
+ * An access whose first page is memory and whose second one is not exits with the address of the
+ * second. So what begins a page could be the rest of an access, in a segment that starts just
+ * below 4 GiB, unless no memory is before it.
+ */
+static bool exit_may_be_tail(const struct emulator *emulator)
+{
+	const struct vhm_exit_mmio *mmio = emulator->mmio;
+	const struct vhm_vm *vm = emulator->vcpu->vm;
+	struct vhm_translation translation;
+
+	/* In 64-bit mode segments start at 0, and FS and GS are left out. */
+	if (emulator->code_bits == 64 || mmio->linear_address & PAGE_OFFSET_MASK)
+		return false;
+	if (vhm_translate_locked(vm, &emulator->paging, (uint32_t)mmio->linear_address - 1u,
+				 VHM_ACCESS_DEBUG, &translation))
+		return false;
+	return vhm_memory_kind_locked(vm, translation.gpa) != MEMORY_NONE;
+}
+
+static int look_at_exit_locked(struct emulator *emulator)
+{
+	const struct vhm_exit_mmio *mmio = emulator->mmio;
+
+	emulator->exit_kind = vhm_memory_kind_locked(emulator->vcpu->vm, mmio->gpa);
+	if (emulate_is_memory(mmio, emulator->exit_kind)) {
+		emulator->keeps_registers = true;
+		return EMULATE_AGAIN;
+	}
+	if (mmio->flags & VHM_MMIO_APIC)
+		emulator->exit_kind = MEMORY_NONE;
+	emulator->exit_is_plain = emulator->exit_kind == MEMORY_NONE &&
+				  (mmio->flags & (VHM_MMIO_LINEAR_VALID | VHM_MMIO_APIC)) ==
+				  VHM_MMIO_LINEAR_VALID && !exit_may_be_tail(emulator);
+	return 0;
+}
+
+static int fetch_locked(struct emulator *emulator, uint64_t linear, uint8_t *data,
+			unsigned int bytes)
+{
+	const struct vhm_vm *vm = emulator->vcpu->vm;
+	const uint8_t *code;
+	uint64_t gpa;
+	int ret;
+
+	ret = look_at_exit_locked(emulator);
+	if (ret)
+		return ret;
+	ret = translate_locked(emulator, linear, VHM_ACCESS_FETCH, &gpa);
+	if (ret)
+		return ret;
+	code = vhm_memory_pointer_locked(vm, gpa, bytes);
+	if (!code)
+		return -EFAULT;
+	if (bytes == MAX_INSN_BYTES)
+		memcpy(data, code, MAX_INSN_BYTES);	/* a size the compiler knows */
+	else
+		memcpy(data, code, bytes);
+	return 0;
+}
+
 int emulate_fetch(struct emulator *emulator, unsigned int skip, uint8_t *data,
 		  unsigned int room, unsigned int *bytes)
 {
-	uint64_t linear = emulator->regs.rip + skip;
-	uint64_t gpa;
+	struct vhm_vm *vm = emulator->vcpu->vm;
+	uint64_t linear = emulator->regs->rip + skip;
 	unsigned int in_page;
 	int ret;
 
 	if (emulator->code_bits != 64)
 		linear = (uint32_t)(emulator->mmio->cs_base + linear);
-	ret = translate(emulator, linear, VHM_ACCESS_FETCH, &gpa);
-	if (ret)
-		return ret;
 	in_page = PAGE_BYTES - (unsigned int)(linear & PAGE_OFFSET_MASK);
 	*bytes = room < in_page ? room : in_page;
-	return vhm_vm_read(emulator->vcpu->vm, gpa, data, *bytes);
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	ret = fetch_locked(emulator, linear, data, *bytes);
+	pthread_rwlock_unlock(&vm->memory_lock);
+	return ret;
 }

@@ -1,115 +1,67 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * From bytes at RIP to a performed instruction: fetch, decode, find the row, perform.
+ * Performing a decoded instruction: its operands, and the table of those we know.
  *
- * Owns the table of instructions and the reading and writing of operands. What an
- * instruction computes is insn_integer.c's, insn_string.c's and insn_vector.c's.
+ * What an instruction computes is insn_integer.c's, insn_string.c's and insn_vector.c's; what its
+ * bytes mean is decode.c's.
  */
 #include "insn.h"
+
+#include <Zydis/Zydis.h>
 
 #include "alu.h"
 
 /* -------------------------------------------------------------- operands -- */
 
-/*
- * Number, size and first byte of a general register: AH, CH, DH and BH are the second bytes
- * of the first four. False: not a general register.
- */
-static bool find_gpr(ZydisRegister reg, unsigned int *number, unsigned int *bytes,
-		     unsigned int *shift)
+static uint64_t read_gpr(const struct insn *insn, const struct operand *operand)
 {
-	*shift = 0;
-	if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) {
-		*number = reg - ZYDIS_REGISTER_AL;
-		*bytes = 1;
-	} else if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
-		*number = reg - ZYDIS_REGISTER_AH;
-		*bytes = 1;
-		*shift = 8;
-	} else if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) {
-		*number = reg - ZYDIS_REGISTER_SPL + 4;
-		*bytes = 1;
-	} else if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W) {
-		*number = reg - ZYDIS_REGISTER_AX;
-		*bytes = 2;
-	} else if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D) {
-		*number = reg - ZYDIS_REGISTER_EAX;
-		*bytes = 4;
-	} else if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15) {
-		*number = reg - ZYDIS_REGISTER_RAX;
-		*bytes = 8;
-	} else {
-		return false;
-	}
-	return true;
+	return *emulate_gpr(insn->emulator, operand->number) >> operand->shift &
+	       mask_bytes(operand->bytes);
 }
 
-static int read_register(const struct insn *insn, ZydisRegister reg, uint64_t *value)
+static void write_gpr(const struct insn *insn, const struct operand *operand, uint64_t value)
 {
-	unsigned int number, bytes, shift;
+	__u64 *gpr = emulate_gpr(insn->emulator, operand->number);
 
-	if (reg >= ZYDIS_REGISTER_ES && reg <= ZYDIS_REGISTER_GS) {
-		int ret = emulate_need_sregs(insn->emulator);
-
-		*value = insn->emulator->sregs.segment[reg - ZYDIS_REGISTER_ES].selector & 0xffff;
-		return ret;
-	}
-	if (!find_gpr(reg, &number, &bytes, &shift))
-		return -EOPNOTSUPP;
-	*value = *emulate_gpr(insn->emulator, number) >> shift & mask_bytes(bytes);
-	return 0;
-}
-
-static int write_register(const struct insn *insn, ZydisRegister reg, uint64_t value)
-{
-	unsigned int number, bytes, shift;
-	__u64 *gpr;
-
-	if (!find_gpr(reg, &number, &bytes, &shift))
-		return -EOPNOTSUPP;
-	gpr = emulate_gpr(insn->emulator, number);
-	if (shift)
+	if (operand->shift)
 		*gpr = (*gpr & ~0xff00ull) | (value & 0xff) << 8;
 	else
-		*gpr = merge_register(*gpr, value, bytes);
-	return 0;
+		*gpr = merge_register(*gpr, value, operand->bytes);
+}
+
+static int read_selector(const struct insn *insn, unsigned int segment, uint64_t *value)
+{
+	int ret = emulate_need_sregs(insn->emulator);
+
+	if (!ret)
+		*value = insn->emulator->sregs.segment[segment].selector & 0xffff;
+	return ret;
 }
 
 unsigned int operand_segment(const struct insn *insn, unsigned int index)
 {
-	return insn->operand[index].mem.segment - ZYDIS_REGISTER_ES;
+	return operand_of(insn, index)->segment;
 }
 
 int operand_offset(const struct insn *insn, unsigned int index, uint64_t *offset)
 {
-	const ZydisDecodedOperandMem *mem = &insn->operand[index].mem;
-	uint64_t sum = mem->disp.has_displacement ? (uint64_t)mem->disp.value : 0;
-	uint64_t value;
-	int ret;
+	const struct operand *operand = operand_of(insn, index);
+	const __u64 *registers = (const void *)insn->emulator->regs;
 
-	if (mem->type != ZYDIS_MEMOP_TYPE_MEM)
+	if (!operand->addressable)
 		return -EOPNOTSUPP;
-	if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP) {
-		sum += insn->emulator->regs.rip + insn->decoded.length;
-	} else if (mem->base != ZYDIS_REGISTER_NONE) {
-		ret = read_register(insn, mem->base, &value);
-		if (ret)
-			return ret;
-		sum += value;
-	}
-	if (mem->index != ZYDIS_REGISTER_NONE) {
-		ret = read_register(insn, mem->index, &value);
-		if (ret)
-			return ret;
-		sum += value * mem->scale;
-	}
-	*offset = sum & mask_bytes(insn->decoded.address_width / 8);
+	*offset = (operand->value + (registers[operand->base] & operand->base_mask) +
+		   (registers[operand->index] & operand->index_mask) * operand->scale) &
+		  mask_bytes(insn->decoded->address_bytes);
 	return 0;
 }
 
-static bool operand_is_written(const struct insn *insn, unsigned int index)
+/* Linear address of an operand at a known offset */
+static int offset_linear(const struct insn *insn, const struct operand *operand, uint64_t offset,
+			 uint64_t *linear)
 {
-	return insn->operand[index].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+	return emulate_linear(insn->emulator, operand->segment, offset, operand->bytes,
+			      operand->written, linear);
 }
 
 int operand_linear(const struct insn *insn, unsigned int index, uint64_t *linear)
@@ -117,33 +69,62 @@ int operand_linear(const struct insn *insn, unsigned int index, uint64_t *linear
 	uint64_t offset;
 	int ret = operand_offset(insn, index, &offset);
 
+	return ret ? ret : offset_linear(insn, operand_of(insn, index), offset, linear);
+}
+
+static int read_memory(const struct insn *insn, unsigned int index, uint64_t *value)
+{
+	const struct operand *operand = operand_of(insn, index);
+	struct emulator *emulator = insn->emulator;
+	uint64_t offset, linear;
+	int ret = operand_offset(insn, index, &offset);
+
 	if (ret)
 		return ret;
-	return emulate_linear(insn->emulator, operand_segment(insn, index), offset,
-			      operand_bytes(insn, index), operand_is_written(insn, index), linear);
+	if (operand->bytes > sizeof(*value))
+		return -EOPNOTSUPP;
+	if (emulate_is_exit(emulator, operand->segment, offset, operand->bytes, operand->written))
+		return emulate_exit_read(emulator, value, operand->bytes);
+	ret = offset_linear(insn, operand, offset, &linear);
+	if (ret)
+		return ret;
+	return emulate_read(emulator, linear, value, operand->bytes,
+			    operand->written ? VHM_ACCESS_WRITE : 0);
+}
+
+static int write_memory(const struct insn *insn, unsigned int index, uint64_t value)
+{
+	const struct operand *operand = operand_of(insn, index);
+	struct emulator *emulator = insn->emulator;
+	uint64_t offset, linear;
+	int ret = operand_offset(insn, index, &offset);
+
+	if (ret)
+		return ret;
+	if (operand->bytes > sizeof(value))
+		return -EOPNOTSUPP;
+	if (emulate_is_exit(emulator, operand->segment, offset, operand->bytes, true))
+		return emulate_exit_write(emulator, value, operand->bytes);
+	ret = offset_linear(insn, operand, offset, &linear);
+	return ret ? ret : emulate_write(emulator, linear, &value, operand->bytes);
 }
 
 int operand_read(const struct insn *insn, unsigned int index, uint64_t *value)
 {
-	const ZydisDecodedOperand *operand = &insn->operand[index];
-	uint64_t linear;
-	int ret;
+	const struct operand *operand = operand_of(insn, index);
 
 	*value = 0;
-	switch (operand->type) {
-	case ZYDIS_OPERAND_TYPE_REGISTER:
-		return read_register(insn, operand->reg.value, value);
-	case ZYDIS_OPERAND_TYPE_IMMEDIATE:
-		*value = operand->imm.value.u;
+	switch (operand->kind) {
+	case OPERAND_GPR:
+		*value = read_gpr(insn, operand);
 		return 0;
-	case ZYDIS_OPERAND_TYPE_MEMORY:
-		if (operand->size > 64)
-			return -EOPNOTSUPP;
-		ret = operand_linear(insn, index, &linear);
-		if (ret)
-			return ret;
-		return emulate_read(insn->emulator, linear, value, operand_bytes(insn, index),
-				    operand_is_written(insn, index) ? VHM_ACCESS_WRITE : 0);
+	case OPERAND_IMMEDIATE:
+		*value = operand->value;
+		return 0;
+	case OPERAND_MEMORY:
+		return read_memory(insn, index, value);
+	case OPERAND_SEGMENT:
+		return read_selector(insn, operand->number, value);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -151,20 +132,14 @@ int operand_read(const struct insn *insn, unsigned int index, uint64_t *value)
 
 int operand_write(const struct insn *insn, unsigned int index, uint64_t value)
 {
-	const ZydisDecodedOperand *operand = &insn->operand[index];
-	uint64_t linear;
-	int ret;
+	const struct operand *operand = operand_of(insn, index);
 
-	switch (operand->type) {
-	case ZYDIS_OPERAND_TYPE_REGISTER:
-		return write_register(insn, operand->reg.value, value);
-	case ZYDIS_OPERAND_TYPE_MEMORY:
-		if (operand->size > 64)
-			return -EOPNOTSUPP;
-		ret = operand_linear(insn, index, &linear);
-		if (ret)
-			return ret;
-		return emulate_write(insn->emulator, linear, &value, operand_bytes(insn, index));
+	switch (operand->kind) {
+	case OPERAND_GPR:
+		write_gpr(insn, operand, value);
+		return 0;
+	case OPERAND_MEMORY:
+		return write_memory(insn, index, value);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -312,71 +287,26 @@ static const struct row rows[] = {
 	ROW(VMOVNTPD, perform_vector_move, 1),
 };
 
-static const struct row *find_row(ZydisMnemonic mnemonic)
+perform_fn insn_find(unsigned int mnemonic, unsigned int *operation)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].mnemonic == mnemonic)
-			return &rows[i];
+		if (rows[i].mnemonic == mnemonic) {
+			*operation = rows[i].operation;
+			return rows[i].perform;
+		}
 	}
 	return NULL;
-}
-
-/* ---------------------------------------------------------------- decode -- */
-
-static void init_decoder(ZydisDecoder *decoder, unsigned int code_bits)
-{
-	switch (code_bits) {
-	case 64:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-		break;
-	case 32:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-		break;
-	default:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-		break;
-	}
-}
-
-/* Fetches as far as the instruction reaches: a page it does not touch must not fault. */
-static int fetch_and_decode(struct insn *insn)
-{
-	uint8_t code[MAX_INSN_BYTES];
-	unsigned int have = 0, more;
-	ZydisDecoder decoder;
-	ZyanStatus status;
-
-	init_decoder(&decoder, insn->emulator->code_bits);
-	do {
-		int ret = emulate_fetch(insn->emulator, have, code + have, sizeof(code) - have,
-					&more);
-
-		if (ret)
-			return ret;
-		have += more;
-		status = ZydisDecoderDecodeFull(&decoder, code, have, &insn->decoded,
-						insn->operand);
-	} while (status == ZYDIS_STATUS_NO_MORE_DATA && have < sizeof(code));
-	/*
-	 * Bytes that were an instruction when the processor executed them and are none now:
-	 * another vCPU rewrote them. The guest executes whatever is there.
-	 */
-	return ZYAN_SUCCESS(status) ? 0 : -EOPNOTSUPP;
 }
 
 int emulate_instruction(struct emulator *emulator, unsigned int *insn_bytes)
 {
 	struct insn insn = { .emulator = emulator };
-	const struct row *row;
-	int ret = fetch_and_decode(&insn);
+	int ret = insn_fetch(&insn);
 
 	if (ret)
 		return ret;
-	row = find_row(insn.decoded.mnemonic);
-	if (!row)
-		return -EOPNOTSUPP;
-	*insn_bytes = insn.decoded.length;
-	return row->perform(&insn, row->operation);
+	*insn_bytes = insn.decoded->length;
+	return insn.decoded->perform(&insn, insn.decoded->operation);
 }

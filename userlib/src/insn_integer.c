@@ -24,7 +24,10 @@ int perform_move(struct insn *insn, unsigned int unused)
 	int ret = operand_read(insn, 1, &value);
 
 	(void)unused;
-	return ret ? ret : operand_write(insn, 0, value);
+	if (ret)
+		return ret;
+	insn->emulator->keeps_registers = operand_is_memory(insn, 0);
+	return operand_write(insn, 0, value);
 }
 
 int perform_move_signed(struct insn *insn, unsigned int unused)
@@ -50,7 +53,7 @@ int perform_move_swapped(struct insn *insn, unsigned int unused)
 
 int perform_set_condition(struct insn *insn, unsigned int code)
 {
-	return operand_write(insn, 0, alu_condition(code, insn->emulator->regs.rflags));
+	return operand_write(insn, 0, alu_condition(code, insn->emulator->regs->rflags));
 }
 
 /* The source is read and the upper half cleared whether the condition holds or not. */
@@ -63,7 +66,7 @@ int perform_move_condition(struct insn *insn, unsigned int code)
 		ret = operand_read(insn, 0, &destination);
 	if (ret)
 		return ret;
-	if (alu_condition(code, insn->emulator->regs.rflags))
+	if (alu_condition(code, insn->emulator->regs->rflags))
 		destination = source;
 	return operand_write(insn, 0, destination);
 }
@@ -84,7 +87,7 @@ int perform_nothing(struct insn *insn, unsigned int unused)
 int perform_two_operands(struct insn *insn, unsigned int operation)
 {
 	struct emulator *emulator = insn->emulator;
-	uint64_t rflags = emulator->regs.rflags;
+	uint64_t rflags = emulator->regs->rflags;
 	uint64_t a, b, result;
 	int ret = operand_read(insn, 1, &b);
 
@@ -95,13 +98,13 @@ int perform_two_operands(struct insn *insn, unsigned int operation)
 	result = alu_compute(operation, operand_bytes(insn, 0), a, b, &rflags);
 	ret = operand_write(insn, 0, result);
 	if (!ret)
-		emulator->regs.rflags = rflags;
+		emulator->regs->rflags = rflags;
 	return ret;
 }
 
 int perform_compare(struct insn *insn, unsigned int operation)
 {
-	uint64_t rflags = insn->emulator->regs.rflags;
+	uint64_t rflags = insn->emulator->regs->rflags;
 	uint64_t a, b;
 	int ret = operand_read(insn, 1, &b);
 
@@ -110,13 +113,13 @@ int perform_compare(struct insn *insn, unsigned int operation)
 	if (ret)
 		return ret;
 	alu_compute(operation, operand_bytes(insn, 0), a, b, &rflags);
-	insn->emulator->regs.rflags = rflags;
+	insn->emulator->regs->rflags = rflags;
 	return 0;
 }
 
 int perform_one_operand(struct insn *insn, unsigned int operation)
 {
-	uint64_t rflags = insn->emulator->regs.rflags;
+	uint64_t rflags = insn->emulator->regs->rflags;
 	uint64_t value;
 	int ret = operand_read(insn, 0, &value);
 
@@ -125,7 +128,7 @@ int perform_one_operand(struct insn *insn, unsigned int operation)
 	value = alu_compute(operation, operand_bytes(insn, 0), value, 0, &rflags);
 	ret = operand_write(insn, 0, value);
 	if (!ret)
-		insn->emulator->regs.rflags = rflags;
+		insn->emulator->regs->rflags = rflags;
 	return ret;
 }
 
@@ -138,12 +141,12 @@ static int bit_linear(struct insn *insn, uint64_t number, bool write, uint64_t *
 
 	if (ret)
 		return ret;
-	if (insn->operand[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
+	if (operand_of(insn, 1)->kind == OPERAND_GPR) {
 		int64_t bit = sign_extend(number, bytes);
 
 		/* whole operands, rounded towards minus infinity */
 		offset += (uint64_t)((bit >> (bytes == 8 ? 6 : bytes == 4 ? 5 : 4)) * bytes);
-		offset &= mask_bytes(insn->decoded.address_width / 8);
+		offset &= mask_bytes(insn->decoded->address_bytes);
 	}
 	return emulate_linear(insn->emulator, operand_segment(insn, 0), offset, bytes, write,
 			      linear);
@@ -153,7 +156,7 @@ int perform_bit(struct insn *insn, unsigned int operation)
 {
 	struct emulator *emulator = insn->emulator;
 	unsigned int bytes = operand_bytes(insn, 0);
-	uint64_t rflags = emulator->regs.rflags;
+	uint64_t rflags = emulator->regs->rflags;
 	bool write = operation != ALU_BT;
 	uint64_t number, linear, value = 0;
 	int ret;
@@ -171,7 +174,7 @@ int perform_bit(struct insn *insn, unsigned int operation)
 	if (write)
 		ret = emulate_write(emulator, linear, &value, bytes);
 	if (!ret)
-		emulator->regs.rflags = rflags;
+		emulator->regs->rflags = rflags;
 	return ret;
 }
 
@@ -202,7 +205,7 @@ int perform_exchange(struct insn *insn, unsigned int unused)
 
 int perform_exchange_add(struct insn *insn, unsigned int unused)
 {
-	uint64_t rflags = insn->emulator->regs.rflags;
+	uint64_t rflags = insn->emulator->regs->rflags;
 	uint64_t old, addend, sum;
 	int ret = operand_read(insn, 0, &old);
 
@@ -216,7 +219,7 @@ int perform_exchange_add(struct insn *insn, unsigned int unused)
 	if (!ret)
 		ret = operand_write(insn, 1, old);
 	if (!ret)
-		insn->emulator->regs.rflags = rflags;
+		insn->emulator->regs->rflags = rflags;
 	return ret;
 }
 
@@ -224,7 +227,7 @@ int perform_compare_exchange(struct insn *insn, unsigned int unused)
 {
 	struct emulator *emulator = insn->emulator;
 	unsigned int bytes = operand_bytes(insn, 0);
-	uint64_t rflags = emulator->regs.rflags;
+	uint64_t rflags = emulator->regs->rflags;
 	uint64_t old, source;
 	bool equal;
 	int ret = operand_read(insn, 0, &old);
@@ -234,22 +237,22 @@ int perform_compare_exchange(struct insn *insn, unsigned int unused)
 		ret = operand_read(insn, 1, &source);
 	if (ret)
 		return ret;
-	alu_compute(ALU_CMP, bytes, emulator->regs.rax, old, &rflags);
+	alu_compute(ALU_CMP, bytes, emulator->regs->rax, old, &rflags);
 	equal = rflags & RFLAGS_ZF;
 	/* The processor writes in either case. */
 	ret = operand_write(insn, 0, equal ? source : old);
 	if (ret)
 		return ret;
 	if (!equal)
-		emulator->regs.rax = merge_register(emulator->regs.rax, old, bytes);
-	emulator->regs.rflags = rflags;
+		emulator->regs->rax = merge_register(emulator->regs->rax, old, bytes);
+	emulator->regs->rflags = rflags;
 	return 0;
 }
 
 /* CMPXCHG8B, CMPXCHG16B: EDX:EAX against memory, ECX:EBX into it */
 int perform_compare_exchange_pair(struct insn *insn, unsigned int half_bytes)
 {
-	struct vhm_registers *regs = &insn->emulator->regs;
+	struct vhm_registers *regs = insn->emulator->regs;
 	uint8_t data[16];
 	uint64_t low = 0, high = 0, linear;
 	bool equal;
@@ -321,13 +324,13 @@ int perform_push(struct insn *insn, unsigned int unused)
 		ret = operand_read(insn, 0, &value);
 	if (ret)
 		return ret;
-	rsp = moved_stack_pointer(emulator->regs.rsp, -(int64_t)bytes, pointer_bytes);
+	rsp = moved_stack_pointer(emulator->regs->rsp, -(int64_t)bytes, pointer_bytes);
 	ret = emulate_linear(emulator, VHM_SEGMENT_SS, rsp & mask_bytes(pointer_bytes), bytes, true,
 			     &linear);
 	if (!ret)
 		ret = emulate_write(emulator, linear, &value, bytes);
 	if (!ret)
-		emulator->regs.rsp = rsp;
+		emulator->regs->rsp = rsp;
 	return ret;
 }
 
@@ -336,7 +339,7 @@ int perform_pop(struct insn *insn, unsigned int unused)
 {
 	struct emulator *emulator = insn->emulator;
 	unsigned int bytes = operand_bytes(insn, 0), pointer_bytes;
-	uint64_t old_rsp = emulator->regs.rsp;
+	uint64_t old_rsp = emulator->regs->rsp;
 	uint64_t value = 0, linear;
 	int ret = stack_pointer_bytes(emulator, &pointer_bytes);
 
@@ -350,9 +353,9 @@ int perform_pop(struct insn *insn, unsigned int unused)
 		ret = emulate_read(emulator, linear, &value, bytes, 0);
 	if (ret)
 		return ret;
-	emulator->regs.rsp = moved_stack_pointer(old_rsp, bytes, pointer_bytes);
+	emulator->regs->rsp = moved_stack_pointer(old_rsp, bytes, pointer_bytes);
 	ret = operand_write(insn, 0, value);
 	if (ret)
-		emulator->regs.rsp = old_rsp;
+		emulator->regs->rsp = old_rsp;
 	return ret;
 }

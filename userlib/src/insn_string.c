@@ -14,40 +14,19 @@
 #define NUMBER_RSI	6
 #define NUMBER_RDI	7
 
-enum repeat {
-	REPEAT_NEVER,
-	REPEAT_WHILE_EQUAL,	/* F3 */
-	REPEAT_WHILE_UNEQUAL,	/* F2 */
-};
-
 /* What one element does; 0: done, registers advanced. */
 typedef int (*element_fn)(struct insn *insn);
 
-/* The last of F2 and F3 wins; both repeat where no comparison is made. */
-static enum repeat repeat_of(const struct insn *insn)
-{
-	enum repeat repeat = REPEAT_NEVER;
-	unsigned int i;
-
-	for (i = 0; i < insn->decoded.raw.prefix_count; i++) {
-		if (insn->decoded.raw.prefixes[i].value == 0xf3)
-			repeat = REPEAT_WHILE_EQUAL;
-		if (insn->decoded.raw.prefixes[i].value == 0xf2)
-			repeat = REPEAT_WHILE_UNEQUAL;
-	}
-	return repeat;
-}
-
 static uint64_t address_mask(const struct insn *insn)
 {
-	return mask_bytes(insn->decoded.address_width / 8);
+	return mask_bytes(insn->decoded->address_bytes);
 }
 
 static void advance(struct insn *insn, unsigned int number, int64_t by)
 {
 	__u64 *gpr = emulate_gpr(insn->emulator, number);
 
-	*gpr = merge_register(*gpr, *gpr + (uint64_t)by, insn->decoded.address_width / 8);
+	*gpr = merge_register(*gpr, *gpr + (uint64_t)by, insn->decoded->address_bytes);
 }
 
 /* Size of an element, negative with RFLAGS.DF. */
@@ -55,13 +34,13 @@ static int64_t step(const struct insn *insn)
 {
 	int64_t bytes = operand_bytes(insn, 0);
 
-	return insn->emulator->regs.rflags & RFLAGS_DF ? -bytes : bytes;
+	return insn->emulator->regs->rflags & RFLAGS_DF ? -bytes : bytes;
 }
 
 static int run(struct insn *insn, element_fn element, bool compares)
 {
 	struct emulator *emulator = insn->emulator;
-	enum repeat repeat = repeat_of(insn);
+	unsigned int repeat = insn->decoded->repeat;
 	unsigned int done;
 	int ret;
 
@@ -76,7 +55,7 @@ static int run(struct insn *insn, element_fn element, bool compares)
 		if (ret)
 			return ret;
 		advance(insn, NUMBER_RCX, -1);
-		equal = emulator->regs.rflags & RFLAGS_ZF;
+		equal = emulator->regs->rflags & RFLAGS_ZF;
 		if (compares && equal != (repeat == REPEAT_WHILE_EQUAL))
 			break;
 	}
@@ -86,7 +65,7 @@ static int run(struct insn *insn, element_fn element, bool compares)
 /* The operand at RSI: its segment may be overridden. */
 static int source_linear(struct insn *insn, unsigned int index, uint64_t *linear)
 {
-	uint64_t offset = insn->emulator->regs.rsi & address_mask(insn);
+	uint64_t offset = insn->emulator->regs->rsi & address_mask(insn);
 
 	return emulate_linear(insn->emulator, operand_segment(insn, index), offset,
 			      operand_bytes(insn, 0), false, linear);
@@ -95,7 +74,7 @@ static int source_linear(struct insn *insn, unsigned int index, uint64_t *linear
 /* The operand at RDI: always in ES. */
 static int destination_linear(struct insn *insn, bool write, uint64_t *linear)
 {
-	uint64_t offset = insn->emulator->regs.rdi & address_mask(insn);
+	uint64_t offset = insn->emulator->regs->rdi & address_mask(insn);
 
 	return emulate_linear(insn->emulator, VHM_SEGMENT_ES, offset, operand_bytes(insn, 0), write,
 			      linear);
@@ -135,7 +114,7 @@ static int stos_element(struct insn *insn)
 	int ret = destination_linear(insn, true, &linear);
 
 	if (!ret)
-		ret = emulate_write(insn->emulator, linear, &insn->emulator->regs.rax,
+		ret = emulate_write(insn->emulator, linear, &insn->emulator->regs->rax,
 				    operand_bytes(insn, 0));
 	if (!ret)
 		advance(insn, NUMBER_RDI, step(insn));
@@ -150,7 +129,7 @@ int perform_stos(struct insn *insn, unsigned int unused)
 
 static int lods_element(struct insn *insn)
 {
-	struct vhm_registers *regs = &insn->emulator->regs;
+	struct vhm_registers *regs = insn->emulator->regs;
 	unsigned int bytes = operand_bytes(insn, 0);
 	uint64_t linear, value = 0;
 	int ret = source_linear(insn, 1, &linear);
@@ -174,7 +153,7 @@ static int cmps_element(struct insn *insn)
 {
 	struct emulator *emulator = insn->emulator;
 	unsigned int bytes = operand_bytes(insn, 0);
-	uint64_t rflags = emulator->regs.rflags;
+	uint64_t rflags = emulator->regs->rflags;
 	uint64_t source, destination, a = 0, b = 0;
 	int ret = source_linear(insn, 0, &source);
 
@@ -187,7 +166,7 @@ static int cmps_element(struct insn *insn)
 	if (ret)
 		return ret;
 	alu_compute(ALU_CMP, bytes, a, b, &rflags);
-	emulator->regs.rflags = rflags;
+	emulator->regs->rflags = rflags;
 	advance(insn, NUMBER_RSI, step(insn));
 	advance(insn, NUMBER_RDI, step(insn));
 	return 0;
@@ -203,7 +182,7 @@ static int scas_element(struct insn *insn)
 {
 	struct emulator *emulator = insn->emulator;
 	unsigned int bytes = operand_bytes(insn, 0);
-	uint64_t rflags = emulator->regs.rflags;
+	uint64_t rflags = emulator->regs->rflags;
 	uint64_t linear, value = 0;
 	int ret = destination_linear(insn, false, &linear);
 
@@ -211,8 +190,8 @@ static int scas_element(struct insn *insn)
 		ret = emulate_read(emulator, linear, &value, bytes, 0);
 	if (ret)
 		return ret;
-	alu_compute(ALU_CMP, bytes, emulator->regs.rax, value, &rflags);
-	emulator->regs.rflags = rflags;
+	alu_compute(ALU_CMP, bytes, emulator->regs->rax, value, &rflags);
+	emulator->regs->rflags = rflags;
 	advance(insn, NUMBER_RDI, step(insn));
 	return 0;
 }
@@ -225,7 +204,7 @@ int perform_scas(struct insn *insn, unsigned int unused)
 
 int perform_movsd(struct insn *insn, unsigned int unused)
 {
-	if (insn->operand[0].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+	if (insn->decoded->two_explicit)
 		return perform_vector_move(insn, 0);
 	return perform_movs(insn, unused);
 }

@@ -169,23 +169,6 @@ static int write_vector_vex(struct vectors *vectors, unsigned int number,
 	return 0;
 }
 
-static bool is_vector(const struct insn *insn, unsigned int index, unsigned int *number)
-{
-	ZydisRegister reg = insn->operand[index].reg.value;
-
-	if (insn->operand[index].type != ZYDIS_OPERAND_TYPE_REGISTER)
-		return false;
-	if (reg >= ZYDIS_REGISTER_XMM0 && reg <= ZYDIS_REGISTER_XMM15) {
-		*number = reg - ZYDIS_REGISTER_XMM0;
-		return true;
-	}
-	if (reg >= ZYDIS_REGISTER_YMM0 && reg <= ZYDIS_REGISTER_YMM15) {
-		*number = reg - ZYDIS_REGISTER_YMM0;
-		return true;
-	}
-	return false;
-}
-
 /* Half @half of a vector register, or all that the memory operand's size says. */
 struct vector_move {
 	unsigned int number;	/* of the register */
@@ -198,7 +181,7 @@ struct vector_move {
 
 static int load(struct insn *insn, struct vectors *vectors, const struct vector_move *move)
 {
-	bool vex = insn->decoded.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+	bool vex = insn->decoded->vex;
 	uint8_t data[32], value[32];
 	int ret = emulate_read(insn->emulator, move->linear, data, move->bytes, 0);
 
@@ -249,13 +232,13 @@ static int move_vector(struct insn *insn, struct vector_move *move)
 /* Finds register and memory among the two explicit operands. */
 static int find_operands(struct insn *insn, struct vector_move *move)
 {
-	if (insn->decoded.operand_count_visible != 2 ||
-	    insn->decoded.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX)
+	if (!insn->decoded->two_explicit || insn->decoded->evex)
 		return -EOPNOTSUPP;
 	move->memory = operand_is_memory(insn, 0) ? 0 : 1;
 	if (!operand_is_memory(insn, move->memory) ||
-	    !is_vector(insn, !move->memory, &move->number))
+	    operand_of(insn, !move->memory)->kind != OPERAND_VECTOR)
 		return -EOPNOTSUPP;
+	move->number = operand_of(insn, !move->memory)->number;
 	move->bytes = operand_bytes(insn, move->memory);
 	return operand_linear(insn, move->memory, &move->linear);
 }

@@ -81,6 +81,7 @@ struct vhm_vm {
  * @id: number
  * @run: run page
  * @run_bytes: size of the mapping
+ * @decoded: instructions the vCPU has exited with, NULL before the first (insn.c)
  */
 struct vhm_vcpu {
 	struct vhm_vm *vm;
@@ -88,6 +89,7 @@ struct vhm_vcpu {
 	uint32_t id;
 	struct vhm_run *run;
 	size_t run_bytes;
+	struct insn_cache *decoded;
 };
 
 /* System calls: the result, or a negative errno. */
@@ -107,6 +109,10 @@ void vhm_put(struct vhm *vhm);
 const struct memory_slot *vhm_memory_find_locked(const struct vhm_vm *vm, uint64_t gpa);
 void *vhm_memory_pointer_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
 
+/* vhm_translate() with the lock held for reading */
+int vhm_translate_locked(const struct vhm_vm *vm, const struct vhm_paging *paging, uint64_t linear,
+			 uint32_t access, struct vhm_translation *out);
+
 /* What a guest's own access finds at an address. */
 enum memory_kind {
 	MEMORY_NONE,		/* no slot: a device */
@@ -115,6 +121,7 @@ enum memory_kind {
 };
 
 enum memory_kind vhm_memory_kind(struct vhm_vm *vm, uint64_t gpa);
+enum memory_kind vhm_memory_kind_locked(const struct vhm_vm *vm, uint64_t gpa);
 /* Like vhm_vm_read() and vhm_vm_write(); aligned accesses of 1, 2, 4 and 8 bytes are atomic. */
 int vhm_memory_read(struct vhm_vm *vm, uint64_t gpa, void *buffer, unsigned int bytes);
 int vhm_memory_write(struct vhm_vm *vm, uint64_t gpa, const void *buffer, unsigned int bytes);

@@ -356,15 +356,21 @@ int vhm_memory_load(struct vhm_vm *vm, int fd, uint64_t offset, uint64_t gpa, ui
 
 /* ---------------------------------------------------- the guest's accesses -- */
 
+enum memory_kind vhm_memory_kind_locked(const struct vhm_vm *vm, uint64_t gpa)
+{
+	const struct memory_slot *slot = vhm_memory_find_locked(vm, gpa);
+
+	if (!slot)
+		return MEMORY_NONE;
+	return slot->flags & VHM_SLOT_READONLY ? MEMORY_ROM : MEMORY_RAM;
+}
+
 enum memory_kind vhm_memory_kind(struct vhm_vm *vm, uint64_t gpa)
 {
-	const struct memory_slot *slot;
-	enum memory_kind kind = MEMORY_NONE;
+	enum memory_kind kind;
 
 	pthread_rwlock_rdlock(&vm->memory_lock);
-	slot = vhm_memory_find_locked(vm, gpa);
-	if (slot)
-		kind = slot->flags & VHM_SLOT_READONLY ? MEMORY_ROM : MEMORY_RAM;
+	kind = vhm_memory_kind_locked(vm, gpa);
 	pthread_rwlock_unlock(&vm->memory_lock);
 	return kind;
 }

@@ -52,6 +52,10 @@
  * @entry_bytes: 4 or 8
  * @entry: entries read, [0] is the leaf's level 1
  * @pointer: where they are; NULL if their flags are not ours to set
+ * @slot: where the last entry is, NULL before the first
+ * @gpa_mask: bits a guest-physical address can have
+ * @reserved: bits that are reserved in each entry of 8 bytes
+ * @common: bits all entries have, those without rights left out
  * @leaf_level: level of the leaf, from 1
  * @writable: all levels allow writes
  * @user: all levels allow user accesses
@@ -67,6 +71,10 @@ struct walk {
 	unsigned int entry_bytes;
 	uint64_t entry[MAX_LEVELS];
 	void *pointer[MAX_LEVELS];
+	const struct memory_slot *slot;
+	uint64_t gpa_mask;
+	uint64_t reserved;
+	uint64_t common;
 	unsigned int leaf_level;
 	bool writable;
 	bool user;
@@ -79,7 +87,7 @@ static uint64_t address_mask(const struct walk *walk)
 {
 	if (walk->entry_bytes == 4)
 		return 0xfffff000;
-	return ((1ull << walk->vm->vhm->info.gpa_bits) - 1) & ~PAGE_OFFSET_MASK;
+	return walk->gpa_mask & ~PAGE_OFFSET_MASK;
 }
 
 static unsigned int level_shift(const struct walk *walk, unsigned int level)
@@ -103,18 +111,25 @@ static uint64_t reserved_bits(const struct walk *walk, unsigned int level, uint6
 		pse36 = bits >= 40 ? 0xff : (1u << (bits - 32)) - 1;
 		return 1ull << 21 | (0xff & ~pse36) << 13;
 	}
-	reserved = ~((1ull << walk->vm->vhm->info.gpa_bits) - 1) & ((1ull << 52) - 1);
-	if (!(walk->paging->efer & EFER_NXE))
-		reserved |= ENTRY_NX;
-	if (walk->levels == 3) {
-		reserved |= 0x7ffull << 52;	/* PAE: bits 62:52 are reserved too */
-		if (level == 3)
-			return reserved | ENTRY_NX | PDPTE_PAE_RESERVED;
-	}
+	reserved = walk->reserved;
+	if (walk->levels == 3 && level == 3)
+		return reserved | ENTRY_NX | PDPTE_PAE_RESERVED;
 	if (level > 3)
 		return reserved | ENTRY_LARGE;
 	if (large)
 		reserved |= ((1ull << level_shift(walk, level)) - 1) & ~0x1fffull;
+	return reserved;
+}
+
+/* What reserved_bits() starts from. */
+static uint64_t always_reserved_bits(const struct walk *walk)
+{
+	uint64_t reserved = ~walk->gpa_mask & ((1ull << 52) - 1);
+
+	if (!(walk->paging->efer & EFER_NXE))
+		reserved |= ENTRY_NX;
+	if (walk->levels == 3)
+		reserved |= 0x7ffull << 52;	/* PAE: bits 62:52 are reserved too */
 	return reserved;
 }
 
@@ -131,8 +146,7 @@ static void collect_rights(struct walk *walk, unsigned int level, uint64_t entry
 {
 	if (walk->levels == 3 && level == 3)
 		return;		/* a PDPTE of PAE paging has no rights */
-	walk->writable &= !!(entry & ENTRY_WRITABLE);
-	walk->user &= !!(entry & ENTRY_USER);
+	walk->common &= entry;
 	if (walk->entry_bytes == 8 && walk->paging->efer & EFER_NXE)
 		walk->no_execute |= !!(entry & ENTRY_NX);
 }
@@ -142,11 +156,18 @@ static int read_entry(struct walk *walk, unsigned int level, uint64_t table)
 	unsigned int index_bits = walk->entry_bytes == 4 ? 10 : 9;
 	uint64_t index = walk->linear >> level_shift(walk, level) & ((1u << index_bits) - 1);
 	uint64_t gpa = table + index * walk->entry_bytes;
-	const struct memory_slot *slot = vhm_memory_find_locked(walk->vm, gpa);
-	void *pointer = vhm_memory_pointer_locked(walk->vm, gpa, walk->entry_bytes);
+	const struct memory_slot *slot = walk->slot;
+	void *pointer;
 
-	if (!pointer)
-		return -ENXIO;
+	/* Tables lie side by side as a rule. */
+	if (!slot || gpa - slot->gpa >= slot->bytes) {
+		slot = vhm_memory_find_locked(walk->vm, gpa);
+		if (!slot)
+			return -ENXIO;
+		walk->slot = slot;
+	}
+	/* Entries are aligned and slots are whole pages: all of the entry is in the slot. */
+	pointer = slot->address + (gpa - slot->gpa);
 	walk->pointer[level - 1] = slot->flags & VHM_SLOT_READONLY ? NULL : pointer;
 	if (walk->entry_bytes == 4)
 		walk->entry[level - 1] = __atomic_load_n((uint32_t *)pointer, __ATOMIC_ACQUIRE);
@@ -163,8 +184,7 @@ static int descend(struct walk *walk)
 
 	if (walk->levels == 3)
 		table = walk->paging->cr3 & 0xffffffe0;
-	walk->writable = true;
-	walk->user = true;
+	walk->common = UINT64_MAX;
 	walk->no_execute = false;
 	for (level = walk->levels; ; level--) {
 		uint64_t entry;
@@ -185,6 +205,8 @@ static int descend(struct walk *walk)
 		collect_rights(walk, level, entry);
 		if (is_leaf(walk, level, entry)) {
 			walk->leaf_level = level;
+			walk->writable = walk->common & ENTRY_WRITABLE;
+			walk->user = walk->common & ENTRY_USER;
 			return 0;
 		}
 		table = entry & address_mask(walk);
@@ -251,15 +273,19 @@ static bool set_flags(struct walk *walk, unsigned int level, uint64_t flags)
 /* SDM vol. 3, 4.8, Accessed and Dirty Flags */
 static bool set_accessed_and_dirty(struct walk *walk)
 {
+	uint64_t leaf_flags = ENTRY_ACCESSED;
 	unsigned int level;
 
+	if (walk->access & VHM_ACCESS_WRITE)
+		leaf_flags |= ENTRY_DIRTY;
+	if (walk->common & ENTRY_ACCESSED &&
+	    (walk->entry[walk->leaf_level - 1] & leaf_flags) == leaf_flags)
+		return true;
 	for (level = walk->levels; level >= walk->leaf_level; level--) {
-		uint64_t flags = ENTRY_ACCESSED;
+		uint64_t flags = level == walk->leaf_level ? leaf_flags : ENTRY_ACCESSED;
 
 		if (walk->levels == 3 && level == 3)
 			continue;
-		if (level == walk->leaf_level && walk->access & VHM_ACCESS_WRITE)
-			flags |= ENTRY_DIRTY;
 		if (!set_flags(walk, level, flags))
 			return false;
 	}
@@ -336,30 +362,44 @@ static int paging_levels(const struct vhm_paging *paging, uint64_t linear)
 	return paging->cr4 & CR4_LA57 ? 5 : 4;
 }
 
-EXPORT int vhm_translate(struct vhm_vm *vm, const struct vhm_paging *paging, uint64_t linear,
+int vhm_translate_locked(const struct vhm_vm *vm, const struct vhm_paging *paging, uint64_t linear,
 			 uint32_t access, struct vhm_translation *out)
 {
 	int levels = paging_levels(paging, linear);
-	struct walk walk = {
-		.vm = vm, .paging = paging, .linear = linear, .access = access,
-		.levels = levels > 0 ? (unsigned int)levels : 0,
-		.entry_bytes = levels == 2 ? 4 : 8,
-	};
 	unsigned int restarts;
+	struct walk walk;
 	int ret = -EAGAIN;
 
 	*out = (struct vhm_translation){ .page_bytes = PAGE_BYTES };
 	if (levels < 0)
 		return levels;
 	if (levels <= 3)
-		walk.linear = linear & UINT32_MAX;
+		linear &= UINT32_MAX;
 	if (!levels) {
-		out->gpa = walk.linear;
+		out->gpa = linear;
 		return 0;
 	}
-	pthread_rwlock_rdlock(&vm->memory_lock);
+	walk.vm = vm;
+	walk.paging = paging;
+	walk.linear = linear;
+	walk.access = access;
+	walk.levels = (unsigned int)levels;
+	walk.entry_bytes = levels == 2 ? 4 : 8;
+	walk.slot = NULL;
+	walk.gpa_mask = (1ull << vm->vhm->info.gpa_bits) - 1;
+	walk.reserved = always_reserved_bits(&walk);
 	for (restarts = 0; ret == -EAGAIN && restarts < MAX_RESTARTS; restarts++)
 		ret = walk_once(&walk, out);
+	return ret;
+}
+
+EXPORT int vhm_translate(struct vhm_vm *vm, const struct vhm_paging *paging, uint64_t linear,
+			 uint32_t access, struct vhm_translation *out)
+{
+	int ret;
+
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	ret = vhm_translate_locked(vm, paging, linear, access, out);
 	pthread_rwlock_unlock(&vm->memory_lock);
 	return ret;
 }
