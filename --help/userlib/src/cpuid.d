@@ -1,7 +1,0 @@
-/tmp/lead/main/--help/userlib/src/cpuid.o: \
- /tmp/lead/main/userlib/src/cpuid.c /tmp/lead/main/userlib/src/internal.h \
- /tmp/lead/main/userlib/include/libvhm.h \
- /tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h
-/tmp/lead/main/userlib/src/internal.h:
-/tmp/lead/main/userlib/include/libvhm.h:
-/tmp/lead/main/userlib/../ioctl/uapi/linux/vhm.h:
