@@ -527,20 +527,6 @@ int vhm_apic_deliverable(struct vhm_apic *apic)
 	return deliverable(apic);
 }
 
-/**
- * vhm_apic_has_pending - is there anything for an idle vCPU to wake up for?
- * @apic: the APIC
- *
- * Pending vectors count even if the priority holds them back: taking them in tells.
- *
- * Context: any.
- */
-bool vhm_apic_has_pending(struct vhm_apic *apic)
-{
-	return test_bit(VHM_REQ_TIMER, &apic->vcpu->requests) ||
-	       !bitmap_empty(apic->pending, LAPIC_VECTORS) || deliverable(apic) >= 0;
-}
-
 void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector)
 {
 	lapic_assign_vector(apic, APIC_IRR, vector, false);
@@ -645,7 +631,6 @@ int vhm_apic_create(struct vhm_vcpu *vcpu)
 	}
 	apic->vcpu = vcpu;
 	apic->base_msr = APIC_DEFAULT_PHYS_BASE | BASE_ENABLE | bsp_bit(apic);
-	lapic_timer_init(apic);
 	lapic_reset_registers(apic);
 	vcpu->apic = apic;
 	return 0;
@@ -657,7 +642,6 @@ void vhm_apic_free(struct vhm_vcpu *vcpu)
 
 	if (!apic)
 		return;
-	lapic_timer_stop(apic);
 	vcpu->apic = NULL;
 	free_page((unsigned long)apic->regs);
 	kfree(apic);

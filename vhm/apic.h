@@ -29,10 +29,9 @@ enum vhm_apic_mode {
  * @base_msr: IA32_APIC_BASE
  * @pending: vectors sent and not yet in IRR, any context, atomic bit operations
  * @pending_level: whether each of @pending is level triggered
- * @timer: for all three modes
  * @timer_deadline_tsc: IA32_TSC_DEADLINE, guest TSC
- * @timer_period_ns: periodic mode
- * @timer_target: time of the next expiry, host monotonic; 0 if not armed
+ * @timer_period_tsc: periodic mode: between two expiries
+ * @timer_target_tsc: the next expiry, host TSC; VHM_TSC_NEVER if not armed
  * @timer_mode: mode bits of the LVT timer register that the timer runs in
  * @timer_divide_lg2: binary logarithm of the divisor it runs with
  * @errors: error bits found since the last write to ESR, any context
@@ -44,18 +43,23 @@ struct vhm_apic {
 	u64 base_msr;
 	DECLARE_BITMAP(pending, 256);
 	DECLARE_BITMAP(pending_level, 256);
-	struct hrtimer timer;
 	u64 timer_deadline_tsc;
-	u64 timer_period_ns;
-	ktime_t timer_target;
+	u64 timer_period_tsc;
+	u64 timer_target_tsc;
 	u32 timer_mode;
 	u32 timer_divide_lg2;
 	atomic_t errors;
 	int level_eoi;
 };
 
+/* Host TSC at which time alone makes the vCPU's thread act: APIC timer, deadline. */
+static inline u64 vhm_vcpu_next_event_tsc(const struct vhm_vcpu *vcpu)
+{
+	return min(vcpu->apic->timer_target_tsc, vcpu->deadline_tsc);
+}
+
 int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
-void vhm_apic_free(struct vhm_vcpu *vcpu);		/* timer cancelled; apic may be NULL */
+void vhm_apic_free(struct vhm_vcpu *vcpu);		/* apic may be NULL */
 void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init);	/* power-up, or INIT: keeps id and base */
 enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic);
 
@@ -94,8 +98,6 @@ int vhm_apic_eoi(struct vhm_apic *apic);
  * vhm_apic_write(), _written() or _msr_write() has ended since the last call, or -1.
  */
 int vhm_apic_take_level_eoi(struct vhm_apic *apic);
-/* Any context: is there anything for an idle vCPU to wake up for? */
-bool vhm_apic_has_pending(struct vhm_apic *apic);
 /* TPR as CR8 (bits 7-4), PPR refresh */
 u8 vhm_apic_get_cr8(const struct vhm_apic *apic);
 void vhm_apic_set_cr8(struct vhm_apic *apic, u8 cr8);

@@ -115,10 +115,7 @@ static inline u32 lapic_x2apic_ldr(u32 id)
 
 /* ------------------------------------------------------ timer arithmetic -- */
 
-/* a tick before division */
-#define LAPIC_TICK_NS		(NSEC_PER_SEC / VHM_APIC_TIMER_HZ)
-
-static_assert(LAPIC_TICK_NS * VHM_APIC_TIMER_HZ == NSEC_PER_SEC);
+#define LAPIC_TICKS_PER_MS	(VHM_APIC_TIMER_HZ / 1000)
 
 /* bits 3, 1, 0 of the divide configuration register (10.5.4, figure 10-10) */
 static inline u32 lapic_divide_lg2(u32 divide)
@@ -126,15 +123,32 @@ static inline u32 lapic_divide_lg2(u32 divide)
 	return (((divide >> 1 & 4) | (divide & 3)) + 1) & 7;
 }
 
-static inline u64 lapic_ticks_to_ns(u32 ticks, u32 divide_lg2)
+/* TSC ticks of a count, rounded up. @khz below 2^25 */
+static inline u64 lapic_ticks_to_tsc(u32 ticks, u32 divide_lg2, u32 khz)
 {
-	return (u64)ticks * LAPIC_TICK_NS << divide_lg2;
+	return DIV64_U64_ROUND_UP(((u64)ticks << divide_lg2) * khz, LAPIC_TICKS_PER_MS);
 }
 
-/* Rounded up: the count reads zero at expiry, not before. */
-static inline u32 lapic_ns_to_ticks(u64 ns, u32 divide_lg2)
+/* Back, to the smallest count that takes this long: it reads zero at expiry, not before. */
+static inline u32 lapic_tsc_to_ticks(u64 tsc, u32 divide_lg2, u32 khz)
 {
-	return min_t(u64, DIV64_U64_ROUND_UP(ns, LAPIC_TICK_NS << divide_lg2), U32_MAX);
+	u64 ticks;
+
+	if (!tsc)
+		return 0;
+	tsc = min(tsc, div_u64(U64_MAX, LAPIC_TICKS_PER_MS));
+	ticks = div64_u64((tsc - 1) * LAPIC_TICKS_PER_MS, (u64)khz << divide_lg2) + 1;
+	return min_t(u64, ticks, U32_MAX);
+}
+
+static inline u64 lapic_ns_to_tsc(u64 ns, u32 khz)
+{
+	u32 rest;
+	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
+
+	if (ms >= BIT_ULL(62) / khz)
+		return BIT_ULL(62);
+	return ms * khz + div_u64((u64)rest * khz, NSEC_PER_MSEC);
 }
 
 /* Rounded up: the timer never fires early. Saturates at 2^62, which no host lives to see. */
@@ -148,32 +162,32 @@ static inline u64 lapic_tsc_to_ns(u64 tsc, u32 khz)
 }
 
 /* What a periodic timer is really set to: whole periods, not below the floor. */
-static inline u64 lapic_periodic_interval_ns(u64 period_ns)
+static inline u64 lapic_periodic_interval(u64 period, u64 floor)
 {
-	if (!period_ns || period_ns >= LAPIC_TIMER_FLOOR_NS)
-		return period_ns;
-	return period_ns * DIV64_U64_ROUND_UP(LAPIC_TIMER_FLOOR_NS, period_ns);
+	if (!period || period >= floor)
+		return period;
+	return period * DIV64_U64_ROUND_UP(floor, period);
 }
 
 /* The first expiry after @now of a series that had one at @target; without drift. */
-static inline s64 lapic_periodic_next(s64 target, s64 now, u64 interval_ns)
+static inline u64 lapic_periodic_next(u64 target, u64 now, u64 interval)
 {
 	if (target > now)
 		return target;
-	return target + interval_ns * (div64_u64(now - target, interval_ns) + 1);
+	return target + interval * (div64_u64(now - target, interval) + 1);
 }
 
-/* Time to the end of the current period, 1 to @period_ns, from that to any expiry. */
-static inline u64 lapic_periodic_remaining(s64 to_expiry_ns, u64 period_ns)
+/* Time to the end of the current period, 1 to @period, from that to any expiry. */
+static inline u64 lapic_periodic_remaining(s64 to_expiry, u64 period)
 {
 	u64 rest;
 
-	if (to_expiry_ns > 0) {
-		div64_u64_rem(to_expiry_ns, period_ns, &rest);
-		return rest ? rest : period_ns;
+	if (to_expiry > 0) {
+		div64_u64_rem(to_expiry, period, &rest);
+		return rest ? rest : period;
 	}
-	div64_u64_rem(-to_expiry_ns, period_ns, &rest);
-	return period_ns - rest;
+	div64_u64_rem(-to_expiry, period, &rest);
+	return period - rest;
 }
 
 /* ------------------------------------------------- between the files here -- */
@@ -186,7 +200,6 @@ bool lapic_guest_has(const struct vhm_apic *apic, u32 feature_bit_of_leaf_1_ecx)
 bool lapic_sync(struct vhm_apic *apic);		/* as vhm_apic_sync(); did IRR change? */
 
 /* apic_timer.c; all in the vCPU's thread */
-void lapic_timer_init(struct vhm_apic *apic);
 void lapic_timer_stop(struct vhm_apic *apic);
 void lapic_timer_reset(struct vhm_apic *apic);
 bool lapic_timer_poll(struct vhm_apic *apic);

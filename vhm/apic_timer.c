@@ -2,36 +2,16 @@
 /*
  * Local APIC timer (SDM vol. 3, 10.5.4, APIC Timer).
  *
- * Owns the hrtimer of a vCPU, the timer's fields of struct vhm_apic, and the initial
- * and current count registers. One hrtimer serves the three modes. Its callback only
- * raises VHM_REQ_TIMER; the expiry itself is carried out by the vCPU's thread
- * (lapic_timer_poll()), which also sets a periodic timer again. So a vCPU that does
- * not run costs the host nothing, and no lock is needed: everything here but the
- * callback runs in the vCPU's thread.
- *
- * Invariant: while timer_target is not 0, either the hrtimer is queued for it or
- * VHM_REQ_TIMER is (about to be) raised.
- *
- * Does not move the hrtimer after its vCPU to another CPU: the callback's kick crosses.
+ * Owns the timer's fields of struct vhm_apic, and the initial and current count registers. All
+ * runs in the vCPU's thread, so no lock is needed, and all is reckoned in the host's TSC: the
+ * three modes differ in where timer_target_tsc comes from. Nothing here waits for it. The
+ * backend ends the guest's stay in time (VMX-preemption timer), a halted vCPU's thread sleeps
+ * until then (vhm/vcpu.c), and both call lapic_timer_poll() by way of vhm_apic_sync(). So a
+ * vCPU that does not run costs the host nothing.
  */
 #include "apic_internal.h"
 
-#include <linux/ktime.h>
 #include <asm/tsc.h>
-
-static enum hrtimer_restart timer_callback(struct hrtimer *timer)
-{
-	struct vhm_apic *apic = container_of(timer, struct vhm_apic, timer);
-
-	vhm_vcpu_request(apic->vcpu, VHM_REQ_TIMER);
-	return HRTIMER_NORESTART;
-}
-
-void lapic_timer_init(struct vhm_apic *apic)
-{
-	hrtimer_init(&apic->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
-	apic->timer.function = timer_callback;
-}
 
 static bool counts(u32 mode)
 {
@@ -39,37 +19,34 @@ static bool counts(u32 mode)
 }
 
 /* the guest's period: what the initial count and the divisor say */
-static u64 period_ns(const struct vhm_apic *apic)
+static u64 period_tsc(const struct vhm_apic *apic)
 {
-	return lapic_ticks_to_ns(lapic_get(apic, APIC_TMICT), apic->timer_divide_lg2);
+	return lapic_ticks_to_tsc(lapic_get(apic, APIC_TMICT), apic->timer_divide_lg2, tsc_khz);
+}
+
+static u64 interval_tsc(u64 period)
+{
+	return lapic_periodic_interval(period, lapic_ns_to_tsc(LAPIC_TIMER_FLOOR_NS, tsc_khz));
 }
 
 static void refresh_interval(struct vhm_apic *apic)
 {
-	apic->timer_period_ns = apic->timer_mode == APIC_LVT_TIMER_PERIODIC ?
-				lapic_periodic_interval_ns(period_ns(apic)) : 0;
+	apic->timer_period_tsc = apic->timer_mode == APIC_LVT_TIMER_PERIODIC ?
+				 interval_tsc(period_tsc(apic)) : 0;
 }
 
-static void arm(struct vhm_apic *apic, ktime_t now, u64 delay_ns)
+static void arm(struct vhm_apic *apic, u64 delay_tsc)
 {
-	apic->timer_target = ktime_add_ns(now, delay_ns);
-	if (delay_ns)
-		hrtimer_start(&apic->timer, apic->timer_target, HRTIMER_MODE_ABS);
-	else
-		vhm_vcpu_request(apic->vcpu, VHM_REQ_TIMER);
+	apic->timer_target_tsc = rdtsc() + delay_tsc;
 }
 
-/* guest TSC ticks to the deadline, 0 if it has passed */
-static u64 tsc_to_deadline(const struct vhm_apic *apic)
-{
-	u64 tsc = vhm_guest_tsc(apic->vcpu, rdtsc());
-
-	return apic->timer_deadline_tsc > tsc ? apic->timer_deadline_tsc - tsc : 0;
-}
-
+/* The deadline on the host's scale; one that has passed is now. */
 static void arm_deadline(struct vhm_apic *apic)
 {
-	arm(apic, ktime_get(), lapic_tsc_to_ns(tsc_to_deadline(apic), tsc_khz));
+	u64 host = rdtsc(), guest = vhm_guest_tsc(apic->vcpu, host);
+	u64 ahead = apic->timer_deadline_tsc > guest ? apic->timer_deadline_tsc - guest : 0;
+
+	apic->timer_target_tsc = host + min(ahead, VHM_TSC_NEVER - 1 - host);
 }
 
 /**
@@ -81,9 +58,7 @@ static void arm_deadline(struct vhm_apic *apic)
  */
 void lapic_timer_stop(struct vhm_apic *apic)
 {
-	hrtimer_cancel(&apic->timer);
-	vhm_request_test_clear(apic->vcpu, VHM_REQ_TIMER);
-	apic->timer_target = 0;
+	apic->timer_target_tsc = VHM_TSC_NEVER;
 }
 
 /* After power-up, INIT or a load of the whole page: as the registers say, and stopped. */
@@ -97,39 +72,29 @@ void lapic_timer_reset(struct vhm_apic *apic)
 }
 
 /**
- * lapic_timer_poll - carry out an expiry that the callback announced
+ * lapic_timer_poll - carry out an expiry that is due
  * @apic: the APIC
  *
- * A deadline is compared with the guest's TSC once more: the host's clock may run
- * faster than the TSC by some parts in a million, and the TSC may have been set. Raises
- * no request on the way: a backend that is about to enter the guest would not see it.
+ * Raises no request on the way: a backend that is about to enter the guest would not see it.
  *
  * Return: whether the timer's vector has become pending.
  */
 bool lapic_timer_poll(struct vhm_apic *apic)
 {
-	u64 early_tsc;
-	ktime_t now;
+	u64 now;
 
-	if (!vhm_request_test_clear(apic->vcpu, VHM_REQ_TIMER) || !apic->timer_target)
+	if (likely(apic->timer_target_tsc == VHM_TSC_NEVER))
 		return false;
-
-	if (apic->timer_mode == APIC_LVT_TIMER_TSCDEADLINE) {
-		early_tsc = tsc_to_deadline(apic);
-		if (early_tsc) {
-			arm(apic, ktime_get(), lapic_tsc_to_ns(early_tsc, tsc_khz));
-			return false;
-		}
+	now = rdtsc();
+	if (now < apic->timer_target_tsc)
+		return false;
+	if (apic->timer_period_tsc)
+		apic->timer_target_tsc = lapic_periodic_next(apic->timer_target_tsc, now,
+							     apic->timer_period_tsc);
+	else
+		lapic_timer_stop(apic);
+	if (apic->timer_mode == APIC_LVT_TIMER_TSCDEADLINE)
 		apic->timer_deadline_tsc = 0;
-		apic->timer_target = 0;
-	} else if (apic->timer_period_ns) {
-		now = ktime_get();
-		apic->timer_target = lapic_periodic_next(apic->timer_target, now,
-							 apic->timer_period_ns);
-		hrtimer_start(&apic->timer, apic->timer_target, HRTIMER_MODE_ABS);
-	} else {
-		apic->timer_target = 0;
-	}
 	return lapic_local_interrupt(apic, APIC_LVTT);
 }
 
@@ -141,22 +106,22 @@ void lapic_timer_settle(struct vhm_apic *apic)
 }
 
 /* time to the end of the current count, 0 if it has ended */
-static u64 count_ns(const struct vhm_apic *apic)
+static u64 count_tsc(const struct vhm_apic *apic)
 {
 	s64 to_expiry;
 
-	if (!apic->timer_target || !counts(apic->timer_mode))
+	if (apic->timer_target_tsc == VHM_TSC_NEVER || !counts(apic->timer_mode))
 		return 0;
-	to_expiry = ktime_sub(apic->timer_target, ktime_get());
-	if (apic->timer_period_ns)
-		return lapic_periodic_remaining(to_expiry, period_ns(apic));
+	to_expiry = apic->timer_target_tsc - rdtsc();
+	if (apic->timer_period_tsc)
+		return lapic_periodic_remaining(to_expiry, period_tsc(apic));
 	return max_t(s64, to_expiry, 0);
 }
 
 /* Current count register */
 u32 lapic_timer_current(const struct vhm_apic *apic)
 {
-	return lapic_ns_to_ticks(count_ns(apic), apic->timer_divide_lg2);
+	return lapic_tsc_to_ticks(count_tsc(apic), apic->timer_divide_lg2, tsc_khz);
 }
 
 /* Initial count register: starts the count, or stops it with 0. */
@@ -171,25 +136,23 @@ void lapic_timer_initial_written(struct vhm_apic *apic, u32 value)
 	lapic_set(apic, APIC_TMICT, value);
 	refresh_interval(apic);
 	if (value)
-		arm(apic, ktime_get(), apic->timer_period_ns ?: period_ns(apic));
+		arm(apic, apic->timer_period_tsc ?: period_tsc(apic));
 }
 
 /* Divide configuration register: the count goes on at the new rate. */
 void lapic_timer_divide_written(struct vhm_apic *apic)
 {
 	u32 divide_lg2 = lapic_divide_lg2(lapic_get(apic, APIC_TDCR));
-	bool armed = apic->timer_target && counts(apic->timer_mode);
+	bool armed = apic->timer_target_tsc != VHM_TSC_NEVER && counts(apic->timer_mode);
 	u32 count;
 
 	if (divide_lg2 == apic->timer_divide_lg2)
 		return;
 	count = lapic_timer_current(apic);
-	if (armed)
-		lapic_timer_stop(apic);
 	apic->timer_divide_lg2 = divide_lg2;
 	refresh_interval(apic);
 	if (armed)
-		arm(apic, ktime_get(), lapic_ticks_to_ns(count, divide_lg2));
+		arm(apic, lapic_ticks_to_tsc(count, divide_lg2, tsc_khz));
 }
 
 /*
@@ -238,12 +201,8 @@ void lapic_timer_set_deadline(struct vhm_apic *apic, u64 tsc)
  */
 void vhm_apic_tsc_changed(struct vhm_apic *apic)
 {
-	u64 deadline = apic->timer_deadline_tsc;
-
-	if (!deadline)
-		return;
-	lapic_timer_stop(apic);
-	arm_deadline(apic);
+	if (apic->timer_deadline_tsc)
+		arm_deadline(apic);
 }
 
 /* ----------------------------------------------------------------- state -- */
@@ -251,23 +210,29 @@ void vhm_apic_tsc_changed(struct vhm_apic *apic)
 /* An expiry that is due but not yet carried out counts as 1 ns away. */
 u64 lapic_timer_remaining_ns(const struct vhm_apic *apic)
 {
-	if (!apic->timer_target || !counts(apic->timer_mode))
+	if (apic->timer_target_tsc == VHM_TSC_NEVER || !counts(apic->timer_mode))
 		return 0;
-	return max_t(s64, ktime_sub(apic->timer_target, ktime_get()), 1);
+	return lapic_tsc_to_ns(max_t(s64, apic->timer_target_tsc - rdtsc(), 1), tsc_khz);
 }
 
-/* Could a timer with these registers have this much time left? */
+/* The longest that a timer with these registers can have left. */
+static u64 most_tsc(u32 initial, u32 divide)
+{
+	/* the floor of periodic mode also holds a count that was switched to one-shot */
+	return interval_tsc(lapic_ticks_to_tsc(initial, lapic_divide_lg2(divide), tsc_khz));
+}
+
+/* Could a timer with these registers have this much time left? On any host: TSCs differ. */
 int lapic_timer_check(u32 lvtt, u32 initial, u32 divide, u64 deadline_tsc, u64 remaining_ns)
 {
 	u32 mode = lvtt & LAPIC_TIMER_MODE;
-	u64 most = lapic_ticks_to_ns(initial, lapic_divide_lg2(divide));
 
 	if (!counts(mode) && (initial || remaining_ns))
 		return -EINVAL;
 	if (mode != APIC_LVT_TIMER_TSCDEADLINE && deadline_tsc)
 		return -EINVAL;
-	/* The floor of periodic mode also holds a count that was switched to one-shot. */
-	if (remaining_ns > lapic_periodic_interval_ns(most))
+	if (remaining_ns && (!initial || remaining_ns > NSEC_PER_USEC +
+			     lapic_tsc_to_ns(most_tsc(initial, divide), tsc_khz)))
 		return -EINVAL;
 	return 0;
 }
@@ -279,5 +244,7 @@ void lapic_timer_load(struct vhm_apic *apic, u64 deadline_tsc, u64 remaining_ns)
 	if (deadline_tsc)
 		arm_deadline(apic);
 	else if (remaining_ns)
-		arm(apic, ktime_get(), remaining_ns);
+		arm(apic, min(lapic_ns_to_tsc(remaining_ns, tsc_khz),
+			      most_tsc(lapic_get(apic, APIC_TMICT),
+				       lapic_get(apic, APIC_TDCR))));
 }

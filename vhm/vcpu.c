@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vCPU: creation, VHM_VCPU_RUN, requests, sleeping in HLT.
+ * vCPU: creation, VHM_VCPU_RUN, requests. Sleeping in HLT is vhm/halt.c's.
  *
  * A vCPU is an ordinary thread inside VHM_VCPU_RUN; the host schedules it. A preempt
  * notifier takes its hardware state off a CPU and onto the next.
  */
 #include "vhm.h"
 
-#include <linux/ktime.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -76,7 +75,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	mutex_init(&vcpu->mutex);
-	rcuwait_init(&vcpu->wait);
+	vhm_halt_init(vcpu);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	vcpu->run_state = id ? VHM_RUN_STATE_WAIT_INIT : VHM_RUN_STATE_RUNNABLE;
 	ret = -ENOMEM;
@@ -104,6 +103,7 @@ err:
 /* Nobody can reach it any more; a creation that failed halfway is fine. */
 void vhm_vcpu_free(struct vhm_vcpu *vcpu)
 {
+	hrtimer_cancel(&vcpu->wake_timer);
 	vhm_apic_free(vcpu);
 	vhm_cpuid_free(vcpu);
 	free_page((unsigned long)vcpu->run);
@@ -140,19 +140,23 @@ void vhm_vcpu_nmi(struct vhm_vcpu *vcpu)
 	vhm_vcpu_request(vcpu, VHM_REQ_NMI);
 }
 
-/* ---------------------------------------------------------------- sleeping -- */
+/* ------------------------------------------------------------ what wakes it -- */
 
-static bool should_wake(struct vhm_vcpu *vcpu)
+bool vhm_should_wake(struct vhm_vcpu *vcpu)
 {
+	unsigned long requests = READ_ONCE(vcpu->requests);
+	u64 next = vcpu->deadline_tsc;
+
 	if (READ_ONCE(vcpu->vm->dead) ||
-	    READ_ONCE(vcpu->requests) & (BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI) |
-					 BIT(VHM_REQ_NMI)))
+	    requests & (BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI) |
+			BIT(VHM_REQ_NMI)))
 		return true;
-	if (vcpu->run_state != VHM_RUN_STATE_HALTED)
-		return false;
-	if (test_bit(VHM_REQ_APIC, &vcpu->requests) || test_bit(VHM_REQ_TIMER, &vcpu->requests))
-		return true;
-	return false;
+	if (vcpu->run_state == VHM_RUN_STATE_HALTED) {
+		if (requests & BIT(VHM_REQ_APIC))
+			return true;
+		next = vhm_vcpu_next_event_tsc(vcpu);
+	}
+	return next != VHM_TSC_NEVER && rdtsc() >= next;
 }
 
 /* Take in what arrived; true if the guest is to go on. */
@@ -162,9 +166,7 @@ static bool woken_by_event(struct vhm_vcpu *vcpu)
 		return false;
 	clear_bit(VHM_REQ_NMI, &vcpu->requests);
 	smp_mb__after_atomic();		/* before nmi_pending is read */
-	if (test_and_clear_bit(VHM_REQ_APIC, &vcpu->requests) |
-	    test_bit(VHM_REQ_TIMER, &vcpu->requests))
-		vhm_apic_sync(vcpu->apic);
+	vhm_apic_sync(vcpu->apic);
 	if (!vhm_backend->has_deliverable_event(vcpu))
 		return false;
 	set_bit(VHM_REQ_APIC, &vcpu->requests);	/* the backend looks, too */
@@ -184,18 +186,6 @@ static int vhm_host_work_result(void)
 	/* restarted, unless a signal's handler comes first: then the caller gets EINTR */
 	set_thread_flag(TIF_NOTIFY_SIGNAL);
 	return -ERESTARTNOHAND;
-}
-
-/* Sleep until something may have changed. -EINTR, -ERESTARTNOHAND: host work. */
-static int sleep_until_event(struct vhm_vcpu *vcpu)
-{
-	u64 start = ktime_get_ns();
-	int ret;
-
-	ret = rcuwait_wait_event(&vcpu->wait, should_wake(vcpu) || signal_pending(current),
-				 TASK_INTERRUPTIBLE);
-	vcpu->stats[VHM_STAT_HALT_NS] += ktime_get_ns() - start;
-	return ret || signal_pending(current) ? vhm_host_work_result() : 0;
 }
 
 /* True: the bootstrap processor restarts, which is for user space to know. */
@@ -227,6 +217,7 @@ struct run_request {
 	u32 request;
 	u32 retire_bytes;
 	u32 interrupt_vector;
+	u64 deadline_tsc;
 	struct vhm_event inject;
 };
 
@@ -239,6 +230,7 @@ static int read_request(struct vhm_run *run, struct run_request *out)
 	out->request = READ_ONCE(run->request);
 	out->retire_bytes = READ_ONCE(run->retire_bytes);
 	out->interrupt_vector = READ_ONCE(run->interrupt_vector);
+	out->deadline_tsc = READ_ONCE(run->deadline_tsc);
 	out->inject.flags = READ_ONCE(run->inject.flags);
 	if (out->inject.flags) {
 		memcpy(&out->inject, &run->inject, sizeof(out->inject));
@@ -310,6 +302,10 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
+		if (vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc) {
+			to_user(vcpu, VHM_EXIT_DEADLINE);
+			return 1;
+		}
 		if (vhm_request_test_clear(vcpu, VHM_REQ_KICK)) {
 			to_user(vcpu, VHM_EXIT_KICKED);
 			return 1;
@@ -337,9 +333,8 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 		/* HALTED has looked already, and an NMI that came since must wake it */
 		if (vcpu->run_state != VHM_RUN_STATE_HALTED)
 			clear_bit(VHM_REQ_NMI, &vcpu->requests);
-		ret = sleep_until_event(vcpu);
-		if (ret)
-			return ret;
+		if (vhm_halt(vcpu))
+			return vhm_host_work_result();
 	}
 }
 
@@ -394,6 +389,7 @@ int vhm_vcpu_run(struct vhm_vcpu *vcpu)
 		to_user(vcpu, VHM_EXIT_KICKED);
 		return 0;
 	}
+	vcpu->deadline_tsc = request.deadline_tsc ?: VHM_TSC_NEVER;
 	vhm_vcpu_load(vcpu);
 	ret = apply_request(vcpu, &request);
 	if (!ret && request.request & VHM_RUN_RETURN) {

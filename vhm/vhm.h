@@ -28,6 +28,7 @@
 #define VHM_MAX_VCPUS		255	/* local APIC ids 0-254; 255 is broadcast */
 #define VHM_MAX_SLOTS		4096
 #define VHM_MAX_CPUID_ENTRIES	256
+#define VHM_TSC_NEVER		(~0ull)	/* a host TSC that no host reaches */
 #define VHM_APIC_TIMER_HZ	25000000u	/* see vhm_cpuid_tsc_ratio() */
 
 typedef u64 gpa_t;		/* guest-physical address, bytes */
@@ -147,7 +148,6 @@ enum vhm_vcpu_mode {
 enum vhm_request {
 	VHM_REQ_KICK,		/* back to user space with VHM_EXIT_KICKED */
 	VHM_REQ_APIC,		/* local APIC: something new in vhm_apic.pending */
-	VHM_REQ_TIMER,		/* local APIC: the timer expired */
 	VHM_REQ_NMI,		/* vcpu->nmi_pending was raised */
 	VHM_REQ_INIT,		/* an INIT arrived */
 	VHM_REQ_SIPI,		/* a SIPI arrived, vector in vcpu->sipi_vector */
@@ -162,6 +162,11 @@ enum vhm_request {
  * @mode: enum vhm_vcpu_mode
  * @requests: bits of enum vhm_request
  * @wait: the vCPU's thread while it sleeps in HLT
+ * @wake_timer: ends the sleep (vhm/halt.c); without a VMX-preemption timer the stay in the
+ *	guest, too
+ * @poll_tsc: how long the next sleep is put off; host TSC ticks
+ * @wake_latency_tsc: by how much a sleep lasts longer than asked for, smoothed
+ * @deadline_tsc: host TSC at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
  * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
  * @run: the run page, shared with user space and hostile
  * @run_state: enum vhm_run_state, under @mutex
@@ -185,6 +190,10 @@ struct vhm_vcpu {
 	int mode;
 	unsigned long requests;
 	struct rcuwait wait;
+	struct hrtimer wake_timer;
+	u64 poll_tsc;
+	u64 wake_latency_tsc;
+	u64 deadline_tsc;
 	struct preempt_notifier preempt_notifier;
 	struct vhm_run *run;
 	u32 run_state;
@@ -229,6 +238,18 @@ void vhm_vcpu_kick(struct vhm_vcpu *vcpu);
  * Multiple NMIs). Any context.
  */
 void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
+
+/* vhm/halt.c */
+void vhm_halt_init(struct vhm_vcpu *vcpu);
+int vhm_halt(struct vhm_vcpu *vcpu);
+bool vhm_should_wake(struct vhm_vcpu *vcpu);
+
+/**
+ * vhm_vcpu_arm_wake_timer - have a vCPU's thread wake up or leave the guest
+ * @vcpu: the vCPU, its thread
+ * @tsc: when, host TSC; VHM_TSC_NEVER: not
+ */
+void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc);
 
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);

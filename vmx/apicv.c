@@ -14,6 +14,7 @@
 
 #include <asm/apicdef.h>
 #include <asm/msr.h>
+#include <asm/tsc.h>
 
 #include "instruction.h"
 
@@ -128,7 +129,9 @@ static void write_tpr_threshold(struct vmx_vcpu *v)
 void vmx_apic_before_entry(struct vmx_vcpu *v)
 {
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
-	bool news = READ_ONCE(v->base.requests) & (BIT(VHM_REQ_APIC) | BIT(VHM_REQ_TIMER));
+	u64 timer = v->base.apic->timer_target_tsc;
+	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
+		    (timer != VHM_TSC_NEVER && rdtsc() >= timer);
 
 	if (news) {
 		vhm_request_test_clear(&v->base, VHM_REQ_APIC);

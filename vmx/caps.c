@@ -23,6 +23,10 @@ static bool vpid = true;
 module_param(vpid, bool, 0444);
 MODULE_PARM_DESC(vpid, "tag translations by VPID where the CPU can");
 
+static bool preemption_timer = true;
+module_param(preemption_timer, bool, 0444);
+MODULE_PARM_DESC(preemption_timer, "let the VMX-preemption timer end a guest's stay where the CPU has one");
+
 #define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | \
 			 PIN_BASED_VIRTUAL_NMIS)
 #define PRIMARY_REQUIRED (CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING | \
@@ -49,6 +53,7 @@ MODULE_PARM_DESC(vpid, "tag translations by VPID where the CPU can");
 #define BASIC_TRUE_CONTROLS	BIT_ULL(55)	/* SDM vol. 3, A.1, Basic VMX Information */
 #define BASIC_MEMORY_TYPE(b)	(((b) >> 50) & 0xf)
 #define BASIC_BYTES(b)		((u32)((b) >> 32) & 0x1fff)
+#define MISC_TIMER_RATE		0x1f		/* A.6, Miscellaneous Data */
 #define EPT_NEEDED		(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
 #define INVEPT_NEEDED		(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
 
@@ -76,7 +81,10 @@ static bool adjust(const char *field, u32 index, const struct vmx_control_reques
 
 static bool adjust_all(bool true_controls)
 {
-	const struct vmx_control_request pin = { .required = PIN_REQUIRED };
+	const struct vmx_control_request pin = {
+		.required = PIN_REQUIRED,
+		.optional = PIN_BASED_VMX_PREEMPTION_TIMER,
+	};
 	const struct vmx_control_request primary = {
 		.required = PRIMARY_REQUIRED,
 		.optional = CPU_BASED_TPR_SHADOW,
@@ -117,6 +125,26 @@ static bool perf_global_ctrl_broken(void)
 	return false;
 }
 
+/* Errata of Nehalem to early Ivy Bridge: the timer may count at the wrong rate (AAK139 and kin). */
+static bool preemption_timer_broken(void)
+{
+	switch (cpuid_eax(1)) {
+	case 0x106a4: case 0x106a5: case 0x106e4: case 0x106e5: case 0x20652: case 0x20655:
+	case 0x206c2: case 0x206e6: case 0x306a8:
+		return true;
+	}
+	return false;
+}
+
+static void settle_preemption_timer(struct vmx_caps *c)
+{
+	c->preemption_timer = preemption_timer && c->pin & PIN_BASED_VMX_PREEMPTION_TIMER &&
+			      !preemption_timer_broken();
+	if (!c->preemption_timer)
+		c->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
+	c->preemption_timer_shift = c->misc & MISC_TIMER_RATE;
+}
+
 /* PERF_GLOBAL_CTRL is switched in both directions or not at all. */
 static void settle_perf_global_ctrl(struct vmx_caps *c)
 {
@@ -144,6 +172,7 @@ static void settle_optional(struct vmx_caps *c)
 	if (!c->vpid)
 		c->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
 	settle_perf_global_ctrl(c);
+	settle_preemption_timer(c);
 }
 
 static bool check_basic(u64 basic)

@@ -87,6 +87,12 @@ static enum vmx_exit_outcome exit_vmcall(struct vmx_vcpu *v)
 	return VMX_RESUME;
 }
 
+/* The next entry takes the expiry in; the core sees the deadline. */
+static enum vmx_exit_outcome exit_preemption_timer(struct vmx_vcpu *v)
+{
+	return VMX_RESUME;
+}
+
 /* All memory of the guest is coherent: nothing to write back. */
 static enum vmx_exit_outcome exit_cache(struct vmx_vcpu *v)
 {
@@ -153,6 +159,7 @@ static const struct exit_row exit_table[] = {
 	[EXIT_REASON_EOI_INDUCED]	= { vmx_exit_eoi, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_EPT_VIOLATION]	= { vmx_exit_ept_violation, VHM_STAT_EXIT_EPT },
 	[EXIT_REASON_EPT_MISCONFIG]	= { vmx_exit_ept_misconfig, VHM_STAT_EXIT_EPT },
+	[EXIT_REASON_PREEMPTION_TIMER]	= { exit_preemption_timer, VHM_STAT_EXIT_PREEMPTION_TIMER },
 	[EXIT_REASON_INVEPT]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_INVVPID]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_XSETBV]		= { vmx_exit_xsetbv, VHM_STAT_EXIT_CR },
@@ -207,6 +214,13 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 	case EXIT_REASON_MSR_READ:
 		stat = VHM_STAT_EXIT_MSR;
 		outcome = vmx_exit_rdmsr(v);
+		break;
+	case EXIT_REASON_PREEMPTION_TIMER:
+		/* early, or a piece of a longer time */
+		if (rdtsc() >= vhm_vcpu_next_event_tsc(&v->base))
+			return VMX_LATER;
+		stat = VHM_STAT_EXIT_PREEMPTION_TIMER;
+		outcome = VMX_RESUME;
 		break;
 	case EXIT_REASON_MSR_WRITE:
 		if (!vmx_wrmsr_is_quick(v))

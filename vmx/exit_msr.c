@@ -46,6 +46,9 @@ bool vmx_wrmsr_is_quick(struct vmx_vcpu *v)
 {
 	u32 index = (u32)v->base.regs.rcx;
 
+	/* the host's timer is set outside of the loop */
+	if (!vmx_caps.preemption_timer && index != VMX_X2APIC_MSR(APIC_ICR))
+		return false;
 	return index == MSR_IA32_TSC_DEADLINE || index == VMX_X2APIC_MSR(APIC_ICR) ||
 	       index == VMX_X2APIC_MSR(APIC_TMICT);
 }

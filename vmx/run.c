@@ -17,6 +17,7 @@
 #include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/ptrace.h>
+#include <asm/tsc.h>
 
 #include "enter.h"
 #include "instruction.h"
@@ -189,6 +190,37 @@ static bool nothing_wanted(struct vmx_vcpu *v)
 	       !READ_ONCE(v->base.vm->dead);
 }
 
+/*
+ * The stay in the guest ends when the APIC's timer expires or the VMM's deadline comes. The
+ * timer counts down each time the TSC's bit preemption_timer_shift changes (SDM vol. 3, 26.5.1),
+ * so it may be early by a part of that; and a longer time is had in pieces.
+ */
+static void set_preemption_timer(struct vmx_vcpu *v)
+{
+	u64 next = vhm_vcpu_next_event_tsc(&v->base), count = U32_MAX, now;
+
+	if (next == VHM_TSC_NEVER && v->preemption_timer == U32_MAX)
+		return;
+	if (next != VHM_TSC_NEVER) {
+		now = rdtsc();
+		count = next <= now ? 0 : ((next - now) >> vmx_caps.preemption_timer_shift) + 1;
+		count = min_t(u64, count, U32_MAX);
+	}
+	v->preemption_timer = count;
+	vmwrite(VMX_PREEMPTION_TIMER_VALUE, count);
+}
+
+/* A processor without it: the host's timer interrupts the guest. */
+static void set_host_timer(struct vmx_vcpu *v)
+{
+	u64 next = vhm_vcpu_next_event_tsc(&v->base);
+
+	if (next == v->armed_tsc)
+		return;
+	v->armed_tsc = next;
+	vhm_vcpu_arm_wake_timer(&v->base, next);
+}
+
 /* Into the guest and back, the state of both as the rest of this file leaves it. */
 static void switch_worlds(struct vmx_vcpu *v)
 {
@@ -197,6 +229,8 @@ static void switch_worlds(struct vmx_vcpu *v)
 
 	write_dirty_registers(v);
 	flush_stale_translations(v);
+	if (vmx_caps.preemption_timer)
+		set_preemption_timer(v);
 	trace_vhm_entry(&v->base);
 	vmx_speculation_before_entry(v);
 	context_tracking_guest_enter();
@@ -246,6 +280,8 @@ static enum vmx_exit_outcome try_enter(struct vmx_vcpu *v)
 {
 	enum vmx_exit_outcome outcome = VMX_RESUME;
 
+	if (!vmx_caps.preemption_timer)
+		set_host_timer(v);
 	preempt_disable();
 	if (vmx_loaded_here(v))
 		vmx_guest_state_load(v);
@@ -282,9 +318,14 @@ static void wait_for_vmx(struct vhm_vcpu *vcpu)
 	preempt_enable();
 }
 
-enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
+static bool deadline_passed(const struct vhm_vcpu *vcpu)
 {
-	struct vmx_vcpu *v = to_vmx(vcpu);
+	return vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc;
+}
+
+static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
+{
+	struct vhm_vcpu *vcpu = &v->base;
 
 	for (;;) {
 		enum vmx_exit_outcome outcome;
@@ -304,7 +345,7 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			return VHM_RUN_INTERRUPTED;
 		if (vcpu->run_state != VHM_RUN_STATE_RUNNABLE)
 			return VHM_RUN_NOT_RUNNABLE;
-		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
+		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS || deadline_passed(vcpu))
 			return VHM_RUN_NOT_RUNNABLE;
 		if (READ_ONCE(vcpu->cpu) < 0)
 			wait_for_vmx(vcpu);
@@ -318,4 +359,16 @@ enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
 			return VHM_RUN_NOT_RUNNABLE;
 		return outcome == VMX_SIGNAL ? VHM_RUN_INTERRUPTED : VHM_RUN_TO_USER;
 	}
+}
+
+enum vhm_run_outcome vmx_run(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	enum vhm_run_outcome outcome;
+
+	v->armed_tsc = VHM_TSC_NEVER;
+	outcome = run_loop(v);
+	if (v->armed_tsc != VHM_TSC_NEVER)
+		vhm_vcpu_arm_wake_timer(vcpu, VHM_TSC_NEVER);
+	return outcome;
 }

@@ -102,6 +102,9 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
 	vmwrite(TSC_OFFSET, v->tsc_offset);
+	v->preemption_timer = U32_MAX;
+	if (vmx_caps.preemption_timer)
+		vmwrite(VMX_PREEMPTION_TIMER_VALUE, U32_MAX);
 }
 
 int vmx_vcpu_init(struct vhm_vcpu *vcpu)

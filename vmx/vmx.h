@@ -145,6 +145,8 @@ extern u64 vmx_host_xcr0;
  * @misc_enable: IA32_MISC_ENABLE
  * @tsc_offset: guest's TSC minus host's
  * @tsc_adjust: IA32_TSC_ADJUST
+ * @preemption_timer: last value written to the VMCS
+ * @armed_tsc: without a preemption timer: what base.wake_timer is set to
  * @ept_stale: INVEPT before the next entry
  * @parked: as @injected: an acknowledged external interrupt that waits for its turn
  * @injected: VM-entry interruption information for the next entry, 0 if none
@@ -196,6 +198,8 @@ struct vmx_vcpu {
 	u64 misc_enable;
 	u64 tsc_offset;
 	u64 tsc_adjust;
+	u32 preemption_timer;
+	u64 armed_tsc;
 	u32 parked;
 	u32 injected;
 	u32 injected_error;

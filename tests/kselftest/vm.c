@@ -238,6 +238,7 @@ const char *exit_name(uint32_t reason)
 		[VHM_EXIT_ENTRY_FAILED] = "entry failed",
 		[VHM_EXIT_UNHANDLED] = "unhandled",
 		[VHM_EXIT_RESET] = "reset",
+		[VHM_EXIT_DEADLINE] = "deadline",
 	};
 
 	return reason < COUNT(names) && names[reason] ? names[reason] : "unknown";

@@ -9,7 +9,7 @@
 
 /* --------------------------------------------------------------- doubles -- */
 
-u64 apic_guest_tsc;
+u64 apic_host_tsc, apic_tsc_offset;
 u32 apic_mode_changes, apic_state_changes;
 static const struct vhm_backend_ops *saved_backend;
 
@@ -18,13 +18,13 @@ unsigned int tsc_khz = 2100000;
 
 unsigned long long rdtsc(void)
 {
-	return 0;
+	return apic_host_tsc;
 }
 #endif
 
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
 {
-	return apic_guest_tsc;
+	return host_tsc + apic_tsc_offset;
 }
 
 void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request)
@@ -122,7 +122,8 @@ int apic_fixture_init(struct kunit *test)
 	test->priv = f;
 	xa_init(&f->vm.vcpus);
 	test_seed(test, &f->random);
-	apic_guest_tsc = 1000000;
+	apic_host_tsc = 1ull << 40;
+	apic_tsc_offset = 1000000 - apic_host_tsc;
 	apic_mode_changes = 0;
 	apic_state_changes = 0;
 	saved_backend = vhm_backend;

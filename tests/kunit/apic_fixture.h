@@ -37,8 +37,8 @@ struct apic_fixture {
 int apic_fixture_init(struct kunit *test);
 void apic_fixture_exit(struct kunit *test);
 
-/* what vhm_guest_tsc() says */
-extern u64 apic_guest_tsc;
+/* the host's TSC, which only cases move, and the guest's minus it */
+extern u64 apic_host_tsc, apic_tsc_offset;
 /* calls of the backend */
 extern u32 apic_mode_changes, apic_state_changes;
 

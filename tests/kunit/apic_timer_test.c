@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Local APIC timer: its arithmetic against long division, and its modes on a real
- * hrtimer. Cases on the clock ask only for what holds on a host that is late.
+ * Local APIC timer: its arithmetic against long division, and its modes on a TSC that moves
+ * when a case says so.
  */
 #include "apic_fixture.h"
 
-#include <linux/delay.h>
 #include <linux/math64.h>
 
 #define LVT_VECTOR	0xec
@@ -15,8 +14,9 @@
 #define MASKED		BIT(16)
 
 #define DIVIDE_BY_1	0xb
-#define TICK_NS		(NSEC_PER_SEC / VHM_APIC_TIMER_HZ)
-#define PATIENCE_MS	5000
+#define KHZ_MAX		((1u << 25) - 1)
+#define TICKS_PER_MS	(VHM_APIC_TIMER_HZ / 1000)
+#define MS_TSC		((u64)tsc_khz)
 
 /* ------------------------------------------------------------ arithmetic -- */
 
@@ -34,26 +34,51 @@ static void divisors(struct kunit *test)
 
 static void counts_and_times(struct kunit *test)
 {
+	static const u32 khz[] = { 1000, 20000, 1999999, 2100000, 3500123, KHZ_MAX };
 	struct apic_fixture *f = test->priv;
-	u32 i, lg2, ticks, back;
-	u64 ns, later;
+	u32 i, k, lg2, ticks, back;
+	u64 tsc, left;
 
 	for (i = 0; i < 20000; i++) {
+		k = khz[test_random(&f->random, ARRAY_SIZE(khz))];
 		lg2 = test_random(&f->random, 8);
 		ticks = test_random(&f->random, 1ull << 32) >> test_random(&f->random, 32);
-		ns = lapic_ticks_to_ns(ticks, lg2);
-		KUNIT_ASSERT_EQ(test, ns, (u64)ticks * TICK_NS * (1 << lg2));
-		KUNIT_ASSERT_EQ(test, lapic_ns_to_ticks(ns, lg2), ticks);
+		tsc = lapic_ticks_to_tsc(ticks, lg2, k);
+		/* no less than the count takes, and no whole TSC tick more */
+		KUNIT_ASSERT_TRUE(test, mul_u64_u32_shr(tsc, TICKS_PER_MS, 0) >=
+				  ((u64)ticks << lg2) * k);
+		KUNIT_ASSERT_TRUE(test, !tsc || (tsc - 1) * TICKS_PER_MS < ((u64)ticks << lg2) * k);
+		/* where a tick is a tick of the TSC or longer, the way back is exact */
+		if ((u64)k << lg2 >= TICKS_PER_MS)
+			KUNIT_ASSERT_EQ(test, lapic_tsc_to_ticks(tsc, lg2, k), ticks);
 		/* the count is 0 at expiry and not before, and never above the start */
-		if (!ns)
+		if (!tsc)
 			continue;
-		later = 1 + test_random(&f->random, ns);
-		back = lapic_ns_to_ticks(later, lg2);
+		left = 1 + test_random(&f->random, tsc);
+		back = lapic_tsc_to_ticks(left, lg2, k);
 		KUNIT_ASSERT_GE(test, back, 1u);
 		KUNIT_ASSERT_LE(test, back, ticks);
-		KUNIT_ASSERT_GE(test, (u64)back * TICK_NS << lg2, later);
-		KUNIT_ASSERT_LT(test, ((u64)back - 1) * TICK_NS << lg2, later);
+		KUNIT_ASSERT_GE(test, lapic_ticks_to_tsc(back, lg2, k), left);
 	}
+	KUNIT_EXPECT_EQ(test, lapic_tsc_to_ticks(U64_MAX, 0, 1000), U32_MAX);
+}
+
+/* The way back loses less than the TSC ticks of a nanosecond. */
+static void time_to_tsc(struct kunit *test)
+{
+	static const u32 khz[] = { 1000, 20000, 1999999, 2100000, 3500123, KHZ_MAX };
+	struct apic_fixture *f = test->priv;
+	u64 tsc, back;
+	u32 i, k;
+
+	for (i = 0; i < 20000; i++) {
+		k = khz[test_random(&f->random, ARRAY_SIZE(khz))];
+		tsc = test_random(&f->random, 1ull << 50) >> test_random(&f->random, 50);
+		back = lapic_ns_to_tsc(lapic_tsc_to_ns(tsc, k), k);
+		KUNIT_ASSERT_GE(test, back, tsc);
+		KUNIT_ASSERT_LE(test, back, tsc + k / 1000000 + 1);
+	}
+	KUNIT_EXPECT_EQ(test, lapic_ns_to_tsc(U64_MAX, KHZ_MAX), 1ull << 62);
 }
 
 /* Enough time passes for the TSC to get there, and not a nanosecond more. */
@@ -79,32 +104,31 @@ static void tsc_to_time(struct kunit *test)
 static void periods(struct kunit *test)
 {
 	struct apic_fixture *f = test->priv;
-	u64 period, interval, remaining;
-	s64 target, now, next;
+	u64 period, interval, remaining, floor, target, now, next;
 	u32 i;
 
-	KUNIT_EXPECT_EQ(test, lapic_periodic_interval_ns(0), 0ull);
+	KUNIT_EXPECT_EQ(test, lapic_periodic_interval(0, 1000), 0ull);
 	for (i = 0; i < 20000; i++) {
+		floor = 1 + test_random(&f->random, 1000000);
 		period = 1 + (test_random(&f->random, 1ull << 39) >> test_random(&f->random, 39));
-		interval = lapic_periodic_interval_ns(period);
+		interval = lapic_periodic_interval(period, floor);
 		/* whole periods, not below the floor, and no more of them than needed */
 		KUNIT_ASSERT_EQ(test, interval % period, 0ull);
-		KUNIT_ASSERT_GE(test, interval, (u64)LAPIC_TIMER_FLOOR_NS);
-		KUNIT_ASSERT_TRUE(test, interval == period ||
-				  interval - period < LAPIC_TIMER_FLOOR_NS);
+		KUNIT_ASSERT_GE(test, interval, floor);
+		KUNIT_ASSERT_TRUE(test, interval == period || interval - period < floor);
 
 		target = test_random(&f->random, 1ull << 50);
 		now = test_random(&f->random, 1ull << 50);
 		next = lapic_periodic_next(target, now, interval);
 		/* ahead, in phase, and the first such */
 		KUNIT_ASSERT_GT(test, next, now);
-		KUNIT_ASSERT_EQ(test, (next - target) % (s64)interval, 0);
-		KUNIT_ASSERT_TRUE(test, next == target || next - (s64)interval <= now);
+		KUNIT_ASSERT_EQ(test, (next - target) % interval, 0ull);
+		KUNIT_ASSERT_TRUE(test, next == target || next - interval <= now);
 
 		remaining = lapic_periodic_remaining(target - now, period);
 		KUNIT_ASSERT_GE(test, remaining, 1ull);
 		KUNIT_ASSERT_LE(test, remaining, period);
-		KUNIT_ASSERT_EQ(test, (target - now - (s64)remaining) % (s64)period, 0);
+		KUNIT_ASSERT_EQ(test, (s64)(target - now - remaining) % (s64)period, 0);
 	}
 }
 
@@ -118,13 +142,9 @@ static void set_up(struct kunit *test, u32 lvtt)
 	vhm_apic_write(apic, APIC_LVTT, lvtt);
 }
 
-/* Waits for the callback; carries the expiry out and takes the vector away. */
+/* Takes in what is due; true if it was the timer's vector, which is taken away. */
 static bool fires(struct vhm_apic *apic)
 {
-	ktime_t end = ktime_add_ms(ktime_get(), PATIENCE_MS);
-
-	while (!vhm_apic_has_pending(apic) && ktime_before(ktime_get(), end))
-		usleep_range(1000, 1500);
 	vhm_apic_sync(apic);
 	if (!lapic_test_vector(apic, APIC_IRR, LVT_VECTOR))
 		return false;
@@ -132,37 +152,46 @@ static bool fires(struct vhm_apic *apic)
 	return true;
 }
 
-/* nothing is armed and nothing on its way */
+/* Does it fire at this moment, and not a TSC tick before? */
+static bool fires_at(struct vhm_apic *apic, u64 host_tsc)
+{
+	apic_host_tsc = host_tsc - 1;
+	if (fires(apic))
+		return false;
+	apic_host_tsc = host_tsc;
+	return fires(apic);
+}
+
 static bool is_quiet(struct vhm_apic *apic)
 {
-	return !apic->timer_target && !hrtimer_active(&apic->timer) &&
-	       !test_bit(VHM_REQ_TIMER, &apic->vcpu->requests);
+	return apic->timer_target_tsc == VHM_TSC_NEVER;
 }
 
 static void one_shot(struct kunit *test)
 {
 	struct apic_fixture *f = test->priv;
-	u32 first, second;
-	ktime_t start;
+	u64 start;
+	u32 count;
 
 	set_up(test, ONE_SHOT);
 	vhm_apic_write(f->apic, APIC_TMICT, 4000000000u);
-	first = apic_read(test, f->apic, APIC_TMCCT);
-	usleep_range(100, 200);
-	second = apic_read(test, f->apic, APIC_TMCCT);
-	KUNIT_EXPECT_LE(test, first, 4000000000u);
-	KUNIT_EXPECT_LT(test, second, first);
-	KUNIT_EXPECT_TRUE(test, hrtimer_active(&f->apic->timer));
+	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 4000000000u);
+	apic_host_tsc += MS_TSC;
+	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 4000000000u - TICKS_PER_MS);
 
-	start = ktime_get();
-	vhm_apic_write(f->apic, APIC_TMICT, 20 * NSEC_PER_MSEC / TICK_NS);
-	KUNIT_EXPECT_TRUE(test, fires(f->apic));
+	start = apic_host_tsc;
+	vhm_apic_write(f->apic, APIC_TMICT, 20 * TICKS_PER_MS);
+	for (count = 20 * TICKS_PER_MS; count > 1; count -= TICKS_PER_MS / 5) {
+		KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), count);
+		apic_host_tsc += MS_TSC / 5;
+	}
+	KUNIT_EXPECT_EQ(test, apic_host_tsc, start + 20 * MS_TSC);
+	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 0u);
+	KUNIT_EXPECT_TRUE(test, fires_at(f->apic, start + 20 * MS_TSC));
 	/* taking it in asks for nothing more: whoever enters the guest now would miss it */
 	KUNIT_EXPECT_EQ(test, f->apic->vcpu->requests, 0ul);
-	KUNIT_EXPECT_GE(test, ktime_to_ns(ktime_sub(ktime_get(), start)), 20 * NSEC_PER_MSEC);
 	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 0u);
-	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMICT),
-			(u32)(20 * NSEC_PER_MSEC / TICK_NS));
+	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMICT), 20 * TICKS_PER_MS);
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 
 	vhm_apic_write(f->apic, APIC_TMICT, 4000000000u);
@@ -178,6 +207,7 @@ static void masked(struct kunit *test)
 
 	set_up(test, ONE_SHOT | MASKED);
 	vhm_apic_write(f->apic, APIC_TMICT, 1000);
+	apic_host_tsc += MS_TSC;
 	KUNIT_EXPECT_FALSE(test, fires(f->apic));
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(f->apic), -1);
@@ -186,29 +216,24 @@ static void masked(struct kunit *test)
 static void periodic(struct kunit *test)
 {
 	struct apic_fixture *f = test->priv;
-	const u64 period = 3 * NSEC_PER_MSEC;
-	ktime_t first;
+	u64 start = apic_host_tsc;
 	u32 i;
 
 	set_up(test, PERIODIC);
-	vhm_apic_write(f->apic, APIC_TMICT, period / TICK_NS);
-	first = f->apic->timer_target;
-	for (i = 0; i < 5; i++) {
-		KUNIT_EXPECT_TRUE(test, fires(f->apic));
-		KUNIT_EXPECT_GT(test, f->apic->timer_target, first);
-		KUNIT_EXPECT_EQ(test, (f->apic->timer_target - first) % (s64)period, 0);
-		KUNIT_EXPECT_GE(test, apic_read(test, f->apic, APIC_TMCCT), 1u);
-		KUNIT_EXPECT_LE(test, apic_read(test, f->apic, APIC_TMCCT),
-				(u32)(period / TICK_NS));
+	vhm_apic_write(f->apic, APIC_TMICT, 3 * TICKS_PER_MS);
+	for (i = 1; i < 6; i++) {
+		KUNIT_EXPECT_TRUE(test, fires_at(f->apic, start + i * 3 * MS_TSC));
+		KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 3 * TICKS_PER_MS);
 	}
-	/* a vCPU that does not look costs no more timer interrupts */
-	usleep_range(10000, 11000);
-	KUNIT_EXPECT_FALSE(test, hrtimer_active(&f->apic->timer));
-	/* to one-shot: the running count is the last */
-	vhm_apic_sync(f->apic);
-	lapic_assign_vector(f->apic, APIC_IRR, LVT_VECTOR, false);
-	vhm_apic_write(f->apic, APIC_LVTT, ONE_SHOT);
+	/* a vCPU that did not look for ten periods gets one interrupt, and stays in phase */
+	apic_host_tsc = start + 15 * 3 * MS_TSC + MS_TSC;
 	KUNIT_EXPECT_TRUE(test, fires(f->apic));
+	KUNIT_EXPECT_FALSE(test, fires(f->apic));
+	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 2 * TICKS_PER_MS);
+	KUNIT_EXPECT_TRUE(test, fires_at(f->apic, start + 16 * 3 * MS_TSC));
+	/* to one-shot: the running count is the last */
+	vhm_apic_write(f->apic, APIC_LVTT, ONE_SHOT);
+	KUNIT_EXPECT_TRUE(test, fires_at(f->apic, start + 17 * 3 * MS_TSC));
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 }
 
@@ -221,12 +246,14 @@ static void periodic_floor(struct kunit *test)
 	set_up(test, PERIODIC);
 	for (i = 1; i < 1000; i += 7) {
 		vhm_apic_write(f->apic, APIC_TMICT, i);
-		KUNIT_ASSERT_GE(test, f->apic->timer_period_ns, 200000ull);
+		KUNIT_ASSERT_GE(test, f->apic->timer_period_tsc, MS_TSC / 5);
+		apic_host_tsc += test_random(&f->random, MS_TSC / 5);
 		KUNIT_ASSERT_LE(test, apic_read(test, f->apic, APIC_TMCCT), i);
 		KUNIT_ASSERT_GE(test, apic_read(test, f->apic, APIC_TMCCT), 1u);
 	}
+	apic_host_tsc += MS_TSC;
 	KUNIT_EXPECT_TRUE(test, fires(f->apic));
-	KUNIT_EXPECT_GE(test, f->apic->timer_target + 200000, ktime_get());
+	KUNIT_EXPECT_GT(test, f->apic->timer_target_tsc, apic_host_tsc);
 }
 
 /* Another divisor changes the rate of the running count, not the count. */
@@ -240,24 +267,28 @@ static void divide_while_running(struct kunit *test)
 	before = apic_read(test, f->apic, APIC_TMCCT);
 	vhm_apic_write(f->apic, APIC_TDCR, 0xa);	/* by 128 */
 	after = apic_read(test, f->apic, APIC_TMCCT);
-	KUNIT_EXPECT_LE(test, after, before);
-	KUNIT_EXPECT_GT(test, after, before / 2);
-	KUNIT_EXPECT_GT(test, ktime_sub(f->apic->timer_target, ktime_get()),
-			(s64)(before / 2) * 128 * TICK_NS);
+	KUNIT_EXPECT_EQ(test, after, before);
+	KUNIT_EXPECT_EQ(test, f->apic->timer_target_tsc - apic_host_tsc,
+			lapic_ticks_to_tsc(before, 7, tsc_khz));
+	apic_host_tsc += 128 * MS_TSC;
 	vhm_apic_write(f->apic, APIC_TDCR, DIVIDE_BY_1);
-	KUNIT_EXPECT_LE(test, ktime_sub(f->apic->timer_target, ktime_get()),
-			(s64)before * TICK_NS);
-	KUNIT_EXPECT_TRUE(test, hrtimer_active(&f->apic->timer));
+	KUNIT_EXPECT_EQ(test, f->apic->timer_target_tsc - apic_host_tsc,
+			lapic_ticks_to_tsc(before - TICKS_PER_MS, 0, tsc_khz));
+}
+
+static u64 guest_tsc(void)
+{
+	return apic_host_tsc + apic_tsc_offset;
 }
 
 static void deadline(struct kunit *test)
 {
 	struct apic_fixture *f = test->priv;
 	const u32 msr = MSR_IA32_TSC_DEADLINE;
-	ktime_t start;
+	u64 start, target;
 
 	set_up(test, ONE_SHOT);
-	vhm_apic_msr_write(f->apic, msr, apic_guest_tsc + 1);	/* wrong mode: ignored */
+	vhm_apic_msr_write(f->apic, msr, guest_tsc() + 1);	/* wrong mode: ignored */
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), 0ull);
 
@@ -266,23 +297,19 @@ static void deadline(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMICT), 0u);
 
-	/* now or past: at once, without a timer */
-	vhm_apic_msr_write(f->apic, msr, apic_guest_tsc);
-	KUNIT_EXPECT_FALSE(test, hrtimer_active(&f->apic->timer));
+	/* now or past: at once */
+	vhm_apic_msr_write(f->apic, msr, guest_tsc());
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), 0ull);
 	KUNIT_EXPECT_TRUE(test, fires(f->apic));
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 
-	/* ahead: when the guest's TSC is there, no matter what the clock says */
-	start = ktime_get();
-	vhm_apic_msr_write(f->apic, msr, apic_guest_tsc + tsc_khz * 10);
-	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), apic_guest_tsc + tsc_khz * 10);
+	/* ahead: when the guest's TSC is there */
+	start = apic_host_tsc;
+	target = guest_tsc() + 10 * MS_TSC;
+	vhm_apic_msr_write(f->apic, msr, target);
+	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), target);
 	KUNIT_EXPECT_EQ(test, apic_read(test, f->apic, APIC_TMCCT), 0u);
-	KUNIT_EXPECT_FALSE(test, fires(f->apic));		/* 10 ms later, TSC as before */
-	KUNIT_EXPECT_GE(test, ktime_to_ns(ktime_sub(ktime_get(), start)), 10 * NSEC_PER_MSEC);
-	KUNIT_EXPECT_NE(test, f->apic->timer_target, 0ll);
-	apic_guest_tsc += tsc_khz * 10;
-	KUNIT_EXPECT_TRUE(test, fires(f->apic));
+	KUNIT_EXPECT_TRUE(test, fires_at(f->apic, start + 10 * MS_TSC));
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), 0ull);
 
 	/* disarmed by 0, and by another mode */
@@ -312,7 +339,7 @@ static void mode_switches(struct kunit *test)
 			vhm_apic_write(f->apic, APIC_LVTT, modes[to]);
 			KUNIT_EXPECT_EQ_MSG(test, is_quiet(f->apic), (from == 2) != (to == 2),
 					    "%u to %u", from, to);
-			KUNIT_EXPECT_EQ(test, !!f->apic->timer_period_ns, from < 2 && to == 1);
+			KUNIT_EXPECT_EQ(test, !!f->apic->timer_period_tsc, from < 2 && to == 1);
 		}
 }
 
@@ -343,10 +370,9 @@ static void reset_stops(struct kunit *test)
 
 	set_up(test, DEADLINE);
 	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, 1);
-	KUNIT_EXPECT_TRUE(test, test_bit(VHM_REQ_TIMER, &f->apic->vcpu->requests));
 	vhm_apic_reset(f->apic->vcpu, true);
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
-	KUNIT_EXPECT_FALSE(test, vhm_apic_has_pending(f->apic));
+	KUNIT_EXPECT_FALSE(test, fires(f->apic));
 	set_up(test, PERIODIC);
 	vhm_apic_write(f->apic, APIC_TMICT, 4000000000u);
 	vhm_apic_reset(f->apic->vcpu, true);
@@ -357,18 +383,18 @@ static void reset_stops(struct kunit *test)
 static void tsc_set(struct kunit *test)
 {
 	struct apic_fixture *f = test->priv;
+	u64 start;
 
 	set_up(test, DEADLINE);
 	vhm_apic_tsc_changed(f->apic);
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
-	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, apic_guest_tsc + tsc_khz * 3600000ull);
-	KUNIT_EXPECT_GT(test, ktime_sub(f->apic->timer_target, ktime_get()),
-			(s64)(3599 * NSEC_PER_SEC));
-	apic_guest_tsc += tsc_khz * 1800000ull;
+	start = apic_host_tsc;
+	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, guest_tsc() + 3600 * MS_TSC);
+	KUNIT_EXPECT_EQ(test, f->apic->timer_target_tsc, start + 3600 * MS_TSC);
+	apic_tsc_offset += 1800 * MS_TSC;
 	vhm_apic_tsc_changed(f->apic);
-	KUNIT_EXPECT_LE(test, ktime_sub(f->apic->timer_target, ktime_get()),
-			(s64)(1801 * NSEC_PER_SEC));
-	apic_guest_tsc += tsc_khz * 1800000ull;
+	KUNIT_EXPECT_EQ(test, f->apic->timer_target_tsc, start + 1800 * MS_TSC);
+	apic_tsc_offset += 1800 * MS_TSC;
 	vhm_apic_tsc_changed(f->apic);
 	KUNIT_EXPECT_TRUE(test, fires(f->apic));
 }
@@ -377,6 +403,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(divisors),
 	KUNIT_CASE(counts_and_times),
 	KUNIT_CASE(tsc_to_time),
+	KUNIT_CASE(time_to_tsc),
 	KUNIT_CASE(periods),
 	KUNIT_CASE(one_shot),
 	KUNIT_CASE(masked),

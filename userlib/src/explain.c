@@ -105,6 +105,7 @@ static const char *const exit_names[] = {
 	[VHM_EXIT_ENTRY_FAILED] = "entry failed",
 	[VHM_EXIT_UNHANDLED] = "unhandled",
 	[VHM_EXIT_RESET] = "reset",
+	[VHM_EXIT_DEADLINE] = "deadline",
 };
 
 EXPORT const char *vhm_exit_name(uint32_t exit_reason)

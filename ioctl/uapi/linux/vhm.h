@@ -347,6 +347,7 @@ struct vhm_event {
  * @VHM_EXIT_UNHANDLED: an exit nothing handles; vhm_run.hardware_reason tells. Also an
  *	access to no slot by the delivery of an event, which no instruction made
  * @VHM_EXIT_RESET: a guest's INIT on the bootstrap processor
+ * @VHM_EXIT_DEADLINE: the host's TSC has reached vhm_run.deadline_tsc
  */
 enum vhm_exit_reason {
 	VHM_EXIT_NONE,
@@ -366,6 +367,7 @@ enum vhm_exit_reason {
 	VHM_EXIT_ENTRY_FAILED,
 	VHM_EXIT_UNHANDLED,
 	VHM_EXIT_RESET,
+	VHM_EXIT_DEADLINE,
 };
 
 /**
@@ -539,6 +541,8 @@ enum vhm_run_request {
  * @irq_window: out: 1 if the guest can take an external interrupt now
  * @hardware_reason: out: exit reason of the processor (SDM vol. 3, appendix C)
  * @reserved: zero
+ * @deadline_tsc: in: value of the host's TSC at which VHM_VCPU_RUN comes back with
+ *	VHM_EXIT_DEADLINE, guest halted or not; 0: none. It stays until it is changed
  * @hardware_qualification: out: its exit qualification
  * @regs: out: the guest's registers; in: with VHM_RUN_SET_REGISTERS
  * @io: VHM_EXIT_IO
@@ -565,6 +569,7 @@ struct vhm_run {
 	__u32 irq_window;
 	__u32 hardware_reason;
 	__u32 reserved;
+	__u64 deadline_tsc;
 	__u64 hardware_qualification;
 	struct vhm_registers regs;
 	union {

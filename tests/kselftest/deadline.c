@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A run's deadline: it ends a stay in the guest and a halt, never early, and leaves the guest's own
+ * timer alone. The same whether the processor's preemption timer or the host's keeps the time.
+ */
+#include <kselftest_harness.h>
+
+#include <errno.h>
+
+#include "emit.h"
+
+#define MS_TSC		((uint64_t)device_info().tsc_khz)
+/* An emulated host with several CPUs is slow to come back; a lost deadline never does. */
+#define PATIENCE_MS	2000
+
+GUEST_CODE(spin, 64,
+	"1: incq " MAIL_FLAG "\n"
+	"jmp	1b\n");
+
+GUEST_CODE(halt, 64,
+	"cli\n"
+	"1: hlt\n"
+	"incq	" MAIL_FLAG "\n"
+	"jmp	1b\n");
+
+static uint64_t tsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
+	return low | (uint64_t)high << 32;
+}
+
+FIXTURE(deadline)
+{
+	struct vm vm;
+	struct vcpu vcpu;
+};
+
+FIXTURE_SETUP(deadline)
+{
+	vm_create(&self->vm, 0);
+	vcpu_create(&self->vcpu, &self->vm, 0);
+	vcpu_set_cpuid(&self->vcpu);
+}
+
+FIXTURE_TEARDOWN(deadline)
+{
+	vcpu_destroy(&self->vcpu);
+	vm_destroy(&self->vm);
+}
+
+/* One run up to a deadline so far ahead: how late it came back, TSC ticks; negative: early. */
+static int64_t run_until(struct vcpu *vcpu, uint64_t ahead_tsc)
+{
+	uint64_t deadline = tsc() + ahead_tsc;
+
+	vcpu->run->deadline_tsc = deadline;
+	if (vcpu_exit(vcpu) != VHM_EXIT_DEADLINE)
+		give_up("%s, not a deadline", exit_name(vcpu->run->exit_reason));
+	return (int64_t)(tsc() - deadline);
+}
+
+TEST_F(deadline, ends_a_stay_in_the_guest)
+{
+	uint64_t work;
+	int i;
+
+	guest_run_long(&self->vcpu, spin);
+	/* its memory is found first, which may take longer than the runs below */
+	run_until(&self->vcpu, 100 * MS_TSC);
+	work = guest_mail(&self->vm)->flag[0];
+	for (i = 0; i < 20; i++) {
+		int64_t late = run_until(&self->vcpu, MS_TSC * (1 + i % 4));
+
+		ASSERT_GE(late, 0);
+		ASSERT_LT(late, (int64_t)(PATIENCE_MS * MS_TSC));
+		ASSERT_GT(guest_mail(&self->vm)->flag[0], work);
+		work = guest_mail(&self->vm)->flag[0];
+	}
+}
+
+TEST_F(deadline, ends_a_halt)
+{
+	int i;
+
+	guest_run_long(&self->vcpu, halt);
+	for (i = 0; i < 20; i++) {
+		int64_t late = run_until(&self->vcpu, MS_TSC * (1 + i % 4));
+
+		ASSERT_GE(late, 0);
+		ASSERT_LT(late, (int64_t)(PATIENCE_MS * MS_TSC));
+	}
+	/* the guest is still where it halted, and wakes up when there is a reason */
+	EXPECT_EQ(0, guest_mail(&self->vm)->flag[0]);
+}
+
+/* One that has passed ends each run before the guest's next instruction, until it is taken away. */
+TEST_F(deadline, stays)
+{
+	struct vhm_run *run = self->vcpu.run;
+	uint64_t rip;
+
+	guest_run_long(&self->vcpu, spin);
+	run_until(&self->vcpu, MS_TSC);
+	rip = run->regs.rip;
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(VHM_EXIT_DEADLINE, vcpu_exit(&self->vcpu));
+		EXPECT_EQ(rip, run->regs.rip);
+	}
+	run->deadline_tsc = 1;
+	EXPECT_EQ(VHM_EXIT_DEADLINE, vcpu_exit(&self->vcpu));
+	run->deadline_tsc = 0;
+	must(vcpu_kick(&self->vcpu));
+	EXPECT_EQ(VHM_EXIT_KICKED, vcpu_exit(&self->vcpu));
+	run->deadline_tsc = UINT64_MAX;
+	must(vcpu_kick(&self->vcpu));
+	EXPECT_EQ(VHM_EXIT_KICKED, vcpu_exit(&self->vcpu));
+}
+
+/* A vCPU that waits for INIT has a deadline, too. */
+TEST_F(deadline, of_a_vcpu_that_waits_for_init)
+{
+	struct vcpu second;
+
+	vcpu_create(&second, &self->vm, 1);
+	EXPECT_GE(run_until(&second, MS_TSC), 0);
+	vcpu_destroy(&second);
+}
+
+/* The guest's timer comes at its own times, whatever deadlines interrupt it. */
+TEST_F(deadline, and_the_guests_timer)
+{
+	struct code code = { .vm = &self->vm, .gpa = LONG_CODE, .x2apic = true };
+	const uint64_t period_ms = 3, end = tsc() + 40 * period_ms * MS_TSC;
+	struct guest_mail *mail = guest_mail(&self->vm);
+	uint32_t ticks;
+	uint64_t start;
+
+	guest_long_tables(&self->vm);
+	mail->eoi = EOI_X2APIC;
+	mail->silent = 1;
+	emit_apic_enable(&code);
+	emit_apic_write(&code, APIC_DIVIDE, DIVIDE_BY_1);
+	emit_apic_write(&code, APIC_LVT_TIMER, LVT_PERIODIC | 0x55);
+	emit_apic_write(&code, APIC_INITIAL, device_info().apic_timer_hz / 1000 * period_ms);
+	emit_sti(&code);
+	emit_hlt(&code);
+	emit_jump(&code, code.gpa - 1);
+	guest_long_enter(&self->vcpu, LONG_CODE);
+	start = tsc();
+	while (tsc() < end)
+		run_until(&self->vcpu, MS_TSC * 2 / 3);
+	ticks = mail->count[0x55];
+	EXPECT_LE(ticks, (tsc() - start) / (period_ms * MS_TSC) + 1);
+	/* on a slow host many come together as one */
+	EXPECT_GE(ticks, 5);
+}
+
+TEST_HARNESS_MAIN
