@@ -298,8 +298,6 @@ static void to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
 static int become_runnable(struct vhm_vcpu *vcpu)
 {
 	for (;;) {
-		int ret;
-
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
 		if (vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc) {
