@@ -28,7 +28,7 @@ dkms_dir       := $(DESTDIR)/usr/src/vhm-$(VERSION)
 # A kernel to build against is looked for only when a target needs it.
 kdir = $(or $(KDIR),$(shell tests/rig/find-kdir))
 
-.PHONY: all module userlib check test run install module_install userlib_install \
+.PHONY: all module userlib check test bench run install module_install userlib_install \
 	dkms dkms_remove clean help
 .DEFAULT_GOAL := all
 
@@ -52,6 +52,9 @@ check: ## static checks, under a minute: style, sparse, warnings, documentation,
 test: ## every test there is; TIER=hw: on this machine's own VT-x instead of the emulated host
 	$(Q)tests/rig/test-all $(out)
 
+bench: ## VHM beside KVM, one table, into Documentation/performance.rst too; TIER=hw: on this machine
+	$(Q)tests/bench/run --out $(out) --csv $(out)/bench.csv $(if $(filter hw,$(TIER)),,--document)
+
 run: ## boots a stock Debian kernel as a guest, here or in the emulated host
 	$(Q)tests/rig/run $(out)
 
@@ -74,7 +77,7 @@ dkms_remove: ## takes it back
 	$(Q)rm -rf $(dkms_dir)
 
 clean: ## removes what was built ($(O)); the cache of kernels and emulator stays
-	$(Q)rm -rf $(module_dir) $(out)/userlib $(out)/tests $(out)/check $(out)/run
+	$(Q)rm -rf $(module_dir) $(out)/userlib $(out)/tests $(out)/check $(out)/run $(out)/bench $(out)/bench.csv
 	$(Q)rmdir $(out) 2>/dev/null || true
 
 help: ## this list

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define STATUS_FAILED	2
@@ -48,6 +49,21 @@ void report(const struct backend *backend, const struct result *result)
 			       result->rounds);
 	}
 	fflush(stdout);
+}
+
+/* The TSC's frequency, for who wants nanoseconds. */
+static void report_clock(const struct backend *backend)
+{
+	void *memory = mmap(NULL, GUEST_ORIGIN_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct machine *machine;
+
+	if (memory == MAP_FAILED)
+		fail("no memory");
+	machine = backend->create(memory, GUEST_ORIGIN_BYTES, false);
+	printf("tsc,%s,kHz,%u,,,1,1,\n", backend->name, backend->tsc_khz(machine));
+	backend->destroy(machine);
+	munmap(memory, GUEST_ORIGIN_BYTES);
 }
 
 static const struct row *find_row(const char *name)
@@ -121,6 +137,7 @@ int main(int argc, char **argv)
 	for (i = 2; i < argc; i++)
 		find_row(argv[i]);
 	backend->open();
+	report_clock(backend);
 	for (i = 2; i < argc; i++)
 		find_row(argv[i])->measure(backend);
 	for (i = 0; argc == 2 && i < (int)row_count; i++)

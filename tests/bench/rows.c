@@ -314,9 +314,9 @@ static void life_cycle(const struct backend *backend)
 	result = summarize("life-cycle", "ticks", both + CYCLES_WARM_UP, rounds, 1);
 	count_read(result.counts, rounds, 1);
 	report(backend, &result);
-	result = summarize("life-cycle-create", "ticks", create + CYCLES_WARM_UP, rounds, 1);
+	result = summarize("create", "ticks", create + CYCLES_WARM_UP, rounds, 1);
 	report(backend, &result);
-	result = summarize("life-cycle-destroy", "ticks", destroy + CYCLES_WARM_UP, rounds, 1);
+	result = summarize("destroy", "ticks", destroy + CYCLES_WARM_UP, rounds, 1);
 	report(backend, &result);
 }
 
@@ -349,10 +349,10 @@ static void many_machines(const struct backend *backend)
 	}
 	for (i = 0; i < MANY; i++)
 		create[i] += destroy[i];
-	first = summarize("life-cycle-1st", "ticks", create, EDGE, 1);
-	last = summarize("life-cycle-1000th", "ticks", create + MANY - EDGE, EDGE, 1);
+	first = summarize("many-first", "ticks", create, EDGE, 1);
+	last = summarize("many-last", "ticks", create + MANY - EDGE, EDGE, 1);
 	ratio = (struct result){
-		.name = "life-cycle-growth",
+		.name = "many-growth",
 		.unit = "ratio",
 		.median = last.median / first.median,
 		.min = last.min / first.min,
