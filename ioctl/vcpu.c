@@ -167,6 +167,20 @@ static long vcpu_set_state(struct file *file, void *arg, void __user *user)
 	return ret;
 }
 
+static long vcpu_set_control(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_vcpu *vcpu = file_vcpu(file);
+	long ret = try_lock_vcpu(vcpu);
+
+	if (ret)
+		return ret;
+	vhm_vcpu_load(vcpu);
+	ret = vhm_backend->set_control(vcpu, arg);
+	vhm_vcpu_unload(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
 static long vcpu_apic_access(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_vcpu *vcpu = file_vcpu(file);
@@ -213,6 +227,7 @@ static const struct vhm_command vcpu_commands[] = {
 	VHM_COMMAND(VHM_VCPU_NMI, struct vhm_nmi, vcpu_nmi),
 	VHM_COMMAND(VHM_VCPU_APIC_ACCESS, struct vhm_apic_access, vcpu_apic_access),
 	VHM_COMMAND(VHM_VCPU_GET_STATS, struct vhm_stats, vcpu_get_stats),
+	VHM_COMMAND(VHM_VCPU_SET_CONTROL, struct vhm_vcpu_control, vcpu_set_control),
 	VHM_COMMAND(VHM_VCPU_SET_CPUID, struct vhm_cpuid, vcpu_set_cpuid),
 };
 

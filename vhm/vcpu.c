@@ -304,6 +304,15 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 			to_user(vcpu, VHM_EXIT_DEADLINE);
 			return 1;
 		}
+		if (vhm_request_test_clear(vcpu, VHM_REQ_STEP)) {
+			to_user(vcpu, VHM_EXIT_EXCEPTION);
+			vcpu->run->exception = (struct vhm_event) {
+				.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
+				.vector = 1,
+				.payload = BIT(14),	/* BS */
+			};
+			return 1;
+		}
 		if (vhm_request_test_clear(vcpu, VHM_REQ_KICK)) {
 			to_user(vcpu, VHM_EXIT_KICKED);
 			return 1;

@@ -151,6 +151,7 @@ enum vhm_request {
 	VHM_REQ_NMI,		/* vcpu->nmi_pending was raised */
 	VHM_REQ_INIT,		/* an INIT arrived */
 	VHM_REQ_SIPI,		/* a SIPI arrived, vector in vcpu->sipi_vector */
+	VHM_REQ_STEP,		/* a single step is done: the VMM is to know */
 };
 
 /**
@@ -356,6 +357,8 @@ struct vhm_backend_ops {
 	void (*get_events)(struct vhm_vcpu *vcpu, struct vhm_events *out);
 	int (*check_events)(const struct vhm_events *in);
 	void (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+	/* VHM_VCPU_SET_CONTROL; the vCPU is loaded, vcpu->mutex held */
+	int (*set_control)(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
 	u64 (*get_tsc_offset)(struct vhm_vcpu *vcpu);
 	void (*set_tsc_offset)(struct vhm_vcpu *vcpu, u64 offset);
 };

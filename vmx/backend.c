@@ -168,6 +168,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.get_events		= vmx_get_events,
 	.check_events		= vmx_check_events,
 	.set_events		= vmx_set_events,
+	.set_control		= vmx_set_control,
 	.get_tsc_offset		= vmx_get_tsc_offset,
 	.set_tsc_offset		= vmx_set_tsc_offset,
 };

@@ -87,7 +87,7 @@ static bool adjust_all(bool true_controls)
 	};
 	const struct vmx_control_request primary = {
 		.required = PRIMARY_REQUIRED,
-		.optional = CPU_BASED_TPR_SHADOW,
+		.optional = CPU_BASED_TPR_SHADOW | CPU_BASED_MONITOR_TRAP_FLAG,
 		.forbidden = PRIMARY_FORBIDDEN,
 	};
 	const struct vmx_control_request secondary = {
@@ -165,6 +165,10 @@ static void settle_optional(struct vmx_caps *c)
 	c->secondary &= ~SECONDARY_APICV;
 	if (!c->tpr_shadow)
 		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+
+	/* on where the VMM steps */
+	c->single_step = c->primary & CPU_BASED_MONITOR_TRAP_FLAG;
+	c->primary &= ~CPU_BASED_MONITOR_TRAP_FLAG;
 
 	c->vpid = vpid && c->secondary & SECONDARY_EXEC_ENABLE_VPID &&
 		  c->ept_vpid & VMX_VPID_INVVPID_BIT &&

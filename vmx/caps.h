@@ -49,6 +49,7 @@ u32 vmx_adjust_controls(const struct vmx_control_request *request, u64 capabilit
  * @cr4_fixed1: CR4 bits that may be 1
  * @tpr_shadow: CR8 needs no exits
  * @apicv: APIC-register virtualization, virtual-interrupt delivery, both modes
+ * @single_step: monitor trap flag
  * @vpid: translations tagged by VPID, INVVPID usable
  * @preemption_timer: the VMX-preemption timer can be trusted
  * @preemption_timer_shift: it counts down each time this bit of the TSC changes
@@ -67,6 +68,7 @@ struct vmx_caps {
 	u64 cr4_fixed0, cr4_fixed1;
 	bool tpr_shadow;
 	bool apicv;
+	bool single_step;
 	bool vpid;
 	bool preemption_timer;
 	u8 preemption_timer_shift;

@@ -35,6 +35,8 @@ void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes)
 			blocking & ~(u64)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 	if (unlikely(vmx_rflags(v) & X86_EFLAGS_RF))
 		vmx_set_rflags(v, vmx_rflags(v) & ~(u64)X86_EFLAGS_RF);
+	if (unlikely(v->control.flags & VHM_CONTROL_SINGLE_STEP))
+		set_bit(VHM_REQ_STEP, &vcpu->requests);
 	/* under BTF only branches trap (17.4.3) */
 	if (unlikely(vmx_rflags(v) & X86_EFLAGS_TF) &&
 	    !(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))
@@ -152,6 +154,7 @@ static const struct exit_row exit_table[] = {
 	[EXIT_REASON_MSR_READ]		= { vmx_exit_rdmsr, VHM_STAT_EXIT_MSR },
 	[EXIT_REASON_MSR_WRITE]		= { vmx_exit_wrmsr, VHM_STAT_EXIT_MSR },
 	[EXIT_REASON_MWAIT_INSTRUCTION]	= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_MONITOR_TRAP_FLAG]	= { vmx_exit_step, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_MONITOR_INSTRUCTION] = { exit_undefined, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_PAUSE_INSTRUCTION]	= { exit_cache, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_TPR_BELOW_THRESHOLD] = { vmx_exit_tpr, VHM_STAT_EXIT_APIC },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control-register, debug-register and XSETBV exits.
+ * Control-register and XSETBV exits.
  */
 #include "vmx.h"
 
@@ -23,22 +23,6 @@ enum cr_access {
 	CR_CLTS,
 	CR_LMSW,
 };
-
-#define RSP_NUMBER	4
-
-/* struct vhm_registers is in encoding order; RSP is in the VMCS. */
-static u64 read_gpr(struct vmx_vcpu *v, u32 number)
-{
-	return number == RSP_NUMBER ? vmread(GUEST_RSP) : (&v->base.regs.rax)[number];
-}
-
-static void write_gpr(struct vmx_vcpu *v, u32 number, u64 value)
-{
-	if (number == RSP_NUMBER)
-		vmwrite(GUEST_RSP, value);
-	else
-		(&v->base.regs.rax)[number] = value;
-}
 
 /* With PAE paging, a write that changes how addresses are translated reloads the PDPTEs. */
 static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
@@ -125,9 +109,9 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 	switch (CR_ACCESS(qualification)) {
 	case CR_MOV_TO:
 		return mov_to_cr(v, CR_NUMBER(qualification),
-				 read_gpr(v, CR_REGISTER(qualification)));
+				 vmx_read_gpr(v, CR_REGISTER(qualification)));
 	case CR_MOV_FROM:	/* CR8 alone: CR3 stores do not exit */
-		write_gpr(v, CR_REGISTER(qualification), vhm_apic_get_cr8(v->base.apic));
+		vmx_write_gpr(v, CR_REGISTER(qualification), vhm_apic_get_cr8(v->base.apic));
 		break;
 	case CR_CLTS:
 		vmx_write_cr0(v, vmx_read_cr0(v) & ~(u64)X86_CR0_TS);
@@ -138,18 +122,6 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 		return mov_to_cr(v, 0, cr0);
 	}
 	vmx_skip_insn(v);
-	return VMX_RESUME;
-}
-
-/*
- * First use of a debug register: from here on the guest has them, and they are switched at
- * each entry and exit.
- */
-enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v)
-{
-	v->debug_live = true;
-	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
 	return VMX_RESUME;
 }
 

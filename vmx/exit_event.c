@@ -22,11 +22,12 @@
  */
 static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 {
-	const struct vhm_event event = {
+	struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
 		.vector = DB_VECTOR,
-		.payload = vmx_qualification(v) & 0xe00f,
+		.payload = vmx_qualification(v) & DR6_CAUSES,
 	};
+	u64 hits;
 
 	/* INT1 is a trap and still ahead of RIP; it leaves DR6 alone */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION) {
@@ -34,14 +35,15 @@ static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 		v->injected_length = vmx_insn_bytes(v);
 		return VMX_RESUME;
 	}
-	vmx_inject_exception(&v->base, &event);
-	vmx_settle_shadow(v);
-	return VMX_RESUME;
-}
-
-static u32 guest_cpl(void)
-{
-	return (vmread(GUEST_SS_AR_BYTES) >> 5) & 3;
+	hits = vmx_take_hits(v, &event.payload);
+	if (event.payload || !hits) {
+		vmx_inject_exception(&v->base, &event);
+		vmx_settle_shadow(v);
+	}
+	if (!hits)
+		return VMX_RESUME;
+	event.payload = hits;
+	return vmx_report_exception(v, &event);
 }
 
 /*
@@ -50,22 +52,20 @@ static u32 guest_cpl(void)
  */
 static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
 {
-	struct vhm_event *out = &v->base.run->exception;
-
-	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
-	    (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && guest_cpl() == 3)) {
-		vmx_queue_exception(v, AC_VECTOR, true, error_code);
-		return VMX_RESUME;
-	}
-	if (handle_guest_split_lock(vmx_rip(v)))
-		return VMX_RESUME;
-	vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
-	*out = (struct vhm_event) {
+	const struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE,
 		.vector = AC_VECTOR,
 		.error_code = error_code,
 	};
-	return VMX_TO_USER;
+
+	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
+	    (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && vmx_cpl() == 3)) {
+		vmx_inject_exception(&v->base, &event);
+		return VMX_RESUME;
+	}
+	if (handle_guest_split_lock(vmx_rip(v)))
+		return VMX_RESUME;
+	return vmx_report_exception(v, &event);
 }
 
 enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
@@ -80,6 +80,8 @@ enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
 	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	if (v->control.exceptions & BIT(vector & 31))
+		return vmx_exit_wanted_exception(v, info);
 	switch (vector) {
 	case DB_VECTOR:
 		return debug_exception(v, info);

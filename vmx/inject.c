@@ -134,9 +134,9 @@ static void deliver_payload(struct vmx_vcpu *v)
 	if (e->vector == 14) {
 		v->cr2 = e->payload;
 	} else {
-		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & 0xe00f);
+		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & DR6_CAUSES);
 		/* delivery of #DB clears GD and BTF (17.2.4, 17.4.3) */
-		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~BIT_ULL(13));
+		vmx_write_dr7(v, vmx_read_dr7(v) & ~BIT_ULL(13));
 		vmwrite(GUEST_IA32_DEBUGCTL,
 			vmread(GUEST_IA32_DEBUGCTL) & ~(u64)DEBUGCTLMSR_BTF);
 		v->debug_live = true;
@@ -180,13 +180,24 @@ static bool interrupt_possible(struct vmx_vcpu *v)
 		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 }
 
+/* INT3 and INTO go on behind the instruction; what exited tells its length, prefixes included. */
+static u32 software_length(struct vmx_vcpu *v, u32 vector)
+{
+	u32 info;
+
+	if (v->facts.reason != EXIT_REASON_EXCEPTION_NMI)
+		return 1;
+	info = (u32)vmread(VM_EXIT_INTR_INFO);
+	return (info & INTR_INFO_VECTOR_MASK) == vector ? vmx_insn_bytes(v) : 1;
+}
+
 static void select_exception(struct vmx_vcpu *v)
 {
 	u32 vector = v->exception.vector;
 
 	v->injected = exception_info(v, vector, v->exception.flags & VHM_EVENT_HAS_ERROR_CODE);
 	v->injected_error = v->exception.error_code;
-	v->injected_length = vector == 3 || vector == 4 ? 1 : 0;
+	v->injected_length = vector == 3 || vector == 4 ? software_length(v, vector) : 0;
 	deliver_payload(v);
 	/* a fault's frame has RF set (SDM vol. 3, 17.3.1.1) */
 	if (vector != 1 && vector != 3 && vector != 4 && vector != 8 && vector != 18)
@@ -255,6 +266,8 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 
 	vhm_request_test_clear(&v->base, VHM_REQ_NMI);
+	if (unlikely(v->control.flags & VHM_CONTROL_SINGLE_STEP))
+		vmx_hold_interrupts(v);
 	if (!v->injected && v->exception.flags & VHM_EVENT_VALID)
 		select_exception(v);
 	if (atomic_read(&v->base.nmi_pending)) {

@@ -55,6 +55,27 @@ static inline void vmx_set_rflags(struct vmx_vcpu *v, u64 rflags)
 	v->rflags_dirty = true;
 }
 
+#define RSP_NUMBER	4
+
+/* struct vhm_registers is in encoding order; RSP is in the VMCS. */
+static inline u64 vmx_read_gpr(struct vmx_vcpu *v, u32 number)
+{
+	return number == RSP_NUMBER ? vmread(GUEST_RSP) : (&v->base.regs.rax)[number];
+}
+
+static inline void vmx_write_gpr(struct vmx_vcpu *v, u32 number, u64 value)
+{
+	if (number == RSP_NUMBER)
+		vmwrite(GUEST_RSP, value);
+	else
+		(&v->base.regs.rax)[number] = value;
+}
+
+static inline u32 vmx_cpl(void)
+{
+	return (vmread(GUEST_SS_AR_BYTES) >> 5) & 3;
+}
+
 static inline u32 vmx_insn_bytes(struct vmx_vcpu *v)
 {
 	return (u32)vmread(VM_EXIT_INSTRUCTION_LEN);

@@ -180,7 +180,8 @@ static unsigned int entry_flags(struct vmx_vcpu *v)
 }
 
 /* Requests that must be looked at before an entry, beyond those of the APIC. */
-#define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI))
+#define CORE_REQUESTS	(BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT) | BIT(VHM_REQ_SIPI) | \
+			 BIT(VHM_REQ_STEP))
 
 /* Nobody wants this thread, and the next entry has nothing to deliver. */
 static bool nothing_wanted(struct vmx_vcpu *v)

@@ -199,7 +199,7 @@ void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out)
 
 	memcpy(out->db, v->db, sizeof(out->db));
 	out->dr6 = v->dr6;
-	out->dr7 = vmread(GUEST_DR7);
+	out->dr7 = vmx_read_dr7(v);
 }
 
 /* An entry and MOV DR fault on the upper halves (SDM vol. 3, 27.3.1.1, 18.2). */
@@ -216,8 +216,10 @@ void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
 	for (i = 0; i < 4; i++)
 		v->db[i] = in->db[i];
 	v->dr6 = (in->dr6 & 0xe00full) | 0xffff0ff0;
-	vmwrite(GUEST_DR7, (in->dr7 & 0xffff2bffull) | 0x400);
+	vmx_write_dr7(v, in->dr7);
 	v->debug_live = true;
+	if (vmx_has_breakpoints(v))
+		return;
 	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
 }
@@ -272,7 +274,7 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 	out->sipi_vector = vcpu->sipi_vector;
 	out->eoi_pending = vcpu->apic->level_eoi >= 0;
 	out->eoi_vector = max(vcpu->apic->level_eoi, 0);
-	out->pending_debug = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
+	out->pending_debug = vmx_pending_debug(v);
 	if (v->exception.flags & VHM_EVENT_VALID)
 		out->exception = v->exception;
 	if (v->injected)

@@ -337,16 +337,22 @@ static void perf_counters_on(struct vmx_vcpu *v)
 
 static void load_debug_registers(struct vmx_vcpu *v)
 {
+	const u64 *db = vmx_has_breakpoints(v) ? v->control.breakpoint : v->db;
+
 	set_debugreg(0, 7);	/* no breakpoint of the host's at the guest's addresses */
-	set_debugreg(v->db[0], 0);
-	set_debugreg(v->db[1], 1);
-	set_debugreg(v->db[2], 2);
-	set_debugreg(v->db[3], 3);
+	set_debugreg(db[0], 0);
+	set_debugreg(db[1], 1);
+	set_debugreg(db[2], 2);
+	set_debugreg(db[3], 3);
 	set_debugreg(v->dr6, 6);
 }
 
 static void save_debug_registers(struct vmx_vcpu *v)
 {
+	if (vmx_has_breakpoints(v)) {
+		set_debugreg(DR6_RESERVED, 6);
+		return;		/* the guest's are all in v */
+	}
 	get_debugreg(v->db[0], 0);
 	get_debugreg(v->db[1], 1);
 	get_debugreg(v->db[2], 2);

@@ -79,11 +79,7 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(VM_ENTRY_CONTROLS, vmx_caps.entry);
-	/*
-	 * #MC belongs to the host; #AC and #DB delivery can recurse without end inside the
-	 * processor and would keep the host from this CPU.
-	 */
-	vmwrite(EXCEPTION_BITMAP, BIT(18) | BIT(17) | BIT(1));
+	vmwrite(EXCEPTION_BITMAP, VMX_HOST_EXCEPTIONS);
 	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmwrite(CR3_TARGET_COUNT, 0);
@@ -179,7 +175,6 @@ static void reset_segments(void)
 
 static void reset_vmcs_state(void)
 {
-	vmwrite(GUEST_DR7, 0x400);
 	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
@@ -218,6 +213,7 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 	v->cr2 = 0;
 	v->dr6 = 0xffff0ff0;
 	memset(v->db, 0, sizeof(v->db));
+	vmx_write_dr7(v, 0);
 	v->injected = 0;
 	v->parked = 0;
 	v->exception.flags = 0;

@@ -136,7 +136,9 @@ extern u64 vmx_host_xcr0;
  * @cr2: guest's CR2 while the host runs
  * @db: DR0-DR3 while the host runs
  * @dr6: DR6 while the host runs
- * @debug_live: MOV DR does not exit, the registers are loaded at each entry
+ * @debug_live: the debug registers are loaded at each entry; MOV DR does not exit, as a rule
+ * @control: what the VMM asked for (vmx/debug.c)
+ * @dr7: the guest's DR7 while the VMM's breakpoints are in force
  * @lazy_msrs: guest's values of enum vmx_lazy_msr
  * @lazy_live: bits of them: the guest can use it
  * @kernel_gs_base: guest's while the host's is loaded
@@ -190,6 +192,8 @@ struct vmx_vcpu {
 	u64 db[4];
 	u64 dr6;
 	bool debug_live;
+	struct vhm_vcpu_control control;
+	u64 dr7;
 	u64 lazy_msrs[VMX_LAZY_COUNT];
 	u32 lazy_live;
 	u64 kernel_gs_base;
@@ -263,7 +267,6 @@ enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v);		/* exit_msr.c */
 enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v);
 bool vmx_wrmsr_is_quick(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v);			/* exit_cr.c */
-enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v);	/* exit_ept.c */
 enum vmx_exit_outcome vmx_exit_ept_misconfig(struct vmx_vcpu *v);
@@ -351,6 +354,29 @@ void vmx_speculation_exit(void);
 void vmx_speculation_before_entry(struct vmx_vcpu *v);
 void vmx_speculation_after_exit(struct vmx_vcpu *v);
 void vmx_speculation_vcpu_switch(void);
+
+/*
+ * vmx/debug.c. #MC belongs to the host; #AC and #DB delivery can recurse without end inside the
+ * processor and would keep the host from this CPU: they exit whatever the VMM wants.
+ */
+#define VMX_HOST_EXCEPTIONS	(BIT(18) | BIT(17) | BIT(1))
+#define DR6_CAUSES		0xe00full	/* B0-B3, BD, BS, BT */
+
+static inline bool vmx_has_breakpoints(const struct vmx_vcpu *v)
+{
+	return v->control.flags & VHM_CONTROL_BREAKPOINTS;
+}
+
+int vmx_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
+u64 vmx_read_dr7(struct vmx_vcpu *v);
+void vmx_write_dr7(struct vmx_vcpu *v, u64 dr7);
+u64 vmx_pending_debug(struct vmx_vcpu *v);
+u64 vmx_take_hits(struct vmx_vcpu *v, u64 *causes);
+void vmx_hold_interrupts(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info);
+enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_event *event);
 
 /* vmx/state.c: sections */
 void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);

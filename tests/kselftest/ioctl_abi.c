@@ -216,6 +216,15 @@ static const struct row rows[] = {
 	{ ROW(VHM_VCPU_GET_STATS, VCPU, vhm_stats), .answers = true, .bad = {
 		BAD(vhm_stats, flags, 1, EINVAL),
 	} },
+	{ ROW(VHM_VCPU_SET_CONTROL, VCPU, vhm_vcpu_control), .bad = {
+		BAD(vhm_vcpu_control, flags, 4, EINVAL),
+		BAD(vhm_vcpu_control, exceptions, 1 << 2, EINVAL),
+		BAD(vhm_vcpu_control, exceptions, 1 << 18, EINVAL),
+		BAD(vhm_vcpu_control, reserved, 1, EINVAL),
+		BAD(vhm_vcpu_control, breakpoint[0], 1, EINVAL),
+		BAD(vhm_vcpu_control, breakpoint[3], 1, EINVAL),
+		BAD(vhm_vcpu_control, dr7, 1, EINVAL),
+	} },
 };
 
 /* made from the header's list of commands */

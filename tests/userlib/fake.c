@@ -221,6 +221,9 @@ static int execute(unsigned long command, void *arg, int *result)
 		return 0;
 	case VHM_VCPU_APIC_ACCESS:
 		return apic_access(arg);
+	case VHM_VCPU_SET_CONTROL:
+		fake.control = *(const struct vhm_vcpu_control *)arg;
+		return 0;
 	case VHM_VCPU_GET_STATS:
 		((struct vhm_stats *)arg)->count[VHM_STAT_EXITS] = 42;
 		return 0;
@@ -249,6 +252,7 @@ static bool size_is_right(unsigned long command, const void *arg)
 		{ VHM_VCPU_NMI, sizeof(struct vhm_nmi) },
 		{ VHM_VCPU_APIC_ACCESS, sizeof(struct vhm_apic_access) },
 		{ VHM_VCPU_GET_STATS, sizeof(struct vhm_stats) },
+		{ VHM_VCPU_SET_CONTROL, sizeof(struct vhm_vcpu_control) },
 	};
 	unsigned int i, size;
 

@@ -31,6 +31,7 @@ struct fake {
 	unsigned int slots;
 	struct vhm_cpuid_entry cpuid[64];	/* what the vCPU was given */
 	unsigned int cpuid_count;
+	struct vhm_vcpu_control control;	/* the last one */
 	unsigned int kicks, nmis, runs;
 };
 

@@ -71,6 +71,7 @@ static void impossible_info(void)
 static void failing_commands(void)
 {
 	unsigned int before = open_descriptors();
+	const struct vhm_vcpu_control control = { .exceptions = 2 };
 	struct vhm_stats stats;
 	struct test_vm test;
 	struct vhm_vm *vm;
@@ -94,6 +95,8 @@ static void failing_commands(void)
 	CHECK_EQ(vhm_vm_msi(test.vm, 0xfee00000, 0), -EBUSY);
 	fake.fail_command = VHM_VCPU_GET_STATS;
 	CHECK_EQ(vhm_vcpu_get_stats(test.vcpu, &stats), -EBUSY);
+	fake.fail_command = VHM_VCPU_SET_CONTROL;
+	CHECK_EQ(vhm_vcpu_set_control(test.vcpu, &control), -EBUSY);
 	fake.fail_command = VHM_VCPU_APIC_ACCESS;
 	CHECK_EQ(vhm_vcpu_apic_access(test.vcpu, 0, false, &value), -EBUSY);
 	fake.fail_command = VHM_VCPU_SET_CPUID;
@@ -107,6 +110,7 @@ static void failing_commands(void)
 
 static void commands(void)
 {
+	const struct vhm_vcpu_control control = { .exceptions = 2, .breakpoint[3] = 5, .dr7 = 0x40 };
 	struct vhm_stats stats;
 	struct test_vm test;
 	uint32_t value = 9;
@@ -122,6 +126,10 @@ static void commands(void)
 	CHECK_EQ(fake.runs + fake.kicks + fake.nmis, 3);
 	CHECK_EQ(vhm_vcpu_get_stats(test.vcpu, &stats), 0);
 	CHECK_EQ(stats.count[VHM_STAT_EXITS], 42);
+	CHECK_EQ(vhm_vcpu_set_control(test.vcpu, &control), 0);
+	CHECK_EQ(fake.control.exceptions, 2);
+	CHECK_EQ(fake.control.breakpoint[3], 5);
+	CHECK_EQ(fake.control.dr7, 0x40);
 	CHECK_EQ(vhm_vcpu_apic_access(test.vcpu, 0x80, true, &value), 0);
 	CHECK_EQ(fake.apic[8], 9);
 	CHECK_EQ(vhm_vcpu_apic_access(test.vcpu, 0x81, true, &value), -EINVAL);
@@ -237,7 +245,7 @@ static void words(void)
 	CHECK(strcmp(vhm_explain(VHM_STEP_OPEN, -EBUSY), vhm_explain(VHM_STEP_VM, -EBUSY)));
 	for (reason = 0; reason <= VHM_EXIT_RESET; reason++)
 		CHECK(strcmp(vhm_exit_name(reason), "unknown"));
-	CHECK(!strcmp(vhm_exit_name(VHM_EXIT_RESET + 1), "unknown"));
+	CHECK(!strcmp(vhm_exit_name(VHM_EXIT_DEADLINE + 1), "unknown"));
 	CHECK(!strcmp(vhm_exit_name(UINT32_MAX), "unknown"));
 }
 

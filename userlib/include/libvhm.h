@@ -426,6 +426,19 @@ int vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
 int vhm_vcpu_apic_access(struct vhm_vcpu *vcpu, uint32_t offset, bool write, uint32_t *value);
 
 /**
+ * vhm_vcpu_set_control - choose which exceptions, steps and breakpoints come to the VMM
+ * @vcpu: the vCPU
+ * @control: see struct vhm_vcpu_control of linux/vhm.h; @control->size need not be set
+ *
+ * What is chosen makes vhm_vcpu_run() come back with VHM_EXIT_EXCEPTION. It replaces what was
+ * chosen before; all zeros give everything to the guest.
+ *
+ * Errors: EINVAL an exception or a bit of DR7 that cannot be had; EOPNOTSUPP single steps on a
+ * processor without monitor trap flag; EBUSY the vCPU is running.
+ */
+int vhm_vcpu_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
+
+/**
  * vhm_vcpu_get_stats - counters since the vCPU's creation
  * @vcpu: the vCPU
  * @stats: out: see enum vhm_stat; @stats->size need not be set

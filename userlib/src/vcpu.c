@@ -111,6 +111,16 @@ EXPORT int vhm_vcpu_apic_access(struct vhm_vcpu *vcpu, uint32_t offset, bool wri
 	return 0;
 }
 
+EXPORT int vhm_vcpu_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control)
+{
+	struct vhm_vcpu_control copy = *control;
+	int ret;
+
+	copy.size = sizeof(copy);
+	ret = vhm_sys_ioctl(vcpu->fd, VHM_VCPU_SET_CONTROL, &copy);
+	return ret < 0 ? ret : 0;
+}
+
 EXPORT int vhm_vcpu_get_stats(struct vhm_vcpu *vcpu, struct vhm_stats *stats)
 {
 	int ret;

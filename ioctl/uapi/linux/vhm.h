@@ -59,6 +59,7 @@
 #define VHM_VCPU_NMI		_IO(VHM_IOCTL_TYPE, 0x84)
 #define VHM_VCPU_APIC_ACCESS	_IO(VHM_IOCTL_TYPE, 0x85)
 #define VHM_VCPU_GET_STATS	_IO(VHM_IOCTL_TYPE, 0x86)
+#define VHM_VCPU_SET_CONTROL	_IO(VHM_IOCTL_TYPE, 0x87)
 
 /* ---------------------------------------------------------------- device -- */
 
@@ -336,7 +337,9 @@ struct vhm_event {
  * @VHM_EXIT_HYPERCALL: VMCALL, on a VM with VHM_VM_EXIT_HYPERCALL
  * @VHM_EXIT_SHUTDOWN: triple fault
  * @VHM_EXIT_TASK_SWITCH: hardware task switch, which is not emulated
- * @VHM_EXIT_EXCEPTION: an exception, see vhm_run.exception
+ * @VHM_EXIT_EXCEPTION: an exception, a breakpoint or a single step that the VMM asked for
+ *	(VHM_VCPU_SET_CONTROL), see vhm_run.exception. Also the #AC of a split lock where the
+ *	host's policy forbids them
  * @VHM_EXIT_IRQ_WINDOW: the guest can take an external interrupt now
  *	(VHM_RUN_IRQ_WINDOW was requested)
  * @VHM_EXIT_EOI: end of interrupt for a level-triggered vector, see vhm_run.eoi
@@ -537,7 +540,7 @@ enum vhm_run_request {
  * @interrupt_vector: in: for VHM_RUN_INTERRUPT
  * @exit_reason: out: of enum vhm_exit_reason
  * @insn_bytes: out: length of the instruction that caused the exit where the
- *	processor tells it (I/O, MSR, HLT, VMCALL), else 0
+ *	processor tells it (I/O, MSR, HLT, VMCALL, INT3, INTO, INT1), else 0
  * @irq_window: out: 1 if the guest can take an external interrupt now
  * @hardware_reason: out: exit reason of the processor (SDM vol. 3, appendix C)
  * @reserved: zero
@@ -670,6 +673,53 @@ struct vhm_stats {
 	__u32 size;
 	__u32 flags;
 	__u64 count[32];
+};
+
+/**
+ * enum vhm_control_flag - bits of vhm_vcpu_control.flags
+ * @VHM_CONTROL_SINGLE_STEP: VHM_EXIT_EXCEPTION with vector 1 and payload bit 14 (BS) after each
+ *	instruction, or in front of the first one of a handler if the guest took an exception
+ *	instead. Interrupts and NMIs wait as long as the guest steps, but for one that ends a HLT
+ * @VHM_CONTROL_BREAKPOINTS: @breakpoint and @dr7 of struct vhm_vcpu_control are in force instead
+ *	of the guest's debug registers. A hit is VHM_EXIT_EXCEPTION with vector 1 and its bits 0-3
+ *	in the payload, RIP where a #DB would have it (SDM vol. 3, table 17-2): in front of the
+ *	instruction for one on execution, which goes on with RFLAGS.RF set, else behind it. The
+ *	guest reads back what it wrote to its registers, and has none of its breakpoints. What the
+ *	VMM performs for it (ports, devices) hits none
+ */
+enum vhm_control_flag {
+	VHM_CONTROL_SINGLE_STEP	= 1 << 0,
+	VHM_CONTROL_BREAKPOINTS	= 1 << 1,
+};
+
+/**
+ * struct vhm_vcpu_control - VHM_VCPU_SET_CONTROL: what of the guest comes to the VMM
+ * @size: size of this struct, bytes
+ * @flags: bits of enum vhm_control_flag
+ * @exceptions: bit n: an exception with vector n exits with VHM_EXIT_EXCEPTION before the guest
+ *	gets it, whatever its error code; not 2 (NMI) and 18 (#MC), which are the host's
+ * @reserved: zero
+ * @breakpoint: DR0-DR3; zero without VHM_CONTROL_BREAKPOINTS
+ * @dr7: DR7, bits 0-10 and 16-31; zero without VHM_CONTROL_BREAKPOINTS
+ *
+ * Replaces what was set before; all zeros, as a vCPU begins, give everything to the guest. It is
+ * the VMM's, and in no state section; it stays across INIT and reset.
+ *
+ * At the exit nothing of the exception has happened: RIP is where the processor would push it
+ * from, CR2 and DR6 are as before. To let the guest have it after all, copy vhm_run.exception to
+ * vhm_run.inject, RIP unchanged. An event whose delivery led to it is delivered again if nothing
+ * is injected.
+ *
+ * Errors: EBUSY the vCPU is running; EOPNOTSUPP VHM_CONTROL_SINGLE_STEP on a processor without
+ * monitor trap flag.
+ */
+struct vhm_vcpu_control {
+	__u32 size;
+	__u32 flags;
+	__u32 exceptions;
+	__u32 reserved;
+	__u64 breakpoint[4];
+	__u64 dr7;
 };
 
 /* ----------------------------------------------------------------- state -- */

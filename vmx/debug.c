@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the VMM wants to see of its guest: exceptions, single steps, breakpoints
+ * (VHM_VCPU_SET_CONTROL); and the guest's debug registers, which its breakpoints displace.
+ *
+ * Under vcpu->mutex, with the VMCS current. While the VMM's breakpoints are in force, MOV DR exits
+ * and the guest's registers are v->db, v->dr6 and v->dr7; else DR7 is in the VMCS. Loading the
+ * registers is in vmx/switch.c, delivery of the guest's own #DB in vmx/inject.c.
+ */
+#include "vmx.h"
+
+#include <asm/processor-flags.h>
+
+#include "instruction.h"
+#include "registers.h"
+
+#define DB_VECTOR	1
+#define PF_VECTOR	14
+
+#define HOST_VECTORS	(BIT(2) | BIT(18))	/* NMI, #MC */
+
+#define DR6_HITS	0xfull			/* B0-B3 */
+#define DR6_BD		BIT_ULL(13)
+#define DR6_BS		BIT_ULL(14)
+#define DR7_FIXED	BIT_ULL(10)
+#define DR7_GD		BIT_ULL(13)
+#define DR7_GUEST	0xffff2bffull
+#define DR7_VMM		0xffff07ffull		/* not GD and RTM */
+#define PENDING_ENABLED	BIT_ULL(12)		/* a hit of one that is enabled (25.4.2) */
+
+/* SDM vol. 3, table 28-4, Exit Qualification for MOV DR */
+#define DR_NUMBER(q)	((q) & 7)
+#define DR_IS_READ(q)	((q) & BIT(4))
+#define DR_REGISTER(q)	(((q) >> 8) & 15)
+
+/* ---------------------------------------------- the guest's debug registers -- */
+
+u64 vmx_read_dr7(struct vmx_vcpu *v)
+{
+	return vmx_has_breakpoints(v) ? v->dr7 : vmread(GUEST_DR7);
+}
+
+void vmx_write_dr7(struct vmx_vcpu *v, u64 dr7)
+{
+	dr7 = (dr7 & DR7_GUEST) | DR7_FIXED;
+	if (vmx_has_breakpoints(v))
+		v->dr7 = dr7;
+	else
+		vmwrite(GUEST_DR7, dr7);
+}
+
+static u64 read_dr(struct vmx_vcpu *v, u32 number)
+{
+	if (number < 4)
+		return v->db[number];
+	return number == 6 ? v->dr6 : v->dr7;
+}
+
+static void write_dr(struct vmx_vcpu *v, u32 number, u64 value)
+{
+	if (number < 4)
+		v->db[number] = value;
+	else if (number == 6)
+		v->dr6 = (value & DR6_CAUSES) | 0xffff0ff0;
+	else
+		vmx_write_dr7(v, value);
+}
+
+/*
+ * MOV DR in the VMM's shadow. The exit comes before the processor's checks of CPL and CR4.DE
+ * (SDM vol. 3, 26.1.3, Instructions That Cause VM Exits Conditionally).
+ */
+static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
+{
+	const struct vhm_event detected = {
+		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
+		.vector = DB_VECTOR,
+		.payload = DR6_BD,
+	};
+	u64 qualification = vmx_qualification(v), value;
+	u32 number = DR_NUMBER(qualification);
+
+	if (vmx_cpl()) {
+		vmx_queue_gp(v);
+		return VMX_RESUME;
+	}
+	if ((number & 6) == 4) {	/* DR4 and DR5 are DR6 and DR7, or nothing */
+		if (vmx_read_cr4(v) & X86_CR4_DE) {
+			vmx_queue_ud(v);
+			return VMX_RESUME;
+		}
+		number |= 2;
+	}
+	if (v->dr7 & DR7_GD) {
+		vmx_inject_exception(&v->base, &detected);
+		return VMX_RESUME;
+	}
+	if (DR_IS_READ(qualification)) {
+		vmx_write_gpr(v, DR_REGISTER(qualification), read_dr(v, number));
+		vmx_skip_insn(v);
+		return VMX_RESUME;
+	}
+	value = vmx_read_gpr(v, DR_REGISTER(qualification));
+	if (!(vmread(GUEST_CS_AR_BYTES) & BIT(13)))
+		value = (u32)value;
+	if (number > 3 && value >> 32) {
+		vmx_queue_gp(v);
+		return VMX_RESUME;
+	}
+	write_dr(v, number, value);
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
+/*
+ * First use of a debug register: from here on the guest has them, and they are switched at
+ * each entry and exit.
+ */
+enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v)
+{
+	if (vmx_has_breakpoints(v))
+		return move_displaced(v);
+	v->debug_live = true;
+	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	return VMX_RESUME;
+}
+
+/* --------------------------------------------------------------- reporting -- */
+
+enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_event *event)
+{
+	vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
+	v->base.run->exception = *event;
+	return VMX_TO_USER;
+}
+
+/* One that is in control.exceptions, as vhm_run.inject takes it back. */
+enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info)
+{
+	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
+	struct vhm_event event = {
+		.flags = VHM_EVENT_VALID,
+		.vector = info & INTR_INFO_VECTOR_MASK,
+	};
+
+	/* real mode has none, and yet the vector has one */
+	if (vmx_exception_has_error(event.vector))
+		event.flags |= VHM_EVENT_HAS_ERROR_CODE;
+	if (info & INTR_INFO_DELIVER_CODE_MASK)
+		event.error_code = (u32)vmread(VM_EXIT_INTR_ERROR_CODE);
+	if (event.vector == PF_VECTOR) {
+		event.flags |= VHM_EVENT_HAS_PAYLOAD;
+		event.payload = vmx_qualification(v);
+	} else if (event.vector == DB_VECTOR && type != INTR_TYPE_PRIV_SW_EXCEPTION) {
+		event.flags |= VHM_EVENT_HAS_PAYLOAD;
+		event.payload = vmx_qualification(v) & DR6_CAUSES;
+	}
+	vmx_report_exception(v, &event);
+	if (type == INTR_TYPE_SOFT_EXCEPTION || type == INTR_TYPE_PRIV_SW_EXCEPTION)
+		v->base.run->insn_bytes = vmx_insn_bytes(v);
+	return VMX_TO_USER;
+}
+
+/*
+ * Moves the hits of the VMM's breakpoints out of @causes, bits of DR6. The processor sets bits of
+ * breakpoints that are not enabled, too; and none of these four can be the guest's.
+ */
+u64 vmx_take_hits(struct vmx_vcpu *v, u64 *causes)
+{
+	u64 hits = 0;
+	int i;
+
+	if (!vmx_has_breakpoints(v))
+		return 0;
+	for (i = 0; i < 4; i++)
+		if (*causes & BIT(i) && v->control.dr7 & (3u << (2 * i)))
+			hits |= BIT(i);
+	*causes &= ~DR6_HITS;
+	return hits;
+}
+
+/* Pending debug exceptions of the guest's own (SDM vol. 3, 25.4.2, Guest Non-Register State) */
+u64 vmx_pending_debug(struct vmx_vcpu *v)
+{
+	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
+
+	return vmx_has_breakpoints(v) ? pending & ~(DR6_HITS | PENDING_ENABLED) : pending;
+}
+
+/*
+ * SDM vol. 3, 26.5.2, Monitor Trap Flag. A data breakpoint of the same instruction is still
+ * pending: it is told with the step.
+ */
+enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v)
+{
+	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
+	const struct vhm_event event = {
+		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
+		.vector = DB_VECTOR,
+		.payload = vmx_take_hits(v, &pending) | DR6_BS,
+	};
+
+	if (vmx_has_breakpoints(v))
+		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, vmx_pending_debug(v));
+	return vmx_report_exception(v, &event);
+}
+
+/*
+ * Before an entry for a single step: blocking by STI keeps interrupts away from the one
+ * instruction, so that a step does not end in a handler. What woke the guest from HLT may come,
+ * and a guest that steps itself is left alone: its own trap would have to be pending (27.3.1.5).
+ */
+void vmx_hold_interrupts(struct vmx_vcpu *v)
+{
+	u64 blocking = vmread(GUEST_INTERRUPTIBILITY_INFO);
+
+	if (v->injected || v->exception.flags & VHM_EVENT_VALID ||
+	    (u16)v->facts.reason == EXIT_REASON_HLT)
+		return;
+	if (blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS) ||
+	    (vmx_rflags(v) & (X86_EFLAGS_IF | X86_EFLAGS_TF)) != X86_EFLAGS_IF)
+		return;
+	vmwrite(GUEST_INTERRUPTIBILITY_INFO, blocking | GUEST_INTR_STATE_STI);
+}
+
+/* ----------------------------------------------------------------- control -- */
+
+static int check_control(const struct vhm_vcpu_control *control)
+{
+	if (control->flags & ~(VHM_CONTROL_SINGLE_STEP | VHM_CONTROL_BREAKPOINTS) ||
+	    control->reserved || control->exceptions & HOST_VECTORS)
+		return -EINVAL;
+	if (control->dr7 & ~DR7_VMM)
+		return -EINVAL;
+	if (!(control->flags & VHM_CONTROL_BREAKPOINTS) &&
+	    (control->dr7 || memchr_inv(control->breakpoint, 0, sizeof(control->breakpoint))))
+		return -EINVAL;
+	if (control->flags & VHM_CONTROL_SINGLE_STEP && !vmx_caps.single_step)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int vmx_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	int ret = check_control(control);
+	u64 dr7, pending;
+
+	if (ret)
+		return ret;
+	dr7 = vmx_read_dr7(v);
+	pending = vmx_pending_debug(v);
+	v->control = *control;
+	v->primary &= ~CPU_BASED_MONITOR_TRAP_FLAG;
+	if (control->flags & VHM_CONTROL_SINGLE_STEP)
+		v->primary |= CPU_BASED_MONITOR_TRAP_FLAG;
+	/* loaded at the next entry; a guest without breakpoints loses them again at its exit */
+	v->debug_live = true;
+	v->primary |= CPU_BASED_MOV_DR_EXITING;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	vmx_write_dr7(v, dr7);
+	if (vmx_has_breakpoints(v))
+		vmwrite(GUEST_DR7, control->dr7 | DR7_FIXED);
+	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, pending);
+	vmwrite(EXCEPTION_BITMAP, VMX_HOST_EXCEPTIONS | control->exceptions);
+	clear_bit(VHM_REQ_STEP, &vcpu->requests);
+	return 0;
+}
