@@ -60,6 +60,19 @@ static bool resolve_page_fast(struct attempt *attempt, unsigned int flags)
 }
 
 /*
+ * Let the host give the process the page as if the process had written to it. Looks at no
+ * page: whether it worked the next look tells.
+ */
+static void fault_in_for_writing(struct attempt *attempt)
+{
+	bool unlocked = false;
+
+	mmap_read_lock(current->mm);
+	fixup_user_fault(current->mm, attempt->hva, FAULT_FLAG_WRITE, &unlocked);
+	mmap_read_unlock(current->mm);
+}
+
+/*
  * Find the host's page, faulting it in where needed. A read maps for writing too where
  * the host's page table already allows it, but never causes the host to copy or allocate
  * what a read would not: a page of zeros or a page shared copy-on-write stays shared.
@@ -73,6 +86,12 @@ static int resolve_page(struct attempt *attempt, bool write)
 	attempt->writable = !attempt->readonly;
 	if (resolve_page_fast(attempt, attempt->readonly ? 0 : FOLL_WRITE))
 		return 0;
+	/* mostly a page that is not there yet: quicker than what looks it up and can say why not */
+	if (write) {
+		fault_in_for_writing(attempt);
+		if (resolve_page_fast(attempt, FOLL_WRITE))
+			return 0;
+	}
 
 	got = get_user_pages_unlocked(attempt->hva, 1, &page,
 				      FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
