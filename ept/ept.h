@@ -13,7 +13,7 @@
  * ept->lock. A CPU about to enter the guest does
  *
  *	WRITE_ONCE(vcpu->mode, VHM_IN_GUEST); smp_mb();
- *	if (READ_ONCE(ept->generation) differs from what this CPU last flushed at)
+ *	if (READ_ONCE(ept->generation) differs from what the vCPU last flushed at here)
  *		INVEPT, single context, ept_pointer();
  *
  * with interrupts off, and ept_flush() does
@@ -100,6 +100,18 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps);
  * Return: 0, -ENOMEM, or -EINTR.
  */
 int ept_start(struct ept *ept);
+
+/**
+ * ept_process_keep - keep the notifier of the VM's process beyond the end of the VM
+ * @ept: the tables, started
+ *
+ * To register a notifier costs a lock for each mapping of the process.
+ *
+ * Context: as ept_start().
+ * Return: what ept_process_unkeep() takes, or NULL.
+ */
+struct vhm_process *ept_process_keep(struct ept *ept);
+void ept_process_unkeep(struct vhm_process *process);
 
 /**
  * ept_uninit - free everything

@@ -147,6 +147,18 @@ int ept_start(struct ept *ept)
 	return 0;
 }
 
+struct vhm_process *ept_process_keep(struct ept *ept)
+{
+	struct mmu_notifier *notifier = mmu_notifier_get(&notifier_ops, ept->vm->mm);
+
+	return IS_ERR(notifier) ? NULL : to_process(notifier);
+}
+
+void ept_process_unkeep(struct vhm_process *process)
+{
+	mmu_notifier_put(&process->notifier);
+}
+
 void ept_uninit(struct ept *ept)
 {
 	struct vhm_process *process = ept->process;

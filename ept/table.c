@@ -220,7 +220,13 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 void ept_free_tables(struct ept *ept)
 {
 	spin_lock(&ept->lock);
-	bury_table(ept, ept->root, EPT_LEVELS);
+	if (ept->tables > 1) {
+		bury_table(ept, ept->root, EPT_LEVELS);
+	} else {
+		/* empty, since leaves are in other tables: no need to look at it */
+		ept->tables = 0;
+		list_add(&virt_to_page(ept->root)->lru, &ept->dead);
+	}
 	ept->root = NULL;
 	spin_unlock(&ept->lock);
 	WARN_ON_ONCE(ept->tables);

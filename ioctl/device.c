@@ -60,6 +60,34 @@ static long get_cpuid(struct file *file, void *arg, void __user *user)
 	return vhm_copy_back(user, cpuid, sizeof(*cpuid));
 }
 
+/*
+ * Who has created a VM through this descriptor is likely to create another: what is costly to
+ * bring about and to end stays until the descriptor is closed. file->private_data has it.
+ */
+static void keep_for_next(struct file *file, struct vhm_vm *vm)
+{
+	void *kept;
+
+	if (READ_ONCE(file->private_data))
+		return;
+	kept = vhm_backend->keep(vm);
+	if (kept && cmpxchg(&file->private_data, NULL, kept))
+		vhm_backend->unkeep(kept);	/* another thread was quicker */
+}
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	file->private_data = NULL;	/* the misc layer's until now */
+	return 0;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	if (file->private_data)
+		vhm_backend->unkeep(file->private_data);
+	return 0;
+}
+
 #define VM_FLAGS (VHM_VM_EXIT_UNKNOWN_MSR | VHM_VM_EXIT_HLT | VHM_VM_EXIT_HYPERCALL)
 
 static long vm_create(struct file *file, void *arg, void __user *user)
@@ -73,6 +101,7 @@ static long vm_create(struct file *file, void *arg, void __user *user)
 	vm = vhm_vm_create(create->flags);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
+	keep_for_next(file, vm);
 	fd = vhm_vm_open(vm);
 	if (fd < 0)
 		vhm_vm_put(vm);
@@ -92,6 +121,8 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
 	.unlocked_ioctl = device_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

@@ -14,6 +14,7 @@
 #define VHM_APIC_H
 
 #include <linux/bitmap.h>
+#include <asm/tsc.h>
 #include "vhm.h"
 
 enum vhm_apic_mode {
@@ -51,6 +52,11 @@ struct vhm_apic {
 	atomic_t errors;
 	int level_eoi;
 };
+
+static inline bool vhm_apic_timer_due(const struct vhm_apic *apic)
+{
+	return apic->timer_target_tsc != VHM_TSC_NEVER && rdtsc() >= apic->timer_target_tsc;
+}
 
 /* Host TSC at which time alone makes the vCPU's thread act: APIC timer, deadline. */
 static inline u64 vhm_vcpu_next_event_tsc(const struct vhm_vcpu *vcpu)
@@ -98,6 +104,11 @@ int vhm_apic_eoi(struct vhm_apic *apic);
  * vhm_apic_write(), _written() or _msr_write() has ended since the last call, or -1.
  */
 int vhm_apic_take_level_eoi(struct vhm_apic *apic);
+static inline bool vhm_apic_has_level_eoi(const struct vhm_apic *apic)
+{
+	return apic->level_eoi >= 0;
+}
+
 /* TPR as CR8 (bits 7-4), PPR refresh */
 u8 vhm_apic_get_cr8(const struct vhm_apic *apic);
 void vhm_apic_set_cr8(struct vhm_apic *apic, u8 cr8);

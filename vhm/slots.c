@@ -246,7 +246,7 @@ void vhm_slots_free(struct vhm_vm *vm)
 	atomic64_inc_return(&vm->slot_edits);
 	for (i = 0; i < table->count; i++) {
 		vhm_backend->slot_untrack(vm, table->slot[i]);
-		kfree_rcu(table->slot[i], rcu);
+		kfree(table->slot[i]);
 	}
-	kvfree_rcu(table, rcu);
+	kvfree(table);
 }

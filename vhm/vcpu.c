@@ -218,62 +218,58 @@ struct run_request {
 	u32 retire_bytes;
 	u32 interrupt_vector;
 	u64 deadline_tsc;
-	struct vhm_event inject;
+	bool inject;
 };
 
 #define KNOWN_REQUESTS	(VHM_RUN_SET_REGISTERS | VHM_RUN_RETURN | VHM_RUN_IRQ_WINDOW | \
 			 VHM_RUN_INTERRUPT)
 #define INSN_BYTES_MAX	15
 
-static int read_request(struct vhm_run *run, struct run_request *out)
-{
-	out->request = READ_ONCE(run->request);
-	out->retire_bytes = READ_ONCE(run->retire_bytes);
-	out->interrupt_vector = READ_ONCE(run->interrupt_vector);
-	out->deadline_tsc = READ_ONCE(run->deadline_tsc);
-	out->inject.flags = READ_ONCE(run->inject.flags);
-	if (out->inject.flags) {
-		memcpy(&out->inject, &run->inject, sizeof(out->inject));
-		barrier();	/* from here on the copy alone counts */
-	}
-	if (out->request & ~KNOWN_REQUESTS || out->retire_bytes > INSN_BYTES_MAX)
-		return -EINVAL;
-	if (out->request & VHM_RUN_INTERRUPT && out->interrupt_vector > 255)
-		return -EINVAL;
-	WRITE_ONCE(run->request, 0);
-	WRITE_ONCE(run->retire_bytes, 0);
-	WRITE_ONCE(run->inject.flags, 0);
-	return 0;
-}
-
 /* Nothing is asked for but to come back: what the run page says of the guest still holds. */
 static bool only_return(const struct run_request *r)
 {
-	return r->request == VHM_RUN_RETURN && !r->retire_bytes && !r->inject.flags;
+	return r->request == VHM_RUN_RETURN && !r->retire_bytes && !r->inject;
 }
 
-static void read_registers(struct vhm_vcpu *vcpu)
+static void read_registers(struct vhm_vcpu *vcpu, bool known)
 {
+	u64 rip = vcpu->regs.rip, rsp = vcpu->regs.rsp, rflags = vcpu->regs.rflags;
+
 	memcpy(&vcpu->regs, &vcpu->run->regs, sizeof(vcpu->regs));
 	barrier();		/* the copy is the truth; user space may write on */
-	vhm_backend->registers_changed(vcpu);
+	if (!known || rip != vcpu->regs.rip || rsp != vcpu->regs.rsp ||
+	    rflags != vcpu->regs.rflags)
+		vhm_backend->registers_changed(vcpu);
 }
 
-/* The pending requests of user space, before the guest runs. */
-static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r)
+static int inject_requested(struct vhm_vcpu *vcpu)
+{
+	struct vhm_run *run = vcpu->run;
+	struct vhm_event event;
+
+	memcpy(&event, &run->inject, sizeof(event));
+	barrier();		/* from here on the copy alone counts */
+	WRITE_ONCE(run->inject.flags, 0);
+	return event.flags & VHM_EVENT_VALID ? vhm_backend->inject_exception(vcpu, &event) :
+					       -EINVAL;
+}
+
+/*
+ * The pending requests of user space, before the guest runs. @known: vcpu->regs is what the
+ * hardware has.
+ */
+static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r, bool known)
 {
 	int ret;
 
 	if (r->request & VHM_RUN_SET_REGISTERS)
-		read_registers(vcpu);
+		read_registers(vcpu, known);
 	if (r->retire_bytes)
 		vhm_backend->retire(vcpu, r->retire_bytes);
-	if (r->inject.flags & VHM_EVENT_VALID) {
-		ret = vhm_backend->inject_exception(vcpu, &r->inject);
+	if (unlikely(r->inject)) {
+		ret = inject_requested(vcpu);
 		if (ret)
 			return ret;
-	} else if (r->inject.flags) {
-		return -EINVAL;
 	}
 	if (r->request & VHM_RUN_INTERRUPT) {
 		ret = vhm_backend->inject_extint(vcpu, r->interrupt_vector);
@@ -348,10 +344,8 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 static int run_loop(struct vhm_vcpu *vcpu)
 {
 	for (;;) {
-		int ret = become_runnable(vcpu);
+		int ret;
 
-		if (ret)
-			return min(ret, 0);
 		switch (vhm_backend->run(vcpu)) {
 		case VHM_RUN_TO_USER:
 			return 0;
@@ -362,21 +356,46 @@ static int run_loop(struct vhm_vcpu *vcpu)
 		case VHM_RUN_NOT_RUNNABLE:
 			break;
 		}
+		ret = become_runnable(vcpu);
+		if (ret)
+			return min(ret, 0);
 	}
 }
 
 static void report(struct vhm_vcpu *vcpu, int ret)
 {
+	struct vhm_run *run = vcpu->run;
+
 	if (ret == -EINTR || ret == -ERESTARTNOHAND)
 		to_user(vcpu, VHM_EXIT_INTERRUPTED);
 	/* not where VMX has gone off under us: what would be read is nothing of the guest's */
 	if (READ_ONCE(vcpu->cpu) >= 0) {
 		vhm_backend->registers_complete(vcpu);
-		vcpu->run->regs = vcpu->regs;
-		vcpu->run->irq_window = vhm_backend->irq_window_open(vcpu);
+		run->regs = vcpu->regs;
+		run->irq_window = vhm_backend->irq_window_open(vcpu);
+		vcpu->run_page_current = true;
 	}
-	vcpu->run_page_current = true;
 	vcpu->stats[VHM_STAT_USER_EXITS]++;
+}
+
+static int run_with(struct vhm_vcpu *vcpu, const struct run_request *request)
+{
+	bool known = vcpu->run_page_current;
+	int ret;
+
+	vcpu->deadline_tsc = request->deadline_tsc ?: VHM_TSC_NEVER;
+	vhm_vcpu_load(vcpu);
+	ret = apply_request(vcpu, request, known);
+	if (!ret && request->request & VHM_RUN_RETURN) {
+		to_user(vcpu, VHM_EXIT_KICKED);
+	} else if (!ret) {
+		vhm_backend->run_begin(vcpu);
+		ret = run_loop(vcpu);
+		vhm_backend->run_end(vcpu);
+	}
+	report(vcpu, ret);
+	vhm_vcpu_unload(vcpu);
+	return ret;
 }
 
 /**
@@ -387,26 +406,26 @@ static void report(struct vhm_vcpu *vcpu, int ret)
  */
 int vhm_vcpu_run(struct vhm_vcpu *vcpu)
 {
-	struct run_request request;
-	int ret = read_request(vcpu->run, &request);
+	struct vhm_run *run = vcpu->run;
+	struct run_request request = {
+		.request = READ_ONCE(run->request),
+		.retire_bytes = READ_ONCE(run->retire_bytes),
+		.deadline_tsc = READ_ONCE(run->deadline_tsc),
+		.inject = READ_ONCE(run->inject.flags),
+	};
 
-	if (ret)
-		return ret;
+	if (request.request & ~KNOWN_REQUESTS || request.retire_bytes > INSN_BYTES_MAX)
+		return -EINVAL;
+	if (request.request & VHM_RUN_INTERRUPT) {
+		request.interrupt_vector = READ_ONCE(run->interrupt_vector);
+		if (request.interrupt_vector > 255)
+			return -EINVAL;
+	}
+	WRITE_ONCE(run->request, 0);
+	WRITE_ONCE(run->retire_bytes, 0);
 	if (only_return(&request) && vcpu->run_page_current) {
 		to_user(vcpu, VHM_EXIT_KICKED);
 		return 0;
 	}
-	vcpu->deadline_tsc = request.deadline_tsc ?: VHM_TSC_NEVER;
-	vhm_vcpu_load(vcpu);
-	ret = apply_request(vcpu, &request);
-	if (!ret && request.request & VHM_RUN_RETURN) {
-		to_user(vcpu, VHM_EXIT_KICKED);
-	} else if (!ret) {
-		vhm_backend->run_begin(vcpu);
-		ret = run_loop(vcpu);
-		vhm_backend->run_end(vcpu);
-	}
-	report(vcpu, ret);
-	vhm_vcpu_unload(vcpu);
-	return ret;
+	return run_with(vcpu, &request);
 }

@@ -97,7 +97,7 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
  * @flags: bits of enum vhm_vm_flag, immutable
  * @dead: set once, never cleared; no vCPU enters the guest any more
  * @lock: set-up: @vcpus, @slots
- * @slots: RCU-protected, written under @lock; never NULL
+ * @slots: RCU-protected, written under @lock; NULL as long as there was none
  * @slot_edits: raised after each publication of @slots (see ept/fault.c)
  * @vcpus: by id; entries stay until the VM is freed; read under RCU
  * @vcpu_count: number of entries of @vcpus
@@ -294,6 +294,9 @@ struct vhm_backend_ops {
 	/* after vm->mm and vm->slots are set: start following the host's mm */
 	int (*vm_start)(struct vhm_vm *vm);
 	void (*vm_free)(struct vhm_vm *vm);
+	/* let what the next VM of this process would need again outlive @vm; NULL: it does not */
+	void *(*keep)(struct vhm_vm *vm);
+	void (*unkeep)(void *kept);
 	/* a slot appears, before it is published: follow its user addresses */
 	void (*slot_track)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
 	/* a slot is gone from vm->slots: forget its addresses and zap its pages */

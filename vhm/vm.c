@@ -10,7 +10,6 @@
 
 #include <linux/cpumask.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 
 /**
@@ -22,20 +21,14 @@
 struct vhm_vm *vhm_vm_create(u32 flags)
 {
 	struct vhm_vm *vm = vhm_backend->vm_alloc();
-	struct vhm_slot_table *slots;
 	int ret;
 
 	if (IS_ERR(vm))
 		return vm;
-	slots = kzalloc(sizeof(*slots), GFP_KERNEL_ACCOUNT);
-	if (!slots) {
-		vhm_backend->vm_free(vm);
-		return ERR_PTR(-ENOMEM);
-	}
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
 	xa_init(&vm->vcpus);
-	RCU_INIT_POINTER(vm->slots, slots);
+	RCU_INIT_POINTER(vm->slots, NULL);
 	vm->flags = flags;
 	vm->mm = current->mm;
 	mmgrab(vm->mm);

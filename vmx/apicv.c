@@ -14,7 +14,6 @@
 
 #include <asm/apicdef.h>
 #include <asm/msr.h>
-#include <asm/tsc.h>
 
 #include "instruction.h"
 
@@ -22,6 +21,8 @@
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
+#define X2APIC_MSRS	0x800u
 
 int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 {
@@ -32,16 +33,33 @@ int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 	return 0;
 }
 
-/* x2APIC: reads from the page, and writes of TPR, EOI and self-IPI, need no exit (30.5). */
+/* Bit n: the processor may answer RDMSR of x2APIC register n from the register page. */
+static u64 plain_registers;
+
+void vmx_apicv_init(void)
+{
+	u32 n;
+
+	for (n = 0; n < 64; n++)
+		if (vhm_apic_msr_is_plain(X2APIC_MSRS + n))
+			plain_registers |= BIT_ULL(n);
+}
+
+/*
+ * x2APIC: reads from the page, and writes of TPR, EOI and self-IPI, need no exit (30.5). The 64
+ * MSRs are one word in each half of the bitmap.
+ */
 static void intercept_x2apic(struct vmx_vcpu *v, bool virtualized)
 {
-	u32 index;
+	u64 read = 0, write = 0;
 
-	for (index = 0x800; index <= 0x83f; index++)
-		vmx_msr_intercept(v, index, !(virtualized && vhm_apic_msr_is_plain(index)), true);
-	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_EOI), true, !virtualized);
-	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_SELF_IPI), true, !virtualized);
-	vmx_msr_intercept(v, VMX_X2APIC_MSR(APIC_TASKPRI), !virtualized, !virtualized);
+	if (virtualized) {
+		read = plain_registers | BIT_ULL(APIC_TASKPRI >> 4);
+		write = BIT_ULL(APIC_TASKPRI >> 4) | BIT_ULL(APIC_EOI >> 4) |
+			BIT_ULL(APIC_SELF_IPI >> 4);
+	}
+	v->msr_bitmap[X2APIC_MSRS / BITS_PER_LONG] = ~read;
+	v->msr_bitmap[(X2APIC_MSRS + VMX_MSR_BITMAP_WRITE) / BITS_PER_LONG] = ~write;
 }
 
 /* The VMCS is current. */
@@ -60,7 +78,7 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 	/* accesses to the page are tagged in translations: the mode's change drops them */
 	if (secondary != v->secondary) {
 		v->vpid_stale = true;
-		v->ept_stale = true;
+		v->ept_generation = 0;
 	}
 	v->secondary = secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, secondary);
@@ -129,9 +147,8 @@ static void write_tpr_threshold(struct vmx_vcpu *v)
 void vmx_apic_before_entry(struct vmx_vcpu *v)
 {
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
-	u64 timer = v->base.apic->timer_target_tsc;
 	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
-		    (timer != VHM_TSC_NEVER && rdtsc() >= timer);
+		    vhm_apic_timer_due(v->base.apic);
 
 	if (news) {
 		vhm_request_test_clear(&v->base, VHM_REQ_APIC);

@@ -4,7 +4,6 @@
  */
 #include "vmx.h"
 
-#include <linux/percpu.h>
 #include <linux/slab.h>
 #include <asm/tsc.h>
 
@@ -49,13 +48,10 @@ static struct vhm_vm *vm_alloc(void)
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
-	vm->flushed_generation = alloc_percpu_gfp(u64, GFP_KERNEL_ACCOUNT);
-	if (!vm->flushed_generation)
-		goto err_vm;
 	if (vmx_caps.apicv) {
 		vm->apic_access_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 		if (!vm->apic_access_page)
-			goto err_percpu;
+			goto err_vm;
 	}
 	ret = ept_init(&vm->ept, &vm->base, &caps);
 	if (ret)
@@ -70,8 +66,6 @@ err_ept:
 err_page:
 	if (vm->apic_access_page)
 		__free_page(vm->apic_access_page);
-err_percpu:
-	free_percpu(vm->flushed_generation);
 err_vm:
 	kfree(vm);
 	return ERR_PTR(ret);
@@ -91,8 +85,26 @@ static void vm_free(struct vhm_vm *base)
 	vmx_put();
 	if (vm->apic_access_page)
 		__free_page(vm->apic_access_page);
-	free_percpu(vm->flushed_generation);
 	kfree(vm);
+}
+
+/* VMX stays on and the process's notifier registered. */
+static void *keep(struct vhm_vm *vm)
+{
+	struct vhm_process *process = ept_process_keep(&to_vmx_vm(vm)->ept);
+
+	/* on already: this only counts, and cannot fail */
+	if (process && WARN_ON_ONCE(vmx_get())) {
+		ept_process_unkeep(process);
+		return NULL;
+	}
+	return process;
+}
+
+static void unkeep(void *kept)
+{
+	ept_process_unkeep(kept);
+	vmx_put();
 }
 
 static void slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
@@ -126,6 +138,8 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.vm_alloc		= vm_alloc,
 	.vm_start		= vm_start,
 	.vm_free		= vm_free,
+	.keep			= keep,
+	.unkeep			= unkeep,
 	.slot_track		= slot_track,
 	.slot_untrack		= slot_untrack,
 	.vcpu_alloc		= vmx_vcpu_alloc,
@@ -209,6 +223,7 @@ int vmx_init(void)
 	ret = init_cpuid();
 	if (ret)
 		return ret;
+	vmx_apicv_init();
 	ret = vmx_speculation_init();
 	if (ret)
 		return ret;

@@ -206,6 +206,10 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 	enum vhm_stat stat;
 
 	switch (v->facts.reason) {
+	case EXIT_REASON_IO_INSTRUCTION:
+		stat = VHM_STAT_EXIT_IO;
+		outcome = vmx_exit_io(v);
+		break;
 	case EXIT_REASON_CPUID:
 		stat = VHM_STAT_EXIT_CPUID;
 		outcome = vmx_exit_cpuid(v);
@@ -235,7 +239,7 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 		return VMX_LATER;
 	}
 	v->base.stats[stat]++;
-	/* after the fact: RIP is that of the next instruction */
+	/* after the fact: RIP is that of the next instruction, where that is done already */
 	if (trace_vhm_exit_enabled())
 		trace_vhm_exit(&v->base, v->facts.reason, vmx_rip(v));
 	return outcome;

@@ -26,17 +26,16 @@
  * struct vmx_cpu - what this module has on one CPU
  * @region: VMXON region
  * @active: VMCSs that are active here (struct vmx_vcpu.loaded_link)
- * @current_vmcs: the one that is current
  * @on: VMXON was executed
  */
 struct vmx_cpu {
 	void *region;
 	struct list_head active;
-	struct vmx_vcpu *current_vmcs;
 	bool on;
 };
 
 static DEFINE_PER_CPU(struct vmx_cpu, vmx_cpus);
+DEFINE_PER_CPU(struct vmx_vcpu *, vmx_current);
 static DEFINE_MUTEX(life_lock);
 static unsigned int life_users;
 static int life_hotplug_state;
@@ -55,8 +54,6 @@ void vmx_instruction_failed(const char *name, u64 operand)
 /* What a failed VMREAD did not read cannot be made up for: the VM does not go on. */
 void vmx_report_vmread_failures(struct vmx_vcpu *v)
 {
-	if (likely(!this_cpu_read(vmx_vmread_failures)))
-		return;
 	this_cpu_write(vmx_vmread_failures, 0);
 	vmx_instruction_failed("VMREAD", 0);
 	vhm_vm_kill(v->base.vm);
@@ -80,12 +77,10 @@ void *vmx_vmcs_alloc(void)
 /* Interrupts off. VMCLEAR writes back what the CPU caches of it (25.11.3). */
 static void clear_here(struct vmx_vcpu *v)
 {
-	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-
 	if (!vmclear(__pa(v->vmcs)))
 		vmx_instruction_failed("VMCLEAR", __pa(v->vmcs));
-	if (cpu->current_vmcs == v)
-		cpu->current_vmcs = NULL;
+	if (this_cpu_read(vmx_current) == v)
+		this_cpu_write(vmx_current, NULL);
 	list_del_init(&v->loaded_link);
 	v->launched = false;
 	/* pairs with the load in vmx_vmcs_clear(): cleared before it is seen so */
@@ -137,7 +132,7 @@ bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu)
 	unsigned long flags;
 	bool ok = true;
 
-	if (v->base.cpu == cpu && READ_ONCE(here->current_vmcs) == v)
+	if (vmx_is_current(v))
 		return true;
 	if (v->base.cpu != cpu)
 		vmx_vmcs_clear(v);
@@ -149,7 +144,7 @@ bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu)
 		vmx_instruction_failed("VMPTRLD", __pa(v->vmcs));
 		ok = false;
 	} else {
-		here->current_vmcs = v;
+		this_cpu_write(vmx_current, v);
 		if (v->base.cpu != cpu)
 			list_add(&v->loaded_link, &here->active);
 		v->base.cpu = cpu;

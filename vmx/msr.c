@@ -91,12 +91,12 @@ void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write)
 	u32 bit = (index & 0x1fff) + (index >= 0xc0000000 ? 0x2000 : 0);
 
 	__assign_bit(bit, v->msr_bitmap, read);
-	__assign_bit(bit + 0x4000, v->msr_bitmap, write);
+	__assign_bit(bit + VMX_MSR_BITMAP_WRITE, v->msr_bitmap, write);
 }
 
 void vmx_msr_init(struct vmx_vcpu *v)
 {
-	memset(v->msr_bitmap, 0xff, PAGE_SIZE);
+	memset64((u64 *)v->msr_bitmap, U64_MAX, PAGE_SIZE / sizeof(u64));
 	vmx_msr_intercept(v, MSR_FS_BASE, false, false);
 	vmx_msr_intercept(v, MSR_GS_BASE, false, false);
 	vmx_msr_intercept(v, MSR_KERNEL_GS_BASE, false, false);

@@ -52,19 +52,18 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu)
 
 /* ------------------------------------------------------------ entering -- */
 
-/* INVEPT if the tables shrank since this CPU last flushed them (ept/ept.h). */
+/* INVEPT if the tables shrank since this vCPU last did it on this CPU (ept/ept.h). */
 static void flush_stale_translations(struct vmx_vcpu *v)
 {
 	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
 	u64 generation = READ_ONCE(vm->ept.generation);
 
-	if (this_cpu_read(*vm->flushed_generation) != generation || v->ept_stale) {
-		v->ept_stale = false;
+	if (unlikely(v->ept_generation != generation)) {
 		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&vm->ept));
-		this_cpu_write(*vm->flushed_generation, generation);
+		v->ept_generation = generation;
 		v->base.stats[VHM_STAT_TLB_FLUSHES]++;
 	}
-	if (v->vpid_stale) {
+	if (unlikely(v->vpid_stale)) {
 		v->vpid_stale = false;
 		if (v->vpid) {
 			invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, v->vpid);
@@ -167,7 +166,7 @@ static unsigned int entry_flags(struct vmx_vcpu *v)
 {
 	unsigned int flags = v->launched ? VMX_ENTER_RESUME : 0;
 
-	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+	if (!cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL))
 		return flags;
 	v->args.host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
 	if (v->args.guest_spec_ctrl != v->args.host_spec_ctrl)
@@ -265,7 +264,8 @@ static enum vmx_exit_outcome enter_guest(struct vmx_vcpu *v)
 	} while (outcome == VMX_RESUME && nothing_wanted(v) &&
 		 !(v->exception.flags & VHM_EVENT_VALID));
 	vmx_entry_state_restore(v);
-	serve_host_events(v);
+	if (outcome == VMX_LATER)
+		serve_host_events(v);
 	vtime_account_guest_exit();
 	return outcome;
 }
@@ -276,26 +276,35 @@ static bool vmx_loaded_here(struct vmx_vcpu *v)
 	return READ_ONCE(v->base.cpu) == smp_processor_id();
 }
 
-/* VMX_RESUME: entered and handled, or something wants this thread first. */
+/* Interrupts off: what the entry delivers, and what the processor is to tell us of. */
+static void prepare_events(struct vmx_vcpu *v)
+{
+	if (likely(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY &&
+		   !READ_ONCE(v->base.requests) && !vmx_has_events(v) &&
+		   !vhm_apic_timer_due(v->base.apic)))
+		return;
+	vmx_apic_before_entry(v);
+	vmx_inject_pending(v);
+}
+
+/* VMX_NOT_ENTERED: something wants this thread first. */
 static enum vmx_exit_outcome try_enter(struct vmx_vcpu *v)
 {
-	enum vmx_exit_outcome outcome = VMX_RESUME;
+	enum vmx_exit_outcome outcome = VMX_NOT_ENTERED;
 
 	if (!vmx_caps.preemption_timer)
 		set_host_timer(v);
 	preempt_disable();
-	if (vmx_loaded_here(v))
-		vmx_guest_state_load(v);
 	local_irq_disable();
-	if (!vmx_loaded_here(v))
+	if (unlikely(!vmx_loaded_here(v)))
 		goto out;
+	vmx_guest_state_load(v);
 	/* pairs with smp_mb() in vhm_vcpu_kick() and in vhm_vm_flush_guest_cpus() */
 	smp_store_mb(v->base.mode, VHM_IN_GUEST);
 
-	vmx_apic_before_entry(v);
-	vmx_inject_pending(v);
+	prepare_events(v);
 	tick_nohz_user_enter_prepare();
-	if (nothing_wanted(v)) {
+	if (likely(nothing_wanted(v))) {
 		v->base.has_run = true;
 		outcome = enter_guest(v);
 	} else {
@@ -324,41 +333,70 @@ static bool deadline_passed(const struct vhm_vcpu *vcpu)
 	return vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc;
 }
 
-static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
+/* False: the inner loop ends, @why tells. */
+static bool serve_wants(struct vmx_vcpu *v, enum vhm_run_outcome *why)
 {
 	struct vhm_vcpu *vcpu = &v->base;
 
+	*why = VHM_RUN_STOPPED;
+	if (READ_ONCE(vcpu->vm->dead))
+		return false;
+	if (need_resched())
+		schedule();
+	*why = VHM_RUN_INTERRUPTED;
+	if (read_thread_flags() & VHM_HOST_WORK && vmx_do_host_work())
+		return false;
+	*why = VHM_RUN_NOT_RUNNABLE;
+	if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
+		return false;
+	if (READ_ONCE(vcpu->cpu) < 0)
+		wait_for_vmx(vcpu);
+	return true;
+}
+
+static enum vhm_run_outcome report_level_eoi(struct vmx_vcpu *v)
+{
+	int vector = vhm_apic_take_level_eoi(v->base.apic);
+
+	vmx_exit_to_user(v, VHM_EXIT_EOI);
+	v->base.run->eoi = (struct vhm_exit_eoi) { .vector = vector };
+	return VHM_RUN_TO_USER;
+}
+
+static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
+{
+	struct vhm_vcpu *vcpu = &v->base;
+	enum vhm_run_outcome why;
+
 	for (;;) {
 		enum vmx_exit_outcome outcome;
-		int level_eoi;
 
-		if (READ_ONCE(vcpu->vm->dead))
-			return VHM_RUN_STOPPED;
-		level_eoi = vhm_apic_take_level_eoi(vcpu->apic);
-		if (unlikely(level_eoi >= 0)) {
-			vmx_exit_to_user(v, VHM_EXIT_EOI);
-			vcpu->run->eoi = (struct vhm_exit_eoi) { .vector = level_eoi };
-			return VHM_RUN_TO_USER;
-		}
-		if (need_resched())
-			schedule();
-		if (read_thread_flags() & VHM_HOST_WORK && vmx_do_host_work())
-			return VHM_RUN_INTERRUPTED;
-		if (vcpu->run_state != VHM_RUN_STATE_RUNNABLE)
+		/* what this thread alone changes; try_enter() looks at all else */
+		if (unlikely(vcpu->run_state != VHM_RUN_STATE_RUNNABLE))
 			return VHM_RUN_NOT_RUNNABLE;
-		if (READ_ONCE(vcpu->requests) & CORE_REQUESTS || deadline_passed(vcpu))
+		if (unlikely(deadline_passed(vcpu)))
 			return VHM_RUN_NOT_RUNNABLE;
-		if (READ_ONCE(vcpu->cpu) < 0)
-			wait_for_vmx(vcpu);
+		if (unlikely(vhm_apic_has_level_eoi(vcpu->apic)))
+			return report_level_eoi(v);
 		outcome = try_enter(v);
 		if (outcome == VMX_LATER)
 			outcome = vmx_handle_exit(v);
-		vmx_report_vmread_failures(v);
-		if (outcome == VMX_RESUME)
-			continue;
-		if (outcome == VMX_NOT_RUNNABLE)
+		if (unlikely(this_cpu_read(vmx_vmread_failures)))
+			vmx_report_vmread_failures(v);
+		switch (outcome) {
+		case VMX_NOT_ENTERED:
+			if (!serve_wants(v, &why))
+				return why;
+			break;
+		case VMX_RESUME:
+			break;
+		case VMX_NOT_RUNNABLE:
 			return VHM_RUN_NOT_RUNNABLE;
-		return outcome == VMX_SIGNAL ? VHM_RUN_INTERRUPTED : VHM_RUN_TO_USER;
+		case VMX_SIGNAL:
+			return VHM_RUN_INTERRUPTED;
+		default:
+			return VHM_RUN_TO_USER;
+		}
 	}
 }
 

@@ -17,6 +17,7 @@
 #include <linux/user-return-notifier.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
+#include <asm/fsgsbase.h>
 #include <asm/fpu/xcr.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
@@ -103,30 +104,32 @@ static void lazy_cpu_learn(struct lazy_cpu *cpu)
 	cpu->known = true;
 }
 
+/* Interrupts off. */
+static void lazy_msr_write(struct lazy_cpu *cpu, int i, u64 value)
+{
+	/* vmx_set_msr() has refused values that fault */
+	if (wrmsrl_safe(lazy_msr_index[i], value))
+		return;
+	cpu->current_value[i] = value;
+	if (!cpu->registered) {
+		cpu->registered = true;
+		user_return_notifier_register(&cpu->notifier);
+	}
+}
+
+/* Interrupts off. */
 static void lazy_msrs_load(struct vmx_vcpu *v)
 {
 	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
-	unsigned long flags;
-	int i;
-
-	if (!v->lazy_live)
-		return;
+	u32 live = v->lazy_live;
 
 	if (unlikely(!cpu->known))
 		lazy_cpu_learn(cpu);
-	for (i = 0; i < VMX_LAZY_COUNT; i++) {
-		if (!(v->lazy_live & BIT(i)) || cpu->current_value[i] == v->lazy_msrs[i])
-			continue;
-		/* vmx_set_msr() has refused values that fault */
-		if (wrmsrl_safe(lazy_msr_index[i], v->lazy_msrs[i]))
-			continue;
-		cpu->current_value[i] = v->lazy_msrs[i];
-		local_irq_save(flags);
-		if (!cpu->registered) {
-			cpu->registered = true;
-			user_return_notifier_register(&cpu->notifier);
-		}
-		local_irq_restore(flags);
+	for (; live; live &= live - 1) {
+		int i = __ffs(live);
+
+		if (cpu->current_value[i] != v->lazy_msrs[i])
+			lazy_msr_write(cpu, i, v->lazy_msrs[i]);
 	}
 }
 
@@ -137,16 +140,18 @@ static void lazy_msrs_load(struct vmx_vcpu *v)
  */
 void vmx_lazy_msr_changed(struct vmx_vcpu *v)
 {
+	unsigned long flags;
+
 	v->lazy_live = 0;
 	if (vmread(GUEST_IA32_EFER) & EFER_SCE)
 		v->lazy_live |= BIT(VMX_LAZY_STAR) | BIT(VMX_LAZY_LSTAR) |
 				BIT(VMX_LAZY_CSTAR) | BIT(VMX_LAZY_SYSCALL_MASK);
 	if (vmx_guest_has_tsc_aux(v) && lazy_msr_exists(VMX_LAZY_TSC_AUX))
 		v->lazy_live |= BIT(VMX_LAZY_TSC_AUX);
-	preempt_disable();
+	local_irq_save(flags);
 	if (v->host.loaded)
 		lazy_msrs_load(v);
-	preempt_enable();
+	local_irq_restore(flags);
 }
 
 static void lazy_restore_ipi(void *unused)
@@ -210,6 +215,7 @@ void vmx_host_constant_state(struct vmx_vcpu *v)
 	vmwrite(HOST_DS_SELECTOR, 0);
 	vmwrite(HOST_ES_SELECTOR, 0);
 	vmwrite(HOST_FS_SELECTOR, 0);
+	vmwrite(HOST_FS_BASE, v->host.fs_base);
 	vmwrite(HOST_GS_SELECTOR, 0);
 	store_idt(&idt);
 	vmwrite(HOST_IDTR_BASE, idt.address);
@@ -228,58 +234,79 @@ void vmx_host_constant_state(struct vmx_vcpu *v)
 
 /* ------------------------------------------------------------------ loaded -- */
 
-/* With preemption off, before the first entry after the thread came to this CPU. */
-void vmx_guest_state_load(struct vmx_vcpu *v)
+/*
+ * Base of the GS that is not in use: the thread's of user mode, or the guest's. Interrupts
+ * off, and no probe in between: with SWAPGS done there are no per-CPU variables.
+ */
+static noinstr u64 inactive_gs_base(void)
+{
+	u64 base;
+
+	if (static_cpu_has(X86_FEATURE_FSGSBASE))
+		asm volatile("swapgs; rdgsbase %0; swapgs" : "=r" (base) : : "memory");
+	else
+		base = __rdmsr(MSR_KERNEL_GS_BASE);
+	return base;
+}
+
+/* Interrupts off, before the first entry after the thread came to this CPU. */
+void __vmx_guest_state_load(struct vmx_vcpu *v)
 {
 	struct vmx_host_state *host = &v->host;
+	u64 fs_base = static_cpu_has(X86_FEATURE_FSGSBASE) ? rdfsbase() : __rdmsr(MSR_FS_BASE);
 
-	if (host->loaded)
-		return;
 	/* bases and selectors of the thread's user mode */
 	savesegment(fs, host->fs_selector);
 	savesegment(gs, host->gs_selector);
-	rdmsrl(MSR_FS_BASE, host->fs_base);
-	rdmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
 	savesegment(ds, host->ds_selector);
 	savesegment(es, host->es_selector);
 	store_ldt(host->ldt_selector);
+	host->kernel_gs_base = inactive_gs_base();
 	/* a host selector must have TI and RPL 0 (27.2.3): all stay null, restored by hand */
-	vmwrite(HOST_FS_BASE, host->fs_base);
+	if (fs_base != host->fs_base) {
+		host->fs_base = fs_base;
+		vmwrite(HOST_FS_BASE, fs_base);
+	}
 
-	lazy_msrs_load(v);
-	wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
+	if (v->lazy_live)
+		lazy_msrs_load(v);
+	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
 	host->loaded = true;
 }
 
-/* With preemption off, before anything else may run in the thread's place. */
-void vmx_host_state_restore(struct vmx_vcpu *v)
+/* Selectors of the thread's user mode that are not null: 32-bit code, modify_ldt(). */
+static noinline void restore_selectors(const struct vmx_host_state *host)
 {
-	struct vmx_host_state *host = &v->host;
-
-	if (!host->loaded)
-		return;
-	host->loaded = false;
-	rdmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
-	/* an exit loads a null LDTR, and limits of 0xffff and 0x67 (SDM vol. 3, 28.5.2) */
 	if (host->ldt_selector)
 		asm volatile("lldt %0" : : "m" (host->ldt_selector));
-	if (host->gs_selector) {
-		unsigned long flags;
-
-		local_irq_save(flags);
+	if (host->gs_selector)
 		load_gs_index(host->gs_selector);
-		local_irq_restore(flags);
-	}
-	if (host->fs_selector)
+	if (host->fs_selector) {
 		loadsegment(fs, host->fs_selector);
-	wrmsrl(MSR_FS_BASE, host->fs_base);
-	if (host->ds_selector | host->es_selector) {
-		loadsegment(ds, host->ds_selector);
-		loadsegment(es, host->es_selector);
+		wrmsrl(MSR_FS_BASE, host->fs_base);
 	}
+	loadsegment(ds, host->ds_selector);
+	loadsegment(es, host->es_selector);
+}
+
+/* Interrupts off, before anything else may run in the thread's place. */
+void __vmx_host_state_restore(struct vmx_vcpu *v)
+{
+	struct vmx_host_state *host = &v->host;
+	const struct desc_ptr gdt = { .size = GDT_SIZE - 1, .address = host->gdt_base };
+
+	host->loaded = false;
+	v->kernel_gs_base = inactive_gs_base();
+	/*
+	 * An exit loads a null LDTR, null selectors, the base of FS, and limits of 0xffff and
+	 * 0x67 (SDM vol. 3, 28.5.2).
+	 */
+	if (unlikely(host->ldt_selector | host->fs_selector | host->gs_selector |
+		     host->ds_selector | host->es_selector))
+		restore_selectors(host);
 	invalidate_tss_limit();
-	wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
-	load_fixmap_gdt(raw_smp_processor_id());
+	native_wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
+	native_load_gdt(&gdt);
 }
 
 /* ------------------------------------------------------------------- entry -- */
@@ -309,8 +336,6 @@ static void perf_counters_off(struct vmx_vcpu *v)
 	struct perf_guest_switch_msr *msrs;
 	int i;
 
-	if (!boot_cpu_has(X86_FEATURE_ARCH_PERFMON))
-		return;
 	msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
 	v->host.perf_msrs = msrs;
 	for (i = 0; i < v->host.perf_msr_count; i++) {
@@ -378,14 +403,15 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 {
 	/* perf may have changed it in any interrupt */
 	if (host_has_debugctl)
-		v->host.debugctl = get_debugctlmsr();
+		v->host.debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	write_host_control_registers(&v->host);
-	perf_counters_off(v);
+	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
+		perf_counters_off(v);
 
 	/* a softirq may have used the FPU since run_begin */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
-	if (boot_cpu_has(X86_FEATURE_OSXSAVE)) {
+	if (cpu_feature_enabled(X86_FEATURE_OSXSAVE)) {
 		if (v->xcr0 != vmx_host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, v->xcr0);
 		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)
@@ -403,7 +429,8 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 /* Interrupts off. */
 void vmx_entry_state_restore(struct vmx_vcpu *v)
 {
-	perf_counters_on(v);
+	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
+		perf_counters_on(v);
 	if (v->host.debugctl)
 		update_debugctlmsr(v->host.debugctl);
 	if (unlikely(v->debug_live))
@@ -415,7 +442,7 @@ void vmx_entry_state_restore(struct vmx_vcpu *v)
 		if (v->pkru != v->host.pkru)
 			wrpkru(v->host.pkru);
 	}
-	if (boot_cpu_has(X86_FEATURE_OSXSAVE)) {
+	if (cpu_feature_enabled(X86_FEATURE_OSXSAVE)) {
 		if (v->xcr0 != vmx_host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_host_xcr0);
 		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)

@@ -242,34 +242,50 @@ static u64 this_gs_base(void)
 }
 
 /* Host-state fields that differ between CPUs (SDM vol. 3, 25.5). */
-static void write_host_cpu_state(int cpu)
+static void write_host_cpu_state(struct vmx_vcpu *v, int cpu)
 {
+	v->host.gdt_base = (unsigned long)get_current_gdt_ro();
 	vmwrite(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
-	vmwrite(HOST_GDTR_BASE, (unsigned long)get_current_gdt_ro());
+	vmwrite(HOST_GDTR_BASE, v->host.gdt_base);
 	vmwrite(HOST_GS_BASE, this_gs_base());
 	vmwrite(HOST_IA32_SYSENTER_ESP, (unsigned long)(cpu_entry_stack(cpu) + 1));
+}
+
+/* Another vCPU was on this CPU last, or this one elsewhere. */
+static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
+{
+	if (!vmx_vmcs_make_current(v, cpu))
+		return;
+	if (v->host.cpu != cpu) {
+		v->host.cpu = cpu;
+		write_host_cpu_state(v, cpu);
+		/* this CPU may hold translations of ours from an earlier stay */
+		v->vpid_stale = true;
+		v->ept_generation = 0;
+	}
+	if (this_cpu_read(last_vcpu) != v) {
+		this_cpu_write(last_vcpu, v);
+		vmx_speculation_vcpu_switch();
+	}
 }
 
 void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	if (!vmx_vmcs_make_current(v, cpu))
-		return;
-	if (v->host.cpu != cpu) {
-		v->host.cpu = cpu;
-		write_host_cpu_state(cpu);
-		/* this CPU may hold translations of our VPID from an earlier stay */
-		v->vpid_stale = true;
-	}
-	if (this_cpu_read(last_vcpu) != v) {
-		this_cpu_write(last_vcpu, v);
-		vmx_speculation_vcpu_switch();
-	}
+	if (unlikely(!vmx_is_current(v) || v->host.cpu != cpu))
+		come_to_cpu(v, cpu);
 	v->l1d_flush = true;
 }
 
 void vmx_vcpu_unload(struct vhm_vcpu *vcpu)
 {
-	vmx_host_state_restore(to_vmx(vcpu));
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	unsigned long flags;
+
+	if (!v->host.loaded)
+		return;
+	local_irq_save(flags);
+	__vmx_host_state_restore(v);
+	local_irq_restore(flags);
 }

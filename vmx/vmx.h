@@ -39,14 +39,11 @@ enum vmx_lazy_msr {
  * @base: the core's part
  * @ept: its second-level tables
  * @apic_access_page: what EPT maps at 0xfee00000 under APIC virtualization
- * @flushed_generation: per CPU: value of ept.generation at that CPU's last INVEPT of
- *	this EPTP; written by the CPU itself with interrupts off
  */
 struct vmx_vm {
 	struct vhm_vm base;
 	struct ept ept;
 	struct page *apic_access_page;
-	u64 __percpu *flushed_generation;
 };
 
 /**
@@ -83,8 +80,9 @@ struct vmx_entry_args {
  * struct vmx_host_state - what of the host is displaced while a guest is loaded
  * @cpu: CPU whose host-state fields the VMCS has, -1 for none
  * @loaded: the rest is valid, the guest's kernel GS base is in the processor
- * @fs_base: the thread's user-space FS base
+ * @fs_base: the thread's user-space FS base, last value written to HOST_FS_BASE
  * @kernel_gs_base: the thread's user-space GS base
+ * @gdt_base: as in the VMCS
  * @fs_selector: FS of the thread's user mode
  * @gs_selector: GS
  * @ds_selector: DS
@@ -102,6 +100,7 @@ struct vmx_host_state {
 	bool loaded;
 	u64 fs_base;
 	u64 kernel_gs_base;
+	u64 gdt_base;
 	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
 	unsigned long cr3;
 	unsigned long cr4;
@@ -122,6 +121,8 @@ extern u64 vmx_host_xcr0;
  * @msr_bitmap: one page
  * @vpid: 0: none
  * @vpid_stale: INVVPID before the next entry
+ * @ept_generation: of the tables, at this vCPU's last INVEPT on @host.cpu; 0: INVEPT before the
+ *	next entry
  * @args: for vmx_enter()
  * @facts: of the last exit
  * @host: displaced host state
@@ -149,7 +150,6 @@ extern u64 vmx_host_xcr0;
  * @tsc_adjust: IA32_TSC_ADJUST
  * @preemption_timer: last value written to the VMCS
  * @armed_tsc: without a preemption timer: what base.wake_timer is set to
- * @ept_stale: INVEPT before the next entry
  * @parked: as @injected: an acknowledged external interrupt that waits for its turn
  * @injected: VM-entry interruption information for the next entry, 0 if none
  * @injected_error: its error code
@@ -176,7 +176,7 @@ struct vmx_vcpu {
 	unsigned long *msr_bitmap;
 	u16 vpid;
 	bool vpid_stale;
-	bool ept_stale;
+	u64 ept_generation;
 	struct vmx_entry_args args;
 	struct vmx_exit_facts facts;
 	struct vmx_host_state host;
@@ -237,6 +237,7 @@ enum vmx_exit_outcome {
 	VMX_NOT_RUNNABLE,	/* HLT: the core decides */
 	VMX_SIGNAL,		/* a signal came while the handler waited */
 	VMX_LATER,		/* not handled yet */
+	VMX_NOT_ENTERED,	/* there was no exit */
 };
 
 /* vmx/vcpu.c */
@@ -293,6 +294,13 @@ bool vmx_efer_valid(struct vmx_vcpu *v, u64 efer);
 int vmx_load_pdptes(struct vmx_vcpu *v);
 
 /* vmx/inject.c */
+/* Must vmx_inject_pending() look? What the processor delivers by itself is not its business. */
+static inline bool vmx_has_events(struct vmx_vcpu *v)
+{
+	return v->injected | v->parked | v->exception.flags | v->base.irq_window_requested |
+	       atomic_read(&v->base.nmi_pending) | (v->control.flags & VHM_CONTROL_SINGLE_STEP);
+}
+
 void vmx_inject_pending(struct vmx_vcpu *v);
 void vmx_cancel_injection(struct vmx_vcpu *v);
 void vmx_requeue_interrupted(struct vmx_vcpu *v);
@@ -320,11 +328,13 @@ bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu);
 void vmx_apic_mode_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_state_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_before_entry(struct vmx_vcpu *v);
+void vmx_apicv_init(void);
 int vmx_apicv_vcpu_init(struct vmx_vcpu *v);
 
 /* vmx/msr.c */
 void vmx_msr_init(struct vmx_vcpu *v);
 void vmx_msr_reset(struct vmx_vcpu *v);
+#define VMX_MSR_BITMAP_WRITE	0x4000	/* bits from here on: writes (SDM vol. 3, 25.6.9) */
 void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write);
 u32 vmx_msr_count(struct vhm_vcpu *vcpu);
 u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n);
@@ -340,8 +350,14 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 int vmx_switch_init(void);
 void vmx_lazy_msrs_restore_all(void);
 void vmx_lazy_msrs_forget(void);
-void vmx_guest_state_load(struct vmx_vcpu *v);
-void vmx_host_state_restore(struct vmx_vcpu *v);
+void __vmx_guest_state_load(struct vmx_vcpu *v);
+void __vmx_host_state_restore(struct vmx_vcpu *v);
+static inline void vmx_guest_state_load(struct vmx_vcpu *v)
+{
+	if (!v->host.loaded)
+		__vmx_guest_state_load(v);
+}
+
 void vmx_entry_state_load(struct vmx_vcpu *v);
 void vmx_entry_state_restore(struct vmx_vcpu *v);
 void vmx_host_constant_state(struct vmx_vcpu *v);
@@ -400,6 +416,14 @@ u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu);
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset);
 
 /* vmx/life.c: VMXON and the list of active VMCSs */
+DECLARE_PER_CPU(struct vmx_vcpu *, vmx_current);	/* whose VMCS is current; own CPU only */
+
+/* With preemption off. Whoever makes another VMCS current, or none, changes vmx_current. */
+static inline bool vmx_is_current(const struct vmx_vcpu *v)
+{
+	return this_cpu_read(vmx_current) == v;
+}
+
 int vmx_life_init(void);
 void vmx_life_exit(void);
 int vmx_get(void);

@@ -464,6 +464,44 @@ TEST_F(objects, close_while_running)
 }
 
 /* Not one descriptor is left while the guest runs: the end of the process is the only way out. */
+/* Is VMX on? -1: this kernel does not tell. */
+static int vmx_held(void)
+{
+	char states[8192];
+	int fd = open("/sys/devices/system/cpu/hotplug/states", O_RDONLY);
+	ssize_t bytes;
+
+	if (fd < 0)
+		return -1;
+	bytes = read(fd, states, sizeof(states) - 1);
+	close(fd);
+	if (bytes <= 0)
+		return -1;
+	states[bytes] = 0;
+	return !!strstr(states, "virt/vhm:online");
+}
+
+/* VMX stays on for the next VM as long as the device is open through which there was one. */
+TEST(vmx_is_kept_for_the_next)
+{
+	int idle = device_open(), device = device_open(), vm;
+
+	if (vmx_held() < 0)
+		SKIP(return, "no list of CPU-hotplug states");
+	EXPECT_EQ(0, vmx_held());
+	vm = vm_create_fd(device, 0);
+	ASSERT_GE(vm, 0);
+	close(vm);
+	EXPECT_EQ(1, vmx_held());
+	vm = vm_create_fd(device, 0);
+	ASSERT_GE(vm, 0);
+	close(device);
+	EXPECT_EQ(1, vmx_held());
+	close(vm);
+	EXPECT_EQ(0, vmx_held());
+	close(idle);
+}
+
 TEST(exit_while_running)
 {
 	pid_t child = fork();
