@@ -12,6 +12,8 @@ import subprocess
 # CPUs share them, so each CPU adds its own: with less, a guest with a 250 Hz tick gets nowhere.
 IPS_PER_CPU = 20_000_000
 PR_SET_PDEATHSIG = 1
+RULE = "VMX rule broken:"
+STACK = "VMX rule, on the stack:"
 MSRS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "msrs")
 
 # Options of the host's kernel without which the model does not boot, and why.
@@ -118,6 +120,19 @@ def stop(process) -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
+
+
+def broken_rule(directory: str) -> str:
+    """What tests/rig/bochs/0010-strict-vmcs.patch ended the run for, or nothing."""
+    words = last_words(directory)
+    return words[words.index(RULE) :].rstrip(" <") if RULE in words else ""
+
+
+def stack_at_broken_rule(directory: str) -> list[int]:
+    """Words that may be return addresses, the innermost first."""
+    with open(os.path.join(directory, "emulator.log"), encoding="utf-8", errors="replace") as f:
+        words = [line.split(STACK)[1].split() for line in f if STACK in line]
+    return [int(word, 16) for word in words[0]] if words else []
 
 
 def last_words(directory: str) -> str:

@@ -6,6 +6,7 @@ A test names what it needs without knowing on which of the two it runs.
 import argparse
 import sys
 
+STATUS_VMX_RULE = 118
 STATUS_INSMOD = 119
 STATUS_LOG = 120
 STATUS_RMMOD = 121
@@ -37,6 +38,7 @@ def parse(program: str, description: str):
     p.add_argument("--vhm", nargs="?", const="", metavar="P=V,...", help="build VHM for this kernel and load it")
     p.add_argument("--allow", metavar="REGEX", help="lines of the kernel log that are expected, though they look bad")
     p.add_argument("--leaks", action="store_true", help="with --kernel lean: kmemleak on, slow; a leak is status 123")
+    p.add_argument("--reboots", action="store_true", help="the command reboots the host, which must come up again")
     p.add_argument("--log", metavar="FILE", help="keep the kernel log")
     p.add_argument("--ips", type=int, default=20, metavar="M", help="million instructions a second of a CPU (default: 20)")
     p.add_argument("--count", action="store_true", help="in the emulator that counts events (tests/rig/bochs/count)")
