@@ -4,7 +4,7 @@
  * Advanced Programmable Interrupt Controller).
  *
  * Owns the register page. All of it belongs to the vCPU's thread (vcpu->mutex); what
- * other contexts leave in vhm_apic.pending is taken in by vhm_apic_sync(). A processor
+ * other contexts leave in vhm_apic.posted is taken in by vhm_apic_sync(). A processor
  * with virtual-interrupt delivery edits IRR, ISR, TPR and PPR in the same page while the
  * guest runs, so the page is the truth and nothing derived from it is kept elsewhere.
  *
@@ -16,6 +16,7 @@
 #include "cpuid.h"
 
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
@@ -296,7 +297,7 @@ void lapic_reset_registers(struct vhm_apic *apic)
 	lapic_timer_reset(apic);
 
 	vhm_request_test_clear(apic->vcpu, VHM_REQ_APIC);
-	bitmap_zero(apic->pending, LAPIC_VECTORS);
+	bitmap_zero(apic->posted.pending, LAPIC_VECTORS);
 	bitmap_zero(apic->pending_level, LAPIC_VECTORS);
 	atomic_set(&apic->errors, 0);
 	apic->level_eoi = -1;
@@ -574,38 +575,44 @@ void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap)
 	bitmap_from_arr32(bitmap, words, LAPIC_VECTORS);
 }
 
-/* 64 vectors into IRR and TMR; those already in IRR keep waiting as one */
-static void take_in(struct vhm_apic *apic, u32 first_vector, u64 pending, u64 level)
+/* 64 vectors of each kind into IRR and TMR; those already in IRR keep waiting as one */
+static void take_in(struct vhm_apic *apic, u32 first_vector, u64 edge, u64 level)
 {
 	u32 i, irr, tmr;
 
-	for (i = 0; i < 2; i++, pending >>= 32, level >>= 32) {
+	for (i = 0; i < 2; i++, edge >>= 32, level >>= 32) {
 		irr = lapic_vector_offset(APIC_IRR, first_vector + i * 32);
 		tmr = lapic_vector_offset(APIC_TMR, first_vector + i * 32);
-		lapic_set(apic, irr, lapic_get(apic, irr) | (u32)pending);
-		lapic_set(apic, tmr,
-			  (lapic_get(apic, tmr) & ~(u32)pending) | (u32)(pending & level));
+		lapic_set(apic, irr, lapic_get(apic, irr) | (u32)edge | (u32)level);
+		lapic_set(apic, tmr, (lapic_get(apic, tmr) & ~(u32)edge) | (u32)level);
 	}
+}
+
+static u64 take(unsigned long *word)
+{
+	return READ_ONCE(*word) ? xchg(word, 0) : 0;
 }
 
 bool lapic_sync(struct vhm_apic *apic)
 {
-	unsigned long pending;
 	bool changed = false;
+	u64 edge, level;
 	u32 i;
 
 	BUILD_BUG_ON(BITS_PER_LONG != 64);
 	lapic_timer_poll(apic);
 	/* Before the vectors are looked at: one that comes later raises it again. */
 	vhm_request_test_clear(apic->vcpu, VHM_REQ_APIC);
+	if (test_bit(VHM_POSTED_NOTIFIED, &apic->posted.control)) {
+		clear_bit(VHM_POSTED_NOTIFIED, &apic->posted.control);
+		smp_mb__after_atomic();		/* before the vectors, as above */
+	}
 	for (i = 0; i < LAPIC_VECTORS / 64; i++) {
-		if (!READ_ONCE(apic->pending[i]))
-			continue;
-		/* pairs with the barrier between trigger mode and vector in lapic_pend() */
-		pending = xchg(&apic->pending[i], 0);
-		if (vhm_apic_mode(apic) == VHM_APIC_DISABLED)
-			continue;	/* lost on the way */
-		take_in(apic, i * 64, pending, READ_ONCE(apic->pending_level[i]));
+		edge = take(&apic->posted.pending[i]);
+		level = take(&apic->pending_level[i]);
+		if (!(edge | level) || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
+			continue;	/* none, or lost on the way */
+		take_in(apic, i * 64, edge, level);
 		changed = true;
 	}
 	return changed;
@@ -620,7 +627,8 @@ void vhm_apic_sync(struct vhm_apic *apic)
 
 int vhm_apic_create(struct vhm_vcpu *vcpu)
 {
-	struct vhm_apic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+	/* a size that is a power of two is the alignment, too */
+	struct vhm_apic *apic = kzalloc(roundup_pow_of_two(sizeof(*apic)), GFP_KERNEL_ACCOUNT);
 
 	if (!apic)
 		return -ENOMEM;

@@ -24,12 +24,29 @@ enum vhm_apic_mode {
 };
 
 /**
+ * struct vhm_posted - vectors sent and not yet in IRR
+ * @pending: edge-triggered vectors, any context, atomic bit operations
+ * @control: bit VHM_POSTED_NOTIFIED: a processor was told to look
+ * @reserved: zero
+ *
+ * The layout of a posted-interrupt descriptor (SDM vol. 3, 30.6), so that a processor can
+ * take @pending in without leaving the guest.
+ */
+struct vhm_posted {
+	DECLARE_BITMAP(pending, 256);
+	unsigned long control;
+	u64 reserved[3];
+} __aligned(64);
+
+#define VHM_POSTED_NOTIFIED	0
+
+/**
  * struct vhm_apic - local APIC of one vCPU
  * @vcpu: its vCPU
  * @regs: register page, page aligned
  * @base_msr: IA32_APIC_BASE
- * @pending: vectors sent and not yet in IRR, any context, atomic bit operations
- * @pending_level: whether each of @pending is level triggered
+ * @posted: edge-triggered vectors that were sent
+ * @pending_level: level-triggered ones, likewise
  * @timer_deadline_tsc: IA32_TSC_DEADLINE, guest TSC
  * @timer_period_tsc: periodic mode: between two expiries
  * @timer_target_tsc: the next expiry, host TSC; VHM_TSC_NEVER if not armed
@@ -39,10 +56,10 @@ enum vhm_apic_mode {
  * @level_eoi: see vhm_apic_take_level_eoi()
  */
 struct vhm_apic {
+	struct vhm_posted posted;
 	struct vhm_vcpu *vcpu;
 	void *regs;
 	u64 base_msr;
-	DECLARE_BITMAP(pending, 256);
 	DECLARE_BITMAP(pending_level, 256);
 	u64 timer_deadline_tsc;
 	u64 timer_period_tsc;

@@ -3,7 +3,7 @@
  * Local APIC: delivery of interrupts between vCPUs and from messages (SDM vol. 3,
  * 10.6, Issuing Interprocessor Interrupts, and 10.11, Message Signalled Interrupts).
  *
- * Owns the sender's side: who is addressed, and the bits of vhm_apic.pending. Runs in
+ * Owns the sender's side: who is addressed, and the bits of vhm_apic.posted. Runs in
  * any context; the table of vCPUs is read under RCU. Of a target's registers it reads
  * SVR, LDR, DFR and LVTs, which may change at the same time: an interrupt that races
  * with the guest's change of its own APIC meets the old or the new value, as on a bus.
@@ -27,21 +27,19 @@
 void lapic_pend(struct vhm_apic *apic, u32 vector, bool level)
 {
 	vector = array_index_nospec(vector, LAPIC_VECTORS);
-	if (level)
-		set_bit(vector, apic->pending_level);
-	else
-		clear_bit(vector, apic->pending_level);
-	/* The trigger mode is there before the vector: pairs with the xchg() in lapic_sync(). */
-	smp_mb__before_atomic();
-	set_bit(vector, apic->pending);
-	/* Both are there before VHM_REQ_APIC is, whose reader then looks at them. */
+	set_bit(vector, level ? apic->pending_level : apic->posted.pending);
+	/* It is there before VHM_REQ_APIC is, whose reader then looks at it. */
 	smp_mb__after_atomic();
 }
 
+/* A level-triggered vector is software's to take in: TMR and the EOI-exit bitmap go with it. */
 static void raise(struct vhm_apic *apic, u32 vector, bool level)
 {
 	lapic_pend(apic, vector, level);
-	vhm_vcpu_request(apic->vcpu, VHM_REQ_APIC);
+	if (level)
+		vhm_vcpu_request(apic->vcpu, VHM_REQ_APIC);
+	else
+		vhm_backend->interrupt_posted(apic->vcpu);
 }
 
 /* An error bit for ESR, and the error interrupt (10.5.3, Error Handling) */

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/smp.h>
+#include <asm/apic.h>
 
 /* Newer kernels trace each IPI where it is sent: their smp_send_reschedule() is a macro. */
 #ifdef smp_send_reschedule
@@ -46,6 +47,15 @@ static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set,
 #ifndef SECONDARY_EXEC_XSAVES
 #define SECONDARY_EXEC_XSAVES	SECONDARY_EXEC_ENABLE_XSAVES
 #endif
+
+static inline void vhm_send_ipi(int cpu, int vector)
+{
+#ifdef HAVE_APIC_STATIC_CALLS
+	__apic_send_IPI_mask(cpumask_of(cpu), vector);
+#else
+	apic->send_IPI_mask(cpumask_of(cpu), vector);
+#endif
+}
 
 static inline void vhm_send_kick(int cpu)
 {

@@ -17,12 +17,20 @@
 
 static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
 {
-	vhm_backend->vcpu_load(container_of(notifier, struct vhm_vcpu, preempt_notifier), cpu);
+	struct vhm_vcpu *vcpu = container_of(notifier, struct vhm_vcpu, preempt_notifier);
+
+	WRITE_ONCE(vcpu->preempted, false);
+	vhm_backend->vcpu_load(vcpu, cpu);
 }
 
 static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct *next)
 {
-	vhm_backend->vcpu_unload(container_of(notifier, struct vhm_vcpu, preempt_notifier));
+	struct vhm_vcpu *vcpu = container_of(notifier, struct vhm_vcpu, preempt_notifier);
+
+	/* not because it sleeps */
+	if (current->on_rq)
+		WRITE_ONCE(vcpu->preempted, true);
+	vhm_backend->vcpu_unload(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -104,6 +112,7 @@ err:
 void vhm_vcpu_free(struct vhm_vcpu *vcpu)
 {
 	hrtimer_cancel(&vcpu->wake_timer);
+	put_pid(rcu_access_pointer(vcpu->pid));
 	vhm_apic_free(vcpu);
 	vhm_cpuid_free(vcpu);
 	free_page((unsigned long)vcpu->run);
@@ -152,7 +161,9 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu)
 			BIT(VHM_REQ_NMI)))
 		return true;
 	if (vcpu->run_state == VHM_RUN_STATE_HALTED) {
-		if (requests & BIT(VHM_REQ_APIC))
+		/* a notification that came too late for the guest has been for us */
+		if (requests & BIT(VHM_REQ_APIC) ||
+		    test_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
 			return true;
 		next = vhm_vcpu_next_event_tsc(vcpu);
 	}
@@ -389,6 +400,7 @@ static int run_with(struct vhm_vcpu *vcpu, const struct run_request *request)
 	if (!ret && request->request & VHM_RUN_RETURN) {
 		to_user(vcpu, VHM_EXIT_KICKED);
 	} else if (!ret) {
+		vhm_vcpu_note_thread(vcpu);
 		vhm_backend->run_begin(vcpu);
 		ret = run_loop(vcpu);
 		vhm_backend->run_end(vcpu);

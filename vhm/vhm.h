@@ -101,6 +101,7 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
  * @slot_edits: raised after each publication of @slots (see ept/fault.c)
  * @vcpus: by id; entries stay until the VM is freed; read under RCU
  * @vcpu_count: number of entries of @vcpus
+ * @last_yielded_to: id of the vCPU that was given time last, a hint
  */
 struct vhm_vm {
 	struct kref ref;
@@ -112,6 +113,7 @@ struct vhm_vm {
 	atomic64_t slot_edits;
 	struct xarray vcpus;
 	u32 vcpu_count;
+	unsigned long last_yielded_to;
 };
 
 struct vhm_vm *vhm_vm_create(u32 flags);
@@ -169,6 +171,8 @@ enum vhm_request {
  * @wake_latency_tsc: by how much a sleep lasts longer than asked for, smoothed
  * @deadline_tsc: host TSC at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
  * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
+ * @pid: of the thread that ran it last
+ * @preempted: that thread wants to run the guest and is not on a CPU
  * @run: the run page, shared with user space and hostile
  * @run_state: enum vhm_run_state, under @mutex
  * @irq_window_requested: VHM_EXIT_IRQ_WINDOW is due as soon as the guest can take an
@@ -196,6 +200,8 @@ struct vhm_vcpu {
 	u64 wake_latency_tsc;
 	u64 deadline_tsc;
 	struct preempt_notifier preempt_notifier;
+	struct pid __rcu *pid;
+	bool preempted;
 	struct vhm_run *run;
 	u32 run_state;
 	bool irq_window_requested;
@@ -239,6 +245,10 @@ void vhm_vcpu_kick(struct vhm_vcpu *vcpu);
  * Multiple NMIs). Any context.
  */
 void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
+
+/* vhm/yield.c */
+void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu);
+void vhm_vcpu_yield(struct vhm_vcpu *me);
 
 /* vhm/halt.c */
 void vhm_halt_init(struct vhm_vcpu *vcpu);
@@ -336,6 +346,8 @@ struct vhm_backend_ops {
 	void (*apic_mode_changed)(struct vhm_vcpu *vcpu);
 	/* the APIC's in-service or pending vectors were written from outside */
 	void (*apic_state_changed)(struct vhm_vcpu *vcpu);
+	/* vcpu->apic->posted has something new; any context */
+	void (*interrupt_posted)(struct vhm_vcpu *vcpu);
 	/* the CPUID table was set */
 	void (*cpuid_changed)(struct vhm_vcpu *vcpu);
 

@@ -12,7 +12,9 @@
  */
 #include "vmx.h"
 
+#include <linux/smp.h>
 #include <asm/apicdef.h>
+#include <asm/irq_vectors.h>
 #include <asm/msr.h>
 
 #include "instruction.h"
@@ -30,6 +32,10 @@ int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 		vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
 	if (vmx_caps.apicv)
 		vmwrite(APIC_ACCESS_ADDR, page_to_phys(to_vmx_vm(v->base.vm)->apic_access_page));
+	if (vmx_caps.posted) {
+		vmwrite(POSTED_INTR_DESC_ADDR, __pa(&v->base.apic->posted));
+		vmwrite(POSTED_INTR_NV, POSTED_INTR_VECTOR);
+	}
 	return 0;
 }
 
@@ -67,7 +73,7 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	enum vhm_apic_mode mode = vhm_apic_mode(vcpu->apic);
-	u32 secondary = v->secondary & ~APICV_CONTROLS;
+	u32 secondary = v->secondary & ~APICV_CONTROLS, pin = v->pin & ~PIN_BASED_POSTED_INTR;
 	bool x2apic = mode == VHM_APIC_X2APIC;
 
 	if (vmx_caps.apicv && mode != VHM_APIC_DISABLED)
@@ -82,6 +88,11 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 	}
 	v->secondary = secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, secondary);
+	/* with virtual-interrupt delivery alone (27.2.1.1) */
+	if (vmx_caps.posted && mode != VHM_APIC_DISABLED)
+		pin |= PIN_BASED_POSTED_INTR;
+	WRITE_ONCE(v->pin, pin);
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin);
 	intercept_x2apic(v, x2apic && vmx_caps.apicv);
 	vmx_apic_state_changed(vcpu);
 }
@@ -143,11 +154,40 @@ static void write_tpr_threshold(struct vmx_vcpu *v)
 	vmwrite(TPR_THRESHOLD, class && class <= tpr ? class : 0);
 }
 
+/*
+ * A CPU that runs the guest takes the vectors in by itself when it is notified (30.6). One that
+ * leaves the guest before the notification comes finds VHM_POSTED_NOTIFIED at its next entry,
+ * or before it sleeps.
+ */
+void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	bool notified = false;
+	int cpu;
+
+	/* the vector is there already (full barrier): pairs with smp_store_mb() of the mode */
+	if (!(READ_ONCE(v->pin) & PIN_BASED_POSTED_INTR) || READ_ONCE(vcpu->mode) != VHM_IN_GUEST) {
+		vhm_vcpu_request(vcpu, VHM_REQ_APIC);
+		return;
+	}
+	preempt_disable();
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu)) {
+		notified = true;
+		if (!test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
+			vhm_send_ipi(cpu, POSTED_INTR_VECTOR);
+	}
+	preempt_enable();
+	if (!notified)
+		vhm_vcpu_request(vcpu, VHM_REQ_APIC);
+}
+
 /* Interrupts off, mode IN_GUEST: take over what senders and the timer left. */
 void vmx_apic_before_entry(struct vmx_vcpu *v)
 {
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
+		    test_bit(VHM_POSTED_NOTIFIED, &v->base.apic->posted.control) ||
 		    vhm_apic_timer_due(v->base.apic);
 
 	if (news) {

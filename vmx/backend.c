@@ -17,6 +17,8 @@ static void describe(struct vhm_info *info)
 		features |= VHM_FEATURE_VPID;
 	if (vmx_caps.apicv)
 		features |= VHM_FEATURE_APIC_REGISTERS | VHM_FEATURE_VIRTUAL_INTERRUPTS;
+	if (vmx_caps.posted)
+		features |= VHM_FEATURE_POSTED_INTERRUPTS;
 	if (vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT)
 		features |= VHM_FEATURE_EXECUTE_ONLY;
 	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
@@ -161,6 +163,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.has_deliverable_event	= vmx_has_deliverable_event,
 	.apic_mode_changed	= vmx_apic_mode_changed,
 	.apic_state_changed	= vmx_apic_state_changed,
+	.interrupt_posted	= vmx_interrupt_posted,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.get_sregisters		= vmx_get_sregisters,
 	.check_sregisters	= vmx_check_sregisters,

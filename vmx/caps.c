@@ -19,6 +19,10 @@ static bool apicv = true;
 module_param(apicv, bool, 0444);
 MODULE_PARM_DESC(apicv, "use APIC virtualization and virtual-interrupt delivery where the CPU has them");
 
+static bool posted_interrupts = true;
+module_param(posted_interrupts, bool, 0444);
+MODULE_PARM_DESC(posted_interrupts, "post interrupts to running guests where the CPU can, with apicv");
+
 static bool vpid = true;
 module_param(vpid, bool, 0444);
 MODULE_PARM_DESC(vpid, "tag translations by VPID where the CPU can");
@@ -39,12 +43,14 @@ MODULE_PARM_DESC(preemption_timer, "let the VMX-preemption timer end a guest's s
 #define SECONDARY_REQUIRED (SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST)
 #define SECONDARY_OPTIONAL (SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING | \
-			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING)
+			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING | \
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING)
 #define SECONDARY_APICV	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
 			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
+			 VM_EXIT_ACK_INTR_ON_EXIT | \
 			 VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
 			 VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER)
 #define ENTRY_REQUIRED	(VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_PAT | \
@@ -83,7 +89,7 @@ static bool adjust_all(bool true_controls)
 {
 	const struct vmx_control_request pin = {
 		.required = PIN_REQUIRED,
-		.optional = PIN_BASED_VMX_PREEMPTION_TIMER,
+		.optional = PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR,
 	};
 	const struct vmx_control_request primary = {
 		.required = PRIMARY_REQUIRED,
@@ -161,7 +167,9 @@ static void settle_optional(struct vmx_caps *c)
 {
 	c->tpr_shadow = c->primary & CPU_BASED_TPR_SHADOW;
 	c->apicv = apicv && c->tpr_shadow && (c->secondary & SECONDARY_APICV) == SECONDARY_APICV;
+	c->posted = posted_interrupts && c->apicv && c->pin & PIN_BASED_POSTED_INTR;
 	/* each vCPU turns on the set of its APIC's mode (vmx/apicv.c) */
+	c->pin &= ~PIN_BASED_POSTED_INTR;
 	c->secondary &= ~SECONDARY_APICV;
 	if (!c->tpr_shadow)
 		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;

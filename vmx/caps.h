@@ -50,6 +50,7 @@ u32 vmx_adjust_controls(const struct vmx_control_request *request, u64 capabilit
  * @tpr_shadow: CR8 needs no exits
  * @apicv: APIC-register virtualization, virtual-interrupt delivery, both modes
  * @single_step: monitor trap flag
+ * @posted: posted interrupts
  * @vpid: translations tagged by VPID, INVVPID usable
  * @preemption_timer: the VMX-preemption timer can be trusted
  * @preemption_timer_shift: it counts down each time this bit of the TSC changes
@@ -69,6 +70,7 @@ struct vmx_caps {
 	bool tpr_shadow;
 	bool apicv;
 	bool single_step;
+	bool posted;
 	bool vpid;
 	bool preemption_timer;
 	u8 preemption_timer_shift;

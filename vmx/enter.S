@@ -11,6 +11,7 @@
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/msr-index.h>
+#include <asm/segment.h>
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 #include "enter.h"
@@ -176,6 +177,20 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	mov	$1, %ebx
 	jmp	.Lleave
 SYM_FUNC_END(vmx_enter)
+
+SYM_FUNC_START(vmx_call_interrupt)
+	push	%rbp
+	mov	%rsp, %rbp
+	and	$-16, %rsp		/* as interrupt delivery does (SDM vol. 3, 6.14.2) */
+	push	$__KERNEL_DS
+	push	%rbp
+	pushf
+	push	$__KERNEL_CS
+	CALL_NOSPEC rdi
+	/* its IRET has taken the frame and RSP is as pushed; for objtool, which does not know: */
+	leave
+	RET
+SYM_FUNC_END(vmx_call_interrupt)
 
 SYM_FUNC_START(vmx_flush_l1d)
 	push	%rbx			/* CPUID clobbers it */

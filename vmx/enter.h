@@ -55,6 +55,14 @@ int vmx_enter(struct vmx_entry_args *args, unsigned int flags);
 void vmx_exit_point(void);
 
 /**
+ * vmx_call_interrupt() - run the host's handler of an interrupt
+ * @entry: where its gate in the IDT leads
+ *
+ * Interrupts off, before and after. The handler finds what the processor would have pushed.
+ */
+void vmx_call_interrupt(unsigned long entry);
+
+/**
  * vmx_flush_l1d() - displace the L1 data cache
  * @buffer: VMX_L1D_BUFFER_BYTES, page aligned
  *

@@ -95,6 +95,14 @@ static enum vmx_exit_outcome exit_preemption_timer(struct vmx_vcpu *v)
 	return VMX_RESUME;
 }
 
+/* A loop of PAUSEs waits for another vCPU: let that one run. */
+static enum vmx_exit_outcome exit_pause(struct vmx_vcpu *v)
+{
+	vhm_vcpu_yield(&v->base);
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
 /* All memory of the guest is coherent: nothing to write back. */
 static enum vmx_exit_outcome exit_cache(struct vmx_vcpu *v)
 {
@@ -156,7 +164,7 @@ static const struct exit_row exit_table[] = {
 	[EXIT_REASON_MWAIT_INSTRUCTION]	= { exit_undefined, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_MONITOR_TRAP_FLAG]	= { vmx_exit_step, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_MONITOR_INSTRUCTION] = { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_PAUSE_INSTRUCTION]	= { exit_cache, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_PAUSE_INSTRUCTION]	= { exit_pause, VHM_STAT_EXIT_PAUSE },
 	[EXIT_REASON_TPR_BELOW_THRESHOLD] = { vmx_exit_tpr, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_APIC_ACCESS]	= { vmx_exit_apic_access, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_EOI_INDUCED]	= { vmx_exit_eoi, VHM_STAT_EXIT_APIC },

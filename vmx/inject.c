@@ -15,7 +15,7 @@
 #include "registers.h"
 #include "vhm/trace.h"
 
-#define NMI_VECTOR	2
+#define NMI	2	/* <asm/irq_vectors.h> has it in some kernels */
 #define DF_VECTOR	8
 #define CP_VECTOR	21
 
@@ -100,7 +100,7 @@ int vmx_check_exception(const struct vhm_event *event)
 	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
 		return -EINVAL;
 	/* no guest has CET, and whether #CP takes a code depends on the processor */
-	if (event->vector > 31 || event->vector == NMI_VECTOR || event->vector == CP_VECTOR)
+	if (event->vector > 31 || event->vector == NMI || event->vector == CP_VECTOR)
 		return -EINVAL;
 	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
 		return -EINVAL;
@@ -209,7 +209,7 @@ static void select_exception(struct vmx_vcpu *v)
 static void select_nmi(struct vmx_vcpu *v)
 {
 	atomic_dec(&v->base.nmi_pending);
-	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | NMI_VECTOR;
+	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | NMI;
 	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
 }
 

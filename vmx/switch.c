@@ -55,6 +55,7 @@ struct lazy_cpu {
 
 static DEFINE_PER_CPU(struct lazy_cpu, lazy_cpus);
 static u64 host_xss;
+static const gate_desc *host_idt;
 static bool host_has_debugctl __ro_after_init;
 u64 vmx_host_xcr0;
 
@@ -179,7 +180,11 @@ void vmx_lazy_msrs_restore_all(void)
 
 int vmx_switch_init(void)
 {
+	struct desc_ptr idt;
 	u64 value;
+
+	store_idt(&idt);
+	host_idt = (const gate_desc *)idt.address;
 
 	host_has_debugctl = !rdmsrl_safe(MSR_IA32_DEBUGCTLMSR, &value);
 	if (boot_cpu_has(X86_FEATURE_XSAVES) && rdmsrl_safe(MSR_IA32_XSS, &host_xss))
@@ -200,12 +205,17 @@ u64 vmx_guest_xcr0(void)
 				XFEATURE_MASK_Hi16_ZMM | XFEATURE_MASK_PKRU);
 }
 
+/* Where the gate of a vector leads; the IDT is one for all CPUs and never moves. */
+unsigned long vmx_host_interrupt(u8 vector)
+{
+	return gate_offset(&host_idt[vector]);
+}
+
 /* ---------------------------------------------------------------- constant -- */
 
 /* SDM vol. 3, 25.5, Host-State Area; checks in 27.2.2 and 27.2.3. */
 void vmx_host_constant_state(struct vmx_vcpu *v)
 {
-	struct desc_ptr idt;
 	u64 value;
 
 	vmwrite(HOST_CR0, read_cr0() & ~X86_CR0_TS);
@@ -217,8 +227,7 @@ void vmx_host_constant_state(struct vmx_vcpu *v)
 	vmwrite(HOST_FS_SELECTOR, 0);
 	vmwrite(HOST_FS_BASE, v->host.fs_base);
 	vmwrite(HOST_GS_SELECTOR, 0);
-	store_idt(&idt);
-	vmwrite(HOST_IDTR_BASE, idt.address);
+	vmwrite(HOST_IDTR_BASE, (unsigned long)host_idt);
 	vmwrite(HOST_RIP, (unsigned long)vmx_exit_point);
 	rdmsrl(MSR_IA32_SYSENTER_CS, value);	/* architectural on all CPUs with VMX */
 	vmwrite(HOST_IA32_SYSENTER_CS, value);

@@ -18,6 +18,13 @@ static DEFINE_IDA(vpids);	/* 0 is the host's */
 
 #define VPID_COUNT	65536
 
+/*
+ * PAUSEs no further apart than the gap are a loop, which exits after the window (SDM vol. 3,
+ * 26.1.3). A lock is held for less than the window unless its holder was preempted.
+ */
+#define PAUSE_LOOP_GAP_TSC	128
+#define PAUSE_LOOP_WINDOW_TSC	4096
+
 static DEFINE_PER_CPU(const struct vmx_vcpu *, last_vcpu);
 
 struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
@@ -74,7 +81,8 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	if (!v->vpid)
 		v->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
 
-	vmwrite(PIN_BASED_VM_EXEC_CONTROL, vmx_caps.pin);
+	v->pin = vmx_caps.pin;
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, v->pin);
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
@@ -94,6 +102,10 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 		vmwrite(XSS_EXIT_BITMAP, 0);
 	if (v->secondary & SECONDARY_EXEC_ENCLS_EXITING)
 		vmwrite(ENCLS_EXITING_BITMAP, ~0ull);
+	if (v->secondary & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
+		vmwrite(PLE_GAP, PAUSE_LOOP_GAP_TSC);
+		vmwrite(PLE_WINDOW, PAUSE_LOOP_WINDOW_TSC);
+	}
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));

@@ -160,6 +160,7 @@ extern u64 vmx_host_xcr0;
  * @irq_window: interrupt-window exiting is on
  * @rvi: RVI in the VMCS, -1 if unknown
  * @eoi_exit_bitmap: last written
+ * @pin: controls as in the VMCS
  * @primary: controls as in the VMCS
  * @secondary: controls as in the VMCS
  * @l1d_flush: the L1 data cache must be flushed before the next entry (cond mode)
@@ -213,6 +214,7 @@ struct vmx_vcpu {
 	bool irq_window;
 	int rvi;
 	DECLARE_BITMAP(eoi_exit_bitmap, 256);
+	u32 pin;
 	u32 primary;
 	u32 secondary;
 	bool l1d_flush;
@@ -327,6 +329,7 @@ bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu);
 #define VMX_X2APIC_MSR(offset)	(0x800 + ((offset) >> 4))
 void vmx_apic_mode_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_state_changed(struct vhm_vcpu *vcpu);
+void vmx_interrupt_posted(struct vhm_vcpu *vcpu);
 void vmx_apic_before_entry(struct vmx_vcpu *v);
 void vmx_apicv_init(void);
 int vmx_apicv_vcpu_init(struct vmx_vcpu *v);
@@ -360,6 +363,7 @@ static inline void vmx_guest_state_load(struct vmx_vcpu *v)
 
 void vmx_entry_state_load(struct vmx_vcpu *v);
 void vmx_entry_state_restore(struct vmx_vcpu *v);
+unsigned long vmx_host_interrupt(u8 vector);
 void vmx_host_constant_state(struct vmx_vcpu *v);
 void vmx_lazy_msr_changed(struct vmx_vcpu *v);
 u64 vmx_guest_xcr0(void);

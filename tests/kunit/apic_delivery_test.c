@@ -82,9 +82,9 @@ static bool received(struct vhm_vcpu *vcpu, const struct vhm_interrupt *irq)
 		return vhm_request_test_clear(vcpu, VHM_REQ_SIPI) &&
 		       vcpu->sipi_vector == irq->vector;
 	default:
-		got = test_and_clear_bit(irq->vector, vcpu->apic->pending);
-		return vhm_request_test_clear(vcpu, VHM_REQ_APIC) && got &&
-		       test_bit(irq->vector, vcpu->apic->pending_level) == irq->level;
+		got = test_and_clear_bit(irq->vector, irq->level ? vcpu->apic->pending_level :
+					 vcpu->apic->posted.pending);
+		return vhm_request_test_clear(vcpu, VHM_REQ_APIC) && got;
 	}
 }
 
@@ -190,9 +190,9 @@ static void interprocessor(struct kunit *test)
 	vhm_apic_write(other->apic, APIC_SPIV, 0x1ff);
 	vhm_apic_write(apic, APIC_ICR2, 200u << 24);
 	vhm_apic_write(apic, APIC_ICR, 0x80fd);			/* "level" is ignored */
-	KUNIT_EXPECT_TRUE(test, test_bit(0xfd, other->apic->pending));
+	KUNIT_EXPECT_TRUE(test, test_bit(0xfd, other->apic->posted.pending));
 	KUNIT_EXPECT_FALSE(test, test_bit(0xfd, other->apic->pending_level));
-	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->pending, 256));
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->posted.pending, 256));
 	vhm_apic_write(apic, APIC_ICR, 0x8500);			/* INIT level de-assert */
 	KUNIT_EXPECT_FALSE(test, vhm_request_test_clear(other, VHM_REQ_INIT));
 	vhm_apic_write(apic, APIC_ICR, 0x4500);
@@ -212,7 +212,7 @@ static void interprocessor(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&other->nmi_pending), 2);
 	apic_enter_x2apic(test, other->apic);
 	vhm_apic_msr_write(apic, 0x830, 0xc0100ull << 32 | 0x8ef);	/* cluster 12, member 8 */
-	KUNIT_EXPECT_TRUE(test, test_bit(0xef, other->apic->pending));
+	KUNIT_EXPECT_TRUE(test, test_bit(0xef, other->apic->posted.pending));
 	KUNIT_EXPECT_EQ(test, f->count, 2u);
 }
 

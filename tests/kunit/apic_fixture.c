@@ -51,7 +51,13 @@ static void ignore_cpuid_change(struct vhm_vcpu *vcpu)
 {
 }
 
+static void ask_for_apic(struct vhm_vcpu *vcpu)
+{
+	vhm_vcpu_request(vcpu, VHM_REQ_APIC);
+}
+
 static const struct vhm_backend_ops backend = {
+	.interrupt_posted = ask_for_apic,
 	.apic_mode_changed = count_mode_change,
 	.apic_state_changed = count_state_change,
 	.cpuid_changed = ignore_cpuid_change,

@@ -93,7 +93,7 @@ static void state_takes_in_pending(struct kunit *test)
 	/* and a load drops what was on its way to the old one */
 	vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0x77);
 	vhm_apic_set_state(apic, state);
-	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->pending, 256));
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->posted.pending, 256));
 	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(apic), 0xec);
 }
 

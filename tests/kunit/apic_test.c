@@ -381,8 +381,10 @@ static void step(struct kunit *test, struct vhm_apic *apic, struct model *m)
 		KUNIT_ASSERT_EQ(test, 1,
 				vhm_apic_deliver_msi(&f->vm, 0xfee00000,
 						     vector | (level ? 0xc000 : 0)));
+		/* of two messages that wait, one of them level triggered, level is kept */
+		m->pending_level[vector] &= m->pending[vector];
+		m->pending_level[vector] |= level;
 		m->pending[vector] = true;
-		m->pending_level[vector] = level;
 		break;
 	case 2:
 		vhm_apic_sync(apic);

@@ -199,6 +199,7 @@ void report_stats(struct vhm_vcpu *vcpu)
 		[VHM_STAT_EXIT_APIC] = "exits: local APIC",
 		[VHM_STAT_EXIT_HYPERCALL] = "exits: hypercalls",
 		[VHM_STAT_EXIT_PREEMPTION_TIMER] = "exits: preemption timer",
+		[VHM_STAT_EXIT_PAUSE] = "exits: loops of PAUSE",
 		[VHM_STAT_EXIT_OTHER] = "exits: others",
 		[VHM_STAT_PAGES_MAPPED] = "pages mapped",
 		[VHM_STAT_INJECTED_INTERRUPTS] = "interrupts injected",

@@ -631,6 +631,7 @@ struct vhm_apic_access {
  * @VHM_STAT_EXIT_APIC: APIC accesses, writes, EOIs and TPR thresholds
  * @VHM_STAT_EXIT_HYPERCALL: VMCALL
  * @VHM_STAT_EXIT_PREEMPTION_TIMER: VMX-preemption timer
+ * @VHM_STAT_EXIT_PAUSE: loops of PAUSE, which wait for another vCPU
  * @VHM_STAT_EXIT_OTHER: all others
  * @VHM_STAT_PAGES_MAPPED: EPT entries installed
  * @VHM_STAT_INJECTED_INTERRUPTS: external interrupts injected
@@ -654,6 +655,7 @@ enum vhm_stat {
 	VHM_STAT_EXIT_APIC,
 	VHM_STAT_EXIT_HYPERCALL,
 	VHM_STAT_EXIT_PREEMPTION_TIMER,
+	VHM_STAT_EXIT_PAUSE,
 	VHM_STAT_EXIT_OTHER,
 	VHM_STAT_PAGES_MAPPED,
 	VHM_STAT_INJECTED_INTERRUPTS,

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Directed yield: a vCPU that can only wait for another gives it its time.
+ *
+ * Reads other vCPUs' pid and preempted without a lock: what was true a moment ago is a good
+ * enough hint, and yield_to() checks for itself.
+ */
+#include "vhm.h"
+
+#include <linux/pid.h>
+#include <linux/sched.h>
+
+/* Threads that yield_to() may refuse before we give up: it takes two run-queue locks each time. */
+#define REFUSALS	3
+
+/**
+ * vhm_vcpu_note_thread() - remember whose thread runs a vCPU
+ * @vcpu: the vCPU, mutex held, its thread
+ */
+void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu)
+{
+	struct pid *old = rcu_access_pointer(vcpu->pid);
+
+	if (likely(old == task_pid(current)))
+		return;
+	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
+	if (old) {
+		synchronize_rcu();	/* rare: a vCPU mostly stays with its thread */
+		put_pid(old);
+	}
+}
+
+/* As yield_to(): above 0, yielded; 0, it had no use for it; below 0, refused. */
+static int yield_to_vcpu(struct vhm_vcpu *vcpu)
+{
+	struct task_struct *task;
+	int ret;
+
+	rcu_read_lock();
+	task = get_pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	rcu_read_unlock();
+	if (!task)
+		return 0;
+	ret = yield_to(task, true);
+	put_task_struct(task);
+	return ret;
+}
+
+/**
+ * vhm_vcpu_yield() - let a sibling run that wants to and cannot
+ * @me: the vCPU, its thread; interrupts and preemption on
+ *
+ * Candidates are those that were preempted, in turn, beginning behind the last one helped.
+ */
+void vhm_vcpu_yield(struct vhm_vcpu *me)
+{
+	struct vhm_vm *vm = me->vm;
+	unsigned long id, last = READ_ONCE(vm->last_yielded_to);
+	int refusals = 0, round, ret;
+	struct vhm_vcpu *vcpu;
+
+	for (round = 0; round < 2; round++) {
+		xa_for_each(&vm->vcpus, id, vcpu) {
+			/* first those behind the last one, then those up to it */
+			if ((round == 0 ? id <= last : id > last) || vcpu == me ||
+			    !READ_ONCE(vcpu->preempted))
+				continue;
+			ret = yield_to_vcpu(vcpu);
+			if (ret > 0) {
+				WRITE_ONCE(vm->last_yielded_to, id);
+				return;
+			}
+			if (ret < 0 && ++refusals == REFUSALS)
+				return;
+		}
+	}
+}
