@@ -70,6 +70,12 @@ struct vhm_apic {
 	int level_eoi;
 };
 
+/* Was a processor told of posted vectors, and has not taken them in? */
+static inline bool vhm_apic_notified(const struct vhm_apic *apic)
+{
+	return test_bit(VHM_POSTED_NOTIFIED, &apic->posted.control);
+}
+
 static inline bool vhm_apic_timer_due(const struct vhm_apic *apic)
 {
 	return apic->timer_target_tsc != VHM_TSC_NEVER && rdtsc() >= apic->timer_target_tsc;

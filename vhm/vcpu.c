@@ -162,8 +162,7 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu)
 		return true;
 	if (vcpu->run_state == VHM_RUN_STATE_HALTED) {
 		/* a notification that came too late for the guest has been for us */
-		if (requests & BIT(VHM_REQ_APIC) ||
-		    test_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
+		if (requests & BIT(VHM_REQ_APIC) || vhm_apic_notified(vcpu->apic))
 			return true;
 		next = vhm_vcpu_next_event_tsc(vcpu);
 	}

@@ -187,7 +187,7 @@ void vmx_apic_before_entry(struct vmx_vcpu *v)
 {
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
-		    test_bit(VHM_POSTED_NOTIFIED, &v->base.apic->posted.control) ||
+		    vhm_apic_notified(v->base.apic) ||
 		    vhm_apic_timer_due(v->base.apic);
 
 	if (news) {

@@ -281,7 +281,7 @@ static void prepare_events(struct vmx_vcpu *v)
 {
 	if (likely(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY &&
 		   !READ_ONCE(v->base.requests) && !vmx_has_events(v) &&
-		   !vhm_apic_timer_due(v->base.apic)))
+		   !vhm_apic_notified(v->base.apic) && !vhm_apic_timer_due(v->base.apic)))
 		return;
 	vmx_apic_before_entry(v);
 	vmx_inject_pending(v);
