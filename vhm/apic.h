@@ -87,6 +87,11 @@ static inline u64 vhm_vcpu_next_event_tsc(const struct vhm_vcpu *vcpu)
 	return min(vcpu->apic->timer_target_tsc, vcpu->deadline_tsc);
 }
 
+static inline bool vhm_vcpu_has_next_event(const struct vhm_vcpu *vcpu)
+{
+	return (vcpu->apic->timer_target_tsc & vcpu->deadline_tsc) != VHM_TSC_NEVER;
+}
+
 int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
 void vhm_apic_free(struct vhm_vcpu *vcpu);		/* apic may be NULL */
 void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init);	/* power-up, or INIT: keeps id and base */

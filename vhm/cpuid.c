@@ -308,33 +308,33 @@ static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact
 }
 
 static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
-				    u32 leaf, u32 subleaf, u32 regs[4])
+				    u32 leaf, u32 subleaf, struct vhm_registers *regs)
 {
 	switch (leaf) {
 	case 1:
-		regs[1] = (regs[1] & GENMASK(23, 0)) | vcpu->id << 24;
-		regs[2] &= ~ECX_1(OSXSAVE);
-		if (regs[2] & ECX_1(XSAVE) && cr4 & CR4_OSXSAVE)
-			regs[2] |= ECX_1(OSXSAVE);
+		regs->rbx = (regs->rbx & GENMASK(23, 0)) | vcpu->id << 24;
+		regs->rcx &= ~ECX_1(OSXSAVE);
+		if (regs->rcx & ECX_1(XSAVE) && cr4 & CR4_OSXSAVE)
+			regs->rcx |= ECX_1(OSXSAVE);
 		/* a disabled local APIC is not there (SDM vol. 3, 10.4.3) */
 		if (vcpu->apic && vhm_apic_mode(vcpu->apic) == VHM_APIC_DISABLED)
-			regs[3] &= ~EDX_1(APIC);
+			regs->rdx &= ~EDX_1(APIC);
 		break;
 	case 7:
 		if (subleaf)
 			break;
-		regs[2] &= ~ECX_7(OSPKE);
-		if (regs[2] & ECX_7(PKU) && cr4 & CR4_PKE)
-			regs[2] |= ECX_7(OSPKE);
+		regs->rcx &= ~ECX_7(OSPKE);
+		if (regs->rcx & ECX_7(PKU) && cr4 & CR4_PKE)
+			regs->rcx |= ECX_7(OSPKE);
 		break;
 	case 0xb:
-		regs[3] = vcpu->id;
+		regs->rdx = vcpu->id;
 		break;
 	case 0xd:
 		if (subleaf == 0)
-			regs[1] = xsave_bytes(vcpu, xcr0, false);
-		else if (subleaf == 1 && regs[0] & XSAVE_COMPACT)
-			regs[1] = xsave_bytes(vcpu, xcr0, true);
+			regs->rbx = xsave_bytes(vcpu, xcr0, false);
+		else if (subleaf == 1 && regs->rax & XSAVE_COMPACT)
+			regs->rbx = xsave_bytes(vcpu, xcr0, true);
 		break;
 	}
 }
@@ -342,14 +342,14 @@ static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xc
 /* The answer is this entry's, for the leaf that it stands for. */
 static __always_inline void answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
 				   const struct vhm_cpuid_entry *entry, u32 leaf, u32 subleaf,
-				   u32 regs[4])
+				   struct vhm_registers *regs)
 {
 	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd);
 
-	regs[0] = entry->eax;
-	regs[1] = entry->ebx;
-	regs[2] = entry->ecx;
-	regs[3] = entry->edx;
+	regs->rax = entry->eax;
+	regs->rbx = entry->ebx;
+	regs->rcx = entry->ecx;
+	regs->rdx = entry->edx;
 	if (leaf < 32 && dynamic_leaves & BIT(leaf))
 		answer_dynamic(vcpu, cr4, xcr0, leaf, subleaf, regs);
 }
@@ -360,15 +360,18 @@ static __always_inline void answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr
  * hypervisor's leaves and for the levels beyond the topology's last.
  */
 static noinline void answer_without_entry(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
-					  u32 regs[4])
+					  struct vhm_registers *regs)
 {
-	u32 leaf = regs[0], subleaf = regs[2];
+	u32 leaf = (u32)regs->rax, subleaf = (u32)regs->rcx;
 	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(vcpu, leaf & EXTENDED, 0);
 
-	memset(regs, 0, 4 * sizeof(*regs));
+	regs->rax = 0;
+	regs->rbx = 0;
+	regs->rcx = 0;
+	regs->rdx = 0;
 	if (leaf == 0xb && vhm_cpuid_find(vcpu, leaf, 0)) {
-		regs[2] = subleaf & 0xff;
-		regs[3] = vcpu->id;
+		regs->rcx = subleaf & 0xff;
+		regs->rdx = vcpu->id;
 		return;
 	}
 	if (leaf >> 8 == HYPERVISOR_LEAF >> 8 || (entry && leaf <= entry->eax))
@@ -387,16 +390,17 @@ static noinline void answer_without_entry(const struct vhm_vcpu *vcpu, u64 cr4, 
  * @vcpu: the vCPU
  * @cr4: CR4 as the guest sees it
  * @xcr0: the guest's XCR0
- * @regs: EAX, EBX, ECX, EDX: in: EAX leaf, ECX subleaf; out: the answer
+ * @regs: RAX, RBX, RCX, RDX: in: EAX leaf, ECX subleaf; out: the answer
  *
  * Context: the vCPU's thread.
  */
-void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 regs[4])
+void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, struct vhm_registers *regs)
 {
-	const struct vhm_cpuid_entry *entry = find(vcpu, regs[0], regs[2]);
+	u32 leaf = (u32)regs->rax, subleaf = (u32)regs->rcx;
+	const struct vhm_cpuid_entry *entry = find(vcpu, leaf, subleaf);
 
 	if (likely(entry))
-		answer(vcpu, cr4, xcr0, entry, regs[0], regs[2], regs);
+		answer(vcpu, cr4, xcr0, entry, leaf, subleaf, regs);
 	else
 		answer_without_entry(vcpu, cr4, xcr0, regs);
 }

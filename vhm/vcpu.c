@@ -252,7 +252,7 @@ static void read_registers(struct vhm_vcpu *vcpu, bool known)
 		vhm_backend->registers_changed(vcpu);
 }
 
-static int inject_requested(struct vhm_vcpu *vcpu)
+static noinline int inject_requested(struct vhm_vcpu *vcpu)
 {
 	struct vhm_run *run = vcpu->run;
 	struct vhm_event event;

@@ -49,17 +49,6 @@ void vmx_skip_insn(struct vmx_vcpu *v)
 	vmx_retire(&v->base, vmx_insn_bytes(v));
 }
 
-enum vmx_exit_outcome vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
-{
-	struct vhm_run *run = v->base.run;
-
-	run->exit_reason = reason;
-	run->hardware_reason = v->facts.reason;
-	run->hardware_qualification = vmx_qualification(v);
-	run->insn_bytes = 0;
-	return VMX_TO_USER;
-}
-
 static enum vmx_exit_outcome exit_external_interrupt(struct vmx_vcpu *v)
 {
 	return VMX_RESUME;	/* served when interrupts came on */
@@ -253,6 +242,20 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 	return outcome;
 }
 
+/* Exits that can come in the middle of the delivery of an event (SDM vol. 3, 28.2.4) */
+#define DURING_DELIVERY	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TASK_SWITCH) | \
+			 BIT_ULL(EXIT_REASON_APIC_ACCESS) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
+			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL))
+
+static void read_idt_vectoring(struct vmx_vcpu *v, u16 reason)
+{
+	v->facts.idt_vectoring = 0;
+	if (reason < 64 && DURING_DELIVERY & BIT_ULL(reason))
+		v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
+	if (unlikely(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+		vmx_requeue_interrupted(v);
+}
+
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 {
 	u32 reason = v->facts.reason;
@@ -261,10 +264,9 @@ enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 		trace_vhm_exit(&v->base, reason, vmx_rip(v));
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return exit_entry_failed(v);
-	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
-		vmx_requeue_interrupted(v);
 
 	reason = (u16)reason;
+	read_idt_vectoring(v, reason);
 	if (unlikely(reason >= ARRAY_SIZE(exit_table)))
 		return exit_unhandled(v);
 	reason = array_index_nospec(reason, ARRAY_SIZE(exit_table));

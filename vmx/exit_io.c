@@ -17,7 +17,7 @@
 #define INFO_SEGMENT(i)		(((i) >> 15) & 7)
 
 /* INS and OUTS: further flags; segment and address go straight to the run page. */
-static u32 describe_string(struct vmx_vcpu *v, bool in)
+static noinline u32 describe_string(struct vmx_vcpu *v, bool in)
 {
 	u32 info = (u32)vmread(VMX_INSTRUCTION_INFO);
 	struct vhm_exit_io *io = &v->base.run->io;

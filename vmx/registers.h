@@ -81,4 +81,17 @@ static inline u32 vmx_insn_bytes(struct vmx_vcpu *v)
 	return (u32)vmread(VM_EXIT_INSTRUCTION_LEN);
 }
 
+/* The exit is user space's: what all exits say in the run page. */
+static inline enum vmx_exit_outcome
+vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
+{
+	struct vhm_run *run = v->base.run;
+
+	run->exit_reason = reason;
+	run->hardware_reason = v->facts.reason;
+	run->hardware_qualification = vmx_qualification(v);
+	run->insn_bytes = 0;
+	return VMX_TO_USER;
+}
+
 #endif /* VMX_REGISTERS_H */

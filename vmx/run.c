@@ -52,24 +52,29 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu)
 
 /* ------------------------------------------------------------ entering -- */
 
-/* INVEPT if the tables shrank since this vCPU last did it on this CPU (ept/ept.h). */
-static void flush_stale_translations(struct vmx_vcpu *v)
+static noinline void flush_translations(struct vmx_vcpu *v, u64 generation)
 {
-	struct vmx_vm *vm = to_vmx_vm(v->base.vm);
-	u64 generation = READ_ONCE(vm->ept.generation);
-
-	if (unlikely(v->ept_generation != generation)) {
-		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&vm->ept));
+	if (v->ept_generation != generation) {
+		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
 		v->ept_generation = generation;
 		v->base.stats[VHM_STAT_TLB_FLUSHES]++;
 	}
-	if (unlikely(v->vpid_stale)) {
+	if (v->vpid_stale) {
 		v->vpid_stale = false;
 		if (v->vpid) {
 			invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, v->vpid);
 			v->base.stats[VHM_STAT_TLB_FLUSHES]++;
 		}
 	}
+}
+
+/* INVEPT if the tables shrank since this vCPU last did it on this CPU (ept/ept.h). */
+static void flush_stale_translations(struct vmx_vcpu *v)
+{
+	u64 generation = READ_ONCE(to_vmx_vm(v->base.vm)->ept.generation);
+
+	if (unlikely(v->ept_generation != generation || v->vpid_stale))
+		flush_translations(v, generation);
 }
 
 static void write_dirty_registers(struct vmx_vcpu *v)
@@ -84,17 +89,11 @@ static void write_dirty_registers(struct vmx_vcpu *v)
 	v->rflags_read = false;
 }
 
-/* Exits that can come in the middle of the delivery of an event (SDM vol. 3, 28.2.4) */
-#define DURING_DELIVERY	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_TASK_SWITCH) | \
-			 BIT_ULL(EXIT_REASON_APIC_ACCESS) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
-			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG) | BIT_ULL(EXIT_REASON_PML_FULL))
-
 static void read_exit_facts(struct vmx_vcpu *v, int failed)
 {
 	u32 reason;
 
 	v->facts.qualification_read = false;
-	v->facts.idt_vectoring = 0;
 	if (unlikely(failed)) {
 		v->facts.reason = ~0u;
 		return;
@@ -106,15 +105,13 @@ static void read_exit_facts(struct vmx_vcpu *v, int failed)
 		return;
 	v->launched = true;
 	v->injected = 0;
-	if ((u16)reason < 64 && DURING_DELIVERY & BIT_ULL((u16)reason))
-		v->facts.idt_vectoring = (u32)vmread(IDT_VECTORING_INFO_FIELD);
 }
 
 /*
  * To the host a guest is user code, whatever it ran: an error it has consumed is the
  * VMM's, not a reason to panic.
  */
-static void serve_machine_check(void)
+static noinline void serve_machine_check(void)
 {
 	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
@@ -195,11 +192,11 @@ static bool nothing_wanted(struct vmx_vcpu *v)
  * timer counts down each time the TSC's bit preemption_timer_shift changes (SDM vol. 3, 26.5.1),
  * so it may be early by a part of that; and a longer time is had in pieces.
  */
-static void set_preemption_timer(struct vmx_vcpu *v)
+static noinline void set_preemption_timer(struct vmx_vcpu *v)
 {
 	u64 next = vhm_vcpu_next_event_tsc(&v->base), count = U32_MAX, now;
 
-	if (next == VHM_TSC_NEVER && v->preemption_timer == U32_MAX)
+	if (!vmx_caps.preemption_timer)
 		return;
 	if (next != VHM_TSC_NEVER) {
 		now = rdtsc();
@@ -229,7 +226,7 @@ static void switch_worlds(struct vmx_vcpu *v)
 
 	write_dirty_registers(v);
 	flush_stale_translations(v);
-	if (vmx_caps.preemption_timer)
+	if (v->preemption_timer != U32_MAX || vhm_vcpu_has_next_event(&v->base))
 		set_preemption_timer(v);
 	trace_vhm_entry(&v->base);
 	vmx_speculation_before_entry(v);
@@ -240,7 +237,7 @@ static void switch_worlds(struct vmx_vcpu *v)
 	failed = vmx_enter(&v->args, flags);
 
 	v->cr2 = native_read_cr2();
-	vmx_speculation_after_exit(v);
+	vmx_speculation_after_exit();
 	context_tracking_guest_exit();
 	read_exit_facts(v, failed);
 	serve_nmi(v);
@@ -333,25 +330,24 @@ static bool deadline_passed(const struct vhm_vcpu *vcpu)
 	return vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc;
 }
 
-/* False: the inner loop ends, @why tells. */
-static bool serve_wants(struct vmx_vcpu *v, enum vhm_run_outcome *why)
+#define GO_ON	(-1)
+
+/* GO_ON, or the enum vhm_run_outcome that ends the inner loop. */
+static noinline int serve_wants(struct vmx_vcpu *v)
 {
 	struct vhm_vcpu *vcpu = &v->base;
 
-	*why = VHM_RUN_STOPPED;
 	if (READ_ONCE(vcpu->vm->dead))
-		return false;
+		return VHM_RUN_STOPPED;
 	if (need_resched())
 		schedule();
-	*why = VHM_RUN_INTERRUPTED;
 	if (read_thread_flags() & VHM_HOST_WORK && vmx_do_host_work())
-		return false;
-	*why = VHM_RUN_NOT_RUNNABLE;
+		return VHM_RUN_INTERRUPTED;
 	if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
-		return false;
+		return VHM_RUN_NOT_RUNNABLE;
 	if (READ_ONCE(vcpu->cpu) < 0)
 		wait_for_vmx(vcpu);
-	return true;
+	return GO_ON;
 }
 
 static enum vhm_run_outcome report_level_eoi(struct vmx_vcpu *v)
@@ -366,10 +362,10 @@ static enum vhm_run_outcome report_level_eoi(struct vmx_vcpu *v)
 static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 {
 	struct vhm_vcpu *vcpu = &v->base;
-	enum vhm_run_outcome why;
 
 	for (;;) {
 		enum vmx_exit_outcome outcome;
+		int why;
 
 		/* what this thread alone changes; try_enter() looks at all else */
 		if (unlikely(vcpu->run_state != VHM_RUN_STATE_RUNNABLE))
@@ -385,7 +381,8 @@ static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 			vmx_report_vmread_failures(v);
 		switch (outcome) {
 		case VMX_NOT_ENTERED:
-			if (!serve_wants(v, &why))
+			why = serve_wants(v);
+			if (why != GO_ON)
 				return why;
 			break;
 		case VMX_RESUME:

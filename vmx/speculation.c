@@ -27,6 +27,7 @@ enum l1d_flush_mode {
 };
 
 static enum l1d_flush_mode l1d_flush_mode __ro_after_init;
+bool vmx_flushes_l1d __ro_after_init;	/* the mode is not L1D_FLUSH_NEVER */
 static void *l1d_buffer;
 
 static bool insecure_no_l1d_flush;
@@ -72,6 +73,7 @@ int vmx_speculation_init(void)
 	struct page *page;
 
 	l1d_flush_mode = l1d_mode_of_host();
+	vmx_flushes_l1d = l1d_flush_mode != L1D_FLUSH_NEVER;
 	if (l1d_flush_mode == L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
 	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(VMX_L1D_BUFFER_BYTES));
@@ -88,11 +90,9 @@ void vmx_speculation_exit(void)
 	l1d_buffer = NULL;
 }
 
-/* Interrupts off, the last thing in C before the world switch. */
-void vmx_speculation_before_entry(struct vmx_vcpu *v)
+/* Interrupts off, before an entry, on a CPU that needs it. */
+void vmx_speculation_flush_l1d(struct vmx_vcpu *v)
 {
-	if (l1d_flush_mode == L1D_FLUSH_NEVER)
-		return;
 	if (l1d_flush_mode == L1D_FLUSH_COND) {
 		/* since the last flush: user space or a sleep here, interrupts on this CPU */
 		bool flush = v->l1d_flush || kvm_get_cpu_l1tf_flush_l1d();
@@ -106,15 +106,6 @@ void vmx_speculation_before_entry(struct vmx_vcpu *v)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	else
 		vmx_flush_l1d(l1d_buffer);
-}
-
-/* Interrupts off, after the world switch. */
-void vmx_speculation_after_exit(struct vmx_vcpu *v)
-{
-#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
-	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
-#endif
 }
 
 /* Preemption off: another vCPU than last time is about to use this CPU's predictors. */

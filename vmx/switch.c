@@ -92,7 +92,7 @@ static void lazy_on_user_return(struct user_return_notifier *notifier)
 	lazy_msrs_restore(cpu);
 }
 
-static void lazy_cpu_learn(struct lazy_cpu *cpu)
+static noinline void lazy_cpu_learn(struct lazy_cpu *cpu)
 {
 	int i;
 
@@ -106,7 +106,7 @@ static void lazy_cpu_learn(struct lazy_cpu *cpu)
 }
 
 /* Interrupts off. */
-static void lazy_msr_write(struct lazy_cpu *cpu, int i, u64 value)
+static noinline void lazy_msr_write(struct lazy_cpu *cpu, int i, u64 value)
 {
 	/* vmx_set_msr() has refused values that fault */
 	if (wrmsrl_safe(lazy_msr_index[i], value))
@@ -302,7 +302,6 @@ static noinline void restore_selectors(const struct vmx_host_state *host)
 void __vmx_host_state_restore(struct vmx_vcpu *v)
 {
 	struct vmx_host_state *host = &v->host;
-	const struct desc_ptr gdt = { .size = GDT_SIZE - 1, .address = host->gdt_base };
 
 	host->loaded = false;
 	v->kernel_gs_base = inactive_gs_base();
@@ -315,7 +314,7 @@ void __vmx_host_state_restore(struct vmx_vcpu *v)
 		restore_selectors(host);
 	invalidate_tss_limit();
 	native_wrmsrl(MSR_KERNEL_GS_BASE, host->kernel_gs_base);
-	native_load_gdt(&gdt);
+	native_load_gdt(&host->gdt);
 }
 
 /* ------------------------------------------------------------------- entry -- */
@@ -339,14 +338,12 @@ static void write_host_control_registers(struct vmx_host_state *host)
  * The guest runs with all performance counters off: a PEBS record written in the guest
  * would go through the guest's page tables. What must be switched is known to perf.
  */
-static void perf_counters_off(struct vmx_vcpu *v)
+static noinline void perf_msrs_off(struct vmx_vcpu *v)
 {
 	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
-	struct perf_guest_switch_msr *msrs;
+	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
 	int i;
 
-	msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
-	v->host.perf_msrs = msrs;
 	for (i = 0; i < v->host.perf_msr_count; i++) {
 		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL && by_control)
 			vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, msrs[i].host);
@@ -357,7 +354,7 @@ static void perf_counters_off(struct vmx_vcpu *v)
 	}
 }
 
-static void perf_counters_on(struct vmx_vcpu *v)
+static noinline void perf_msrs_on(struct vmx_vcpu *v)
 {
 	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
 	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
@@ -369,7 +366,16 @@ static void perf_counters_on(struct vmx_vcpu *v)
 			wrmsrl_safe(msrs[i].msr, msrs[i].host);
 }
 
-static void load_debug_registers(struct vmx_vcpu *v)
+static void perf_counters_off(struct vmx_vcpu *v)
+{
+	if (!cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
+		return;
+	v->host.perf_msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
+	if (v->host.perf_msr_count)
+		perf_msrs_off(v);
+}
+
+static noinline void load_debug_registers(struct vmx_vcpu *v)
 {
 	const u64 *db = vmx_has_breakpoints(v) ? v->control.breakpoint : v->db;
 
@@ -381,7 +387,7 @@ static void load_debug_registers(struct vmx_vcpu *v)
 	set_debugreg(v->dr6, 6);
 }
 
-static void save_debug_registers(struct vmx_vcpu *v)
+static noinline void save_debug_registers(struct vmx_vcpu *v)
 {
 	if (vmx_has_breakpoints(v)) {
 		set_debugreg(DR6_RESERVED, 6);
@@ -401,7 +407,7 @@ static void save_debug_registers(struct vmx_vcpu *v)
 	}
 }
 
-static bool guest_uses_pkru(struct vmx_vcpu *v)
+static __always_inline bool guest_uses_pkru(struct vmx_vcpu *v)
 {
 	return cpu_feature_enabled(X86_FEATURE_OSPKE) &&
 	       (v->xcr0 & XFEATURE_MASK_PKRU || v->cr4_shadow & X86_CR4_PKE);
@@ -414,8 +420,7 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 	if (host_has_debugctl)
 		v->host.debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	write_host_control_registers(&v->host);
-	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
-		perf_counters_off(v);
+	perf_counters_off(v);
 
 	/* a softirq may have used the FPU since run_begin */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
@@ -438,8 +443,8 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 /* Interrupts off. */
 void vmx_entry_state_restore(struct vmx_vcpu *v)
 {
-	if (cpu_feature_enabled(X86_FEATURE_ARCH_PERFMON))
-		perf_counters_on(v);
+	if (v->host.perf_msr_count)
+		perf_msrs_on(v);
 	if (v->host.debugctl)
 		update_debugctlmsr(v->host.debugctl);
 	if (unlikely(v->debug_live))

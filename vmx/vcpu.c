@@ -256,9 +256,12 @@ static u64 this_gs_base(void)
 /* Host-state fields that differ between CPUs (SDM vol. 3, 25.5). */
 static void write_host_cpu_state(struct vmx_vcpu *v, int cpu)
 {
-	v->host.gdt_base = (unsigned long)get_current_gdt_ro();
+	v->host.gdt = (struct desc_ptr) {
+		.size = GDT_SIZE - 1,
+		.address = (unsigned long)get_current_gdt_ro(),
+	};
 	vmwrite(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
-	vmwrite(HOST_GDTR_BASE, v->host.gdt_base);
+	vmwrite(HOST_GDTR_BASE, v->host.gdt.address);
 	vmwrite(HOST_GS_BASE, this_gs_base());
 	vmwrite(HOST_IA32_SYSENTER_ESP, (unsigned long)(cpu_entry_stack(cpu) + 1));
 }

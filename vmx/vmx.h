@@ -11,7 +11,9 @@
 
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <asm/desc_defs.h>
 #include <asm/fpu/api.h>
+#include <asm/nospec-branch.h>
 #include <asm/vmx.h>
 
 #include "ept/ept.h"
@@ -82,7 +84,7 @@ struct vmx_entry_args {
  * @loaded: the rest is valid, the guest's kernel GS base is in the processor
  * @fs_base: the thread's user-space FS base, last value written to HOST_FS_BASE
  * @kernel_gs_base: the thread's user-space GS base
- * @gdt_base: as in the VMCS
+ * @gdt: base as in the VMCS, and the limit that an exit does not load
  * @fs_selector: FS of the thread's user mode
  * @gs_selector: GS
  * @ds_selector: DS
@@ -100,7 +102,7 @@ struct vmx_host_state {
 	bool loaded;
 	u64 fs_base;
 	u64 kernel_gs_base;
-	u64 gdt_base;
+	struct desc_ptr gdt;
 	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
 	unsigned long cr3;
 	unsigned long cr4;
@@ -259,7 +261,6 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu);
 /* vmx/exit.c */
 enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason);
 void vmx_skip_insn(struct vmx_vcpu *v);
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
@@ -371,8 +372,25 @@ u64 vmx_guest_xcr0(void);
 /* vmx/speculation.c */
 int vmx_speculation_init(void);
 void vmx_speculation_exit(void);
-void vmx_speculation_before_entry(struct vmx_vcpu *v);
-void vmx_speculation_after_exit(struct vmx_vcpu *v);
+extern bool vmx_flushes_l1d;
+void vmx_speculation_flush_l1d(struct vmx_vcpu *v);
+
+/* Interrupts off, the last thing in C before the world switch. */
+static inline void vmx_speculation_before_entry(struct vmx_vcpu *v)
+{
+	if (vmx_flushes_l1d)
+		vmx_speculation_flush_l1d(v);
+}
+
+/* Interrupts off, after the world switch. */
+static inline void vmx_speculation_after_exit(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
+
 void vmx_speculation_vcpu_switch(void);
 
 /*

@@ -468,10 +468,17 @@ struct answer {
 
 static struct answer ask(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 leaf, u32 subleaf)
 {
-	u32 regs[4] = { leaf, 0x11111111, subleaf, 0x22222222 };
+	/* the upper halves do not count, and are cleared (SDM vol. 2A, CPUID) */
+	struct vhm_registers regs = {
+		.rax = leaf | 1ULL << 32,
+		.rbx = 0x1111111111111111,
+		.rcx = subleaf | 1ULL << 32,
+		.rdx = 0x2222222222222222,
+	};
 
-	vhm_cpuid_answer(vcpu, cr4, xcr0, regs);
-	return (struct answer) { regs[0], regs[1], regs[2], regs[3] };
+	vhm_cpuid_answer(vcpu, cr4, xcr0, &regs);
+	WARN_ON((regs.rax | regs.rbx | regs.rcx | regs.rdx) >> 32);
+	return (struct answer) { regs.rax, regs.rbx, regs.rcx, regs.rdx };
 }
 
 /* A vCPU with a table that the check would compare with the real host's: set directly. */
