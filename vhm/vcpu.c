@@ -235,10 +235,33 @@ struct run_request {
 			 VHM_RUN_INTERRUPT)
 #define INSN_BYTES_MAX	15
 
-/* Nothing is asked for but to come back: what the run page says of the guest still holds. */
-static bool only_return(const struct run_request *r)
+static int read_request(struct vhm_run *run, struct run_request *out)
 {
-	return r->request == VHM_RUN_RETURN && !r->retire_bytes && !r->inject;
+	*out = (struct run_request) {
+		.request = READ_ONCE(run->request),
+		.retire_bytes = READ_ONCE(run->retire_bytes),
+		.deadline_tsc = READ_ONCE(run->deadline_tsc),
+		.inject = READ_ONCE(run->inject.flags),
+	};
+	if (out->request & ~KNOWN_REQUESTS || out->retire_bytes > INSN_BYTES_MAX)
+		return -EINVAL;
+	if (out->request & VHM_RUN_INTERRUPT) {
+		out->interrupt_vector = READ_ONCE(run->interrupt_vector);
+		if (out->interrupt_vector > 255)
+			return -EINVAL;
+	}
+	WRITE_ONCE(run->request, 0);
+	WRITE_ONCE(run->retire_bytes, 0);
+	return 0;
+}
+
+/* Nothing is asked for but to come back, and what the run page says of the guest still holds. */
+static bool only_return(const struct vhm_vcpu *vcpu)
+{
+	const struct vhm_run *run = vcpu->run;
+
+	return READ_ONCE(run->request) == VHM_RUN_RETURN && !READ_ONCE(run->retire_bytes) &&
+	       !READ_ONCE(run->inject.flags) && vcpu->run_page_current;
 }
 
 static void read_registers(struct vhm_vcpu *vcpu, bool known)
@@ -388,15 +411,18 @@ static void report(struct vhm_vcpu *vcpu, int ret)
 	vcpu->stats[VHM_STAT_USER_EXITS]++;
 }
 
-static int run_with(struct vhm_vcpu *vcpu, const struct run_request *request)
+static noinline int run_as_requested(struct vhm_vcpu *vcpu)
 {
 	bool known = vcpu->run_page_current;
-	int ret;
+	struct run_request request;
+	int ret = read_request(vcpu->run, &request);
 
-	vcpu->deadline_tsc = request->deadline_tsc ?: VHM_TSC_NEVER;
+	if (ret)
+		return ret;
+	vcpu->deadline_tsc = request.deadline_tsc ?: VHM_TSC_NEVER;
 	vhm_vcpu_load(vcpu);
-	ret = apply_request(vcpu, request, known);
-	if (!ret && request->request & VHM_RUN_RETURN) {
+	ret = apply_request(vcpu, &request, known);
+	if (!ret && request.request & VHM_RUN_RETURN) {
 		to_user(vcpu, VHM_EXIT_KICKED);
 	} else if (!ret) {
 		vhm_vcpu_note_thread(vcpu);
@@ -417,26 +443,9 @@ static int run_with(struct vhm_vcpu *vcpu, const struct run_request *request)
  */
 int vhm_vcpu_run(struct vhm_vcpu *vcpu)
 {
-	struct vhm_run *run = vcpu->run;
-	struct run_request request = {
-		.request = READ_ONCE(run->request),
-		.retire_bytes = READ_ONCE(run->retire_bytes),
-		.deadline_tsc = READ_ONCE(run->deadline_tsc),
-		.inject = READ_ONCE(run->inject.flags),
-	};
-
-	if (request.request & ~KNOWN_REQUESTS || request.retire_bytes > INSN_BYTES_MAX)
-		return -EINVAL;
-	if (request.request & VHM_RUN_INTERRUPT) {
-		request.interrupt_vector = READ_ONCE(run->interrupt_vector);
-		if (request.interrupt_vector > 255)
-			return -EINVAL;
-	}
-	WRITE_ONCE(run->request, 0);
-	WRITE_ONCE(run->retire_bytes, 0);
-	if (only_return(&request) && vcpu->run_page_current) {
-		to_user(vcpu, VHM_EXIT_KICKED);
-		return 0;
-	}
-	return run_with(vcpu, &request);
+	if (!only_return(vcpu))
+		return run_as_requested(vcpu);
+	WRITE_ONCE(vcpu->run->request, 0);
+	to_user(vcpu, VHM_EXIT_KICKED);
+	return 0;
 }
