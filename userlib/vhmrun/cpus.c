@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cpuid.h"
+#include "gdb.h"
 #include "message.h"
 #include "report.h"
 
@@ -35,21 +36,34 @@ static void end_by_exit(struct cpu *cpu)
 		end_as_culprit(cpu, OUTCOME_CRASH, 0);
 }
 
+/* The exit that vhm_vcpu_run() has come back with. */
+static int complete(struct cpu *cpu)
+{
+	if (cpu->machine->options->debug_exits)
+		report_exit(cpu->vcpu);
+	if (cpu->gdb && vhm_vcpu_run_page(cpu->vcpu)->exit_reason == VHM_EXIT_EXCEPTION &&
+	    gdb_exception(cpu->gdb, vhm_vcpu_id(cpu->vcpu)))
+		return 0;
+	return vhm_vcpu_dispatch(cpu->vcpu, &machine_callbacks, cpu->machine);
+}
+
 static void *run_cpu(void *context)
 {
 	struct cpu *cpu = context;
 	struct machine *machine = cpu->machine;
 
 	while (machine_outcome(machine) == OUTCOME_NONE) {
-		int result = vhm_vcpu_run(cpu->vcpu);
+		int result = cpu->gdb ? gdb_enter(cpu->gdb, vhm_vcpu_id(cpu->vcpu)) : 0;
 
+		/* it may have waited for a debugger until the end */
+		if (machine_outcome(machine) != OUTCOME_NONE)
+			break;
+		if (!result)
+			result = vhm_vcpu_run(cpu->vcpu);
 		if (result == -EINTR)
 			continue;
-		if (!result) {
-			if (machine->options->debug_exits)
-				report_exit(cpu->vcpu);
-			result = vhm_vcpu_dispatch(cpu->vcpu, &machine_callbacks, machine);
-		}
+		if (!result)
+			result = complete(cpu);
 		if (result == VHM_DISPATCH_UNHANDLED)
 			end_by_exit(cpu);
 		else if (result < 0)
@@ -108,13 +122,22 @@ bool cpus_create(struct cpus *cpus, struct machine *machine)
 	for (id = 0; created && id < cpus->count; id++)
 		created = create_one(cpus, id, &table);
 	cpuid_table_destroy(&table);
-	return created;
+	if (!created || !machine->options->gdb)
+		return created;
+	cpus->gdb = gdb_open(cpus, machine->options->gdb);
+	for (id = 0; id < cpus->count; id++)
+		cpus->cpu[id].gdb = cpus->gdb;
+	return cpus->gdb;
 }
 
 bool cpus_start(struct cpus *cpus)
 {
 	unsigned int id;
 
+	if (cpus->gdb && !gdb_start(cpus->gdb)) {
+		machine_end(cpus->machine, OUTCOME_ERROR);
+		return false;
+	}
 	for (id = 0; id < cpus->count; id++) {
 		struct cpu *cpu = &cpus->cpu[id];
 		int error = pthread_create(&cpu->thread, NULL, run_cpu, cpu);
@@ -133,6 +156,8 @@ void cpus_stop(struct cpus *cpus)
 {
 	unsigned int id;
 
+	if (cpus->gdb)
+		gdb_release(cpus->gdb);
 	/* A kick is never lost: each thread sees the outcome before it enters its guest again. */
 	for (id = 0; id < cpus->count; id++)
 		if (cpus->cpu[id].started)
@@ -144,10 +169,12 @@ void cpus_stop(struct cpus *cpus)
 	}
 }
 
-void cpus_destroy(struct cpus *cpus)
+void cpus_destroy(struct cpus *cpus, int status)
 {
 	unsigned int id;
 
+	if (cpus->gdb)
+		gdb_close(cpus->gdb, status);
 	for (id = 0; id < cpus->count; id++)
 		vhm_vcpu_destroy(cpus->cpu[id].vcpu);
 	free(cpus->cpu);

@@ -22,10 +22,12 @@
  * @started: @thread exists
  * @culprit: this CPU ended the machine by a crash or an error
  * @error: the error that did it, 0: the exit in the run page
+ * @gdb: the debugger's server, NULL: none
  */
 struct cpu {
 	struct machine *machine;
 	struct vhm_vcpu *vcpu;
+	struct gdb *gdb;
 	pthread_t thread;
 	bool started;
 	bool culprit;
@@ -37,16 +39,19 @@ struct cpu {
  * @machine: their machine
  * @cpu: the CPUs; index is the local APIC id
  * @count: how many
+ * @gdb: the debugger's server, NULL: none
  */
 struct cpus {
 	struct machine *machine;
+	struct gdb *gdb;
 	struct cpu *cpu;
 	unsigned int count;
 };
 
 /* Create the vCPUs of a loaded machine. False: failed, said why; cpus_destroy() is still due. */
 bool cpus_create(struct cpus *cpus, struct machine *machine);
-void cpus_destroy(struct cpus *cpus);
+/* A debugger that is attached is told the exit status of the program. */
+void cpus_destroy(struct cpus *cpus, int status);
 
 /* False: failed, and said why; cpus_stop() is still due. The threads inherit the signal mask. */
 bool cpus_start(struct cpus *cpus);

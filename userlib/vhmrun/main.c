@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 	    open_loop(&loop, &machine, &signals))
 		status = exit_status(run(&cpus, &loop));
 	close_loop(&loop);
-	cpus_destroy(&cpus);
+	cpus_destroy(&cpus, status);
 	machine_destroy(&machine);
 	if (loop.deadly_signal)
 		die_of(loop.deadly_signal, &signals);

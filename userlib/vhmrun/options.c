@@ -25,6 +25,7 @@ enum {
 	OPTION_FLAT_ADDRESS = 256,
 	OPTION_X2APIC,
 	OPTION_DEBUG_EXITS,
+	OPTION_GDB,
 	OPTION_VERSION,
 };
 
@@ -39,6 +40,7 @@ static const struct option long_options[] = {
 	{ "flat-address",	required_argument,	NULL, OPTION_FLAT_ADDRESS },
 	{ "x2apic",		required_argument,	NULL, OPTION_X2APIC },
 	{ "debug-exits",	no_argument,		NULL, OPTION_DEBUG_EXITS },
+	{ "gdb",		required_argument,	NULL, OPTION_GDB },
 	{ "verbose",		no_argument,		NULL, 'v' },
 	{ "help",		no_argument,		NULL, 'h' },
 	{ "version",		no_argument,		NULL, OPTION_VERSION },
@@ -61,6 +63,7 @@ static const char help_text[] =
 "      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
 "  -v, --verbose           say what is done; exit counters at the end\n"
 "      --debug-exits       report each exit to this program on stderr\n"
+"      --gdb PORT|PATH     wait for GDB at this port of 127.0.0.1, or at a socket\n"
 "  -h, --help              this text\n"
 "      --version           version of the program\n"
 "\n"
@@ -216,6 +219,9 @@ static int apply(struct options *options, int option, const char *argument)
 		return parse_switch(&options->x2apic, "x2apic", argument);
 	case OPTION_DEBUG_EXITS:
 		options->debug_exits = true;
+		return -1;
+	case OPTION_GDB:
+		options->gdb = argument;
 		return -1;
 	case 'v':
 		options->verbose = true;

@@ -38,12 +38,14 @@ enum exit_status {
  * @x2apic: let Linux use the local APIC's x2APIC mode
  * @verbose: say what is done, and count exits
  * @debug_exits: report each exit to the VMM
+ * @gdb: port or socket for a debugger, or NULL
  */
 struct options {
 	const char *kernel;
 	const char *flat;
 	const char *initrd;
 	const char *command_line;
+	const char *gdb;
 	uint64_t memory_bytes;
 	uint32_t flat_gpa;
 	unsigned int cpu_count;

@@ -22,7 +22,7 @@ _vhmrun()
 	fi
 
 	case $option in
-	-k | --kernel | -i | --initrd | -f | --flat)
+	-k | --kernel | -i | --initrd | -f | --flat | --gdb)
 		compopt -o filenames 2>/dev/null || true	# outside of a completion
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
@@ -33,7 +33,7 @@ _vhmrun()
 	--flat-address) COMPREPLY=() ;;
 	*)
 		_vhmrun_words "$current" '--kernel --initrd --append --flat --flat-address --memory
-			--cpus --x2apic --verbose --debug-exits --help --version'
+			--cpus --x2apic --verbose --debug-exits --gdb --help --version'
 		;;
 	esac
 }
