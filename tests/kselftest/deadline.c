@@ -17,6 +17,9 @@ GUEST_CODE(spin, 64,
 	"1: incq " MAIL_FLAG "\n"
 	"jmp	1b\n");
 
+GUEST_CODE(undefined, 64,
+	"ud2\n");
+
 GUEST_CODE(halt, 64,
 	"cli\n"
 	"1: hlt\n"
@@ -78,6 +81,31 @@ TEST_F(deadline, ends_a_stay_in_the_guest)
 	}
 	/* not each time: the host may have had other work in so short a while */
 	EXPECT_GT(guest_mail(&self->vm)->flag[0], work);
+}
+
+/*
+ * Wherever it ends among an exception's delivery, the handler and its return, RIP and RSP are of one
+ * moment: the handler returns to the instruction that faulted, which has the stack to itself.
+ */
+TEST_F(deadline, between_exceptions)
+{
+	const struct vhm_registers *regs = &self->vcpu.run->regs;
+	struct guest_mail *mail = guest_mail(&self->vm);
+	int i;
+
+	guest_run_long(&self->vcpu, undefined);
+	mail->silent = 1;
+	run_until(&self->vcpu, 100 * MS_TSC);
+	for (i = 0; i < 400; i++) {
+		run_until(&self->vcpu, MS_TSC / 4 + (uint64_t)i * 37 % 997);
+		if (regs->rip == LONG_CODE) {
+			ASSERT_EQ(LONG_STACK(0), regs->rsp);
+		} else {
+			ASSERT_LT(regs->rsp, LONG_STACK(0));
+		}
+		ASSERT_GE(regs->rsp, LONG_STACK(0) - 0x100);
+	}
+	EXPECT_GT(mail->count[6], 400);
 }
 
 TEST_F(deadline, ends_a_halt)
