@@ -264,6 +264,8 @@ void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc);
 
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);
+/* Frequency of the guest's TSC, kHz. */
+u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu);
 
 /* What the host may want of a thread before it enters a guest, without rescheduling. */
 #define VHM_HOST_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)

@@ -135,6 +135,11 @@ u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
 	return host_tsc + to_vmx(vcpu)->tsc_offset;
 }
 
+u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu)
+{
+	return tsc_khz;
+}
+
 const struct vhm_backend_ops vmx_backend_ops = {
 	.describe		= describe,
 	.vm_alloc		= vm_alloc,
