@@ -37,7 +37,10 @@ static u64 longest_poll_tsc(void)
 
 static enum hrtimer_restart wake_timer_expired(struct hrtimer *timer)
 {
-	vhm_vcpu_kick(container_of(timer, struct vhm_vcpu, wake_timer));
+	struct vhm_vcpu *vcpu = container_of(timer, struct vhm_vcpu, wake_timer);
+
+	WRITE_ONCE(vcpu->wake_timer_fired, true);
+	vhm_vcpu_kick(vcpu);
 	return HRTIMER_NORESTART;
 }
 
@@ -49,15 +52,16 @@ void vhm_halt_init(struct vhm_vcpu *vcpu)
 	vcpu->deadline_tsc = VHM_TSC_NEVER;
 }
 
-/* Later than asked for by what does not fit 2^62 ns; early by the clocks' difference. */
+/* Early by as much as the host's clock is fast against the TSC, or by what is beyond 2^40 ms. */
 void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc)
 {
 	u64 now = rdtsc(), ticks = tsc > now ? tsc - now : 0;
 
-	if (tsc == VHM_TSC_NEVER) {
+	if (tsc == VHM_TSC_NEVER)
 		hrtimer_cancel(&vcpu->wake_timer);
+	WRITE_ONCE(vcpu->wake_timer_fired, false);
+	if (tsc == VHM_TSC_NEVER)
 		return;
-	}
 	ticks = min(ticks, BIT_ULL(40) * tsc_khz);
 	hrtimer_start(&vcpu->wake_timer,
 		      ktime_add_ns(ktime_get(), mul_u64_u32_div(ticks, NSEC_PER_MSEC, tsc_khz)),
@@ -122,8 +126,9 @@ int vhm_halt(struct vhm_vcpu *vcpu)
 	asleep = rdtsc();
 	if (wake != VHM_TSC_NEVER)
 		vhm_vcpu_arm_wake_timer(vcpu, wake);
+	/* a timer that was early is set again by the next call, for what is left */
 	ret = rcuwait_wait_event(&vcpu->wait, vhm_should_wake(vcpu) || signal_pending(current) ||
-				 rdtsc() >= wake, TASK_INTERRUPTIBLE);
+				 READ_ONCE(vcpu->wake_timer_fired), TASK_INTERRUPTIBLE);
 	learn_wake_latency(vcpu, wake, rdtsc());
 	if (wake != VHM_TSC_NEVER)
 		vhm_vcpu_arm_wake_timer(vcpu, VHM_TSC_NEVER);

@@ -167,6 +167,7 @@ enum vhm_request {
  * @wait: the vCPU's thread while it sleeps in HLT
  * @wake_timer: ends the sleep (vhm/halt.c); without a VMX-preemption timer the stay in the
  *	guest, too
+ * @wake_timer_fired: since it was set; it may be early
  * @poll_tsc: how long the next sleep is put off; host TSC ticks
  * @wake_latency_tsc: by how much a sleep lasts longer than asked for, smoothed
  * @deadline_tsc: host TSC at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
@@ -196,6 +197,7 @@ struct vhm_vcpu {
 	unsigned long requests;
 	struct rcuwait wait;
 	struct hrtimer wake_timer;
+	bool wake_timer_fired;
 	u64 poll_tsc;
 	u64 wake_latency_tsc;
 	u64 deadline_tsc;
@@ -259,6 +261,9 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu);
  * vhm_vcpu_arm_wake_timer - have a vCPU's thread wake up or leave the guest
  * @vcpu: the vCPU, its thread
  * @tsc: when, host TSC; VHM_TSC_NEVER: not
+ *
+ * It may be early, by the difference of the host's clocks: who finds @wake_timer_fired and
+ * nothing due sets it again.
  */
 void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc);
 

@@ -212,7 +212,7 @@ static void set_host_timer(struct vmx_vcpu *v)
 {
 	u64 next = vhm_vcpu_next_event_tsc(&v->base);
 
-	if (next == v->armed_tsc)
+	if (next == v->armed_tsc && !READ_ONCE(v->base.wake_timer_fired))
 		return;
 	v->armed_tsc = next;
 	vhm_vcpu_arm_wake_timer(&v->base, next);

@@ -6,6 +6,8 @@
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <sys/timex.h>
+#include <unistd.h>
 
 #include "emit.h"
 
@@ -121,6 +123,62 @@ TEST_F(deadline, ends_a_halt)
 	}
 	/* the guest is still where it halted, and wakes up when there is a reason */
 	EXPECT_EQ(0, guest_mail(&self->vm)->flag[0]);
+}
+
+/* The host's clocks run at different speeds: NTP slews the one that its timers go by. */
+static void set_clock_tick_us(long tick_us)
+{
+	struct timex change = { .modes = ADJ_TICK, .tick = tick_us };
+
+	if (adjtimex(&change) < 0)
+		give_up("adjtimex: %s", strerror(errno));
+}
+
+FIXTURE(fast_clock)
+{
+	struct timex before;
+	struct vm vm;
+	struct vcpu vcpu;
+};
+
+FIXTURE_SETUP(fast_clock)
+{
+	self->before = (struct timex) { 0 };
+	if (adjtimex(&self->before) < 0)
+		give_up("adjtimex: %s", strerror(errno));
+	vm_create(&self->vm, 0);
+	vcpu_create(&self->vcpu, &self->vm, 0);
+	vcpu_set_cpuid(&self->vcpu);
+	/* the most there is: 10 % */
+	set_clock_tick_us(1100000 / sysconf(_SC_CLK_TCK));
+}
+
+FIXTURE_TEARDOWN(fast_clock)
+{
+	set_clock_tick_us(self->before.tick);
+	vcpu_destroy(&self->vcpu);
+	vm_destroy(&self->vm);
+}
+
+/* A timer that is early against the TSC is not the end of waiting for it. */
+TEST_F(fast_clock, does_not_lose_a_deadline_in_a_halt)
+{
+	int64_t late;
+
+	guest_run_long(&self->vcpu, halt);
+	late = run_until(&self->vcpu, 100 * MS_TSC);
+	ASSERT_GE(late, 0);
+	ASSERT_LT(late, (int64_t)(PATIENCE_MS * MS_TSC));
+}
+
+TEST_F(fast_clock, does_not_lose_a_deadline_in_the_guest)
+{
+	int64_t late;
+
+	guest_run_long(&self->vcpu, spin);
+	late = run_until(&self->vcpu, 100 * MS_TSC);
+	ASSERT_GE(late, 0);
+	ASSERT_LT(late, (int64_t)(PATIENCE_MS * MS_TSC));
 }
 
 /* One that has passed ends each run before the guest's next instruction, until it is taken away. */
