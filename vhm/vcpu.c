@@ -83,6 +83,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	mutex_init(&vcpu->mutex);
+	spin_lock_init(&vcpu->pid_lock);
 	vhm_halt_init(vcpu);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	vcpu->run_state = id ? VHM_RUN_STATE_WAIT_INIT : VHM_RUN_STATE_RUNNABLE;
@@ -112,7 +113,7 @@ err:
 void vhm_vcpu_free(struct vhm_vcpu *vcpu)
 {
 	hrtimer_cancel(&vcpu->wake_timer);
-	put_pid(rcu_access_pointer(vcpu->pid));
+	put_pid(vcpu->pid);
 	vhm_apic_free(vcpu);
 	vhm_cpuid_free(vcpu);
 	free_page((unsigned long)vcpu->run);

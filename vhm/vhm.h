@@ -172,6 +172,7 @@ enum vhm_request {
  * @wake_latency_tsc: by how much a sleep lasts longer than asked for, smoothed
  * @deadline_tsc: host TSC at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
  * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
+ * @pid_lock: of @pid, which its own thread reads without
  * @pid: of the thread that ran it last
  * @preempted: that thread wants to run the guest and is not on a CPU
  * @run: the run page, shared with user space and hostile
@@ -202,7 +203,8 @@ struct vhm_vcpu {
 	u64 wake_latency_tsc;
 	u64 deadline_tsc;
 	struct preempt_notifier preempt_notifier;
-	struct pid __rcu *pid;
+	spinlock_t pid_lock;	/* of pid, against other vCPUs' threads */
+	struct pid *pid;
 	bool preempted;
 	struct vhm_run *run;
 	u32 run_state;

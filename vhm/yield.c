@@ -2,8 +2,8 @@
 /*
  * Directed yield: a vCPU that can only wait for another gives it its time.
  *
- * Reads other vCPUs' pid and preempted without a lock: what was true a moment ago is a good
- * enough hint, and yield_to() checks for itself.
+ * Reads other vCPUs' preempted without a lock: what was true a moment ago is a good enough
+ * hint, and yield_to() checks for itself.
  */
 #include "vhm.h"
 
@@ -19,15 +19,14 @@
  */
 void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu)
 {
-	struct pid *old = rcu_access_pointer(vcpu->pid);
+	struct pid *old = vcpu->pid;
 
 	if (likely(old == task_pid(current)))
 		return;
-	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
-	if (old) {
-		synchronize_rcu();	/* rare: a vCPU mostly stays with its thread */
-		put_pid(old);
-	}
+	spin_lock(&vcpu->pid_lock);
+	vcpu->pid = get_task_pid(current, PIDTYPE_PID);
+	spin_unlock(&vcpu->pid_lock);
+	put_pid(old);
 }
 
 /* As yield_to(): above 0, yielded; 0, it had no use for it; below 0, refused. */
@@ -36,9 +35,9 @@ static int yield_to_vcpu(struct vhm_vcpu *vcpu)
 	struct task_struct *task;
 	int ret;
 
-	rcu_read_lock();
-	task = get_pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
-	rcu_read_unlock();
+	spin_lock(&vcpu->pid_lock);
+	task = get_pid_task(vcpu->pid, PIDTYPE_PID);
+	spin_unlock(&vcpu->pid_lock);
 	if (!task)
 		return 0;
 	ret = yield_to(task, true);
