@@ -130,7 +130,7 @@ bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu)
 {
 	struct vmx_cpu *here = this_cpu_ptr(&vmx_cpus);
 	unsigned long flags;
-	bool ok = true;
+	bool ok;
 
 	if (vmx_is_current(v))
 		return true;
@@ -138,15 +138,18 @@ bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu)
 		vmx_vmcs_clear(v);
 
 	local_irq_save(flags);
-	if (!here->on) {
-		ok = false;
-	} else if (!vmptrld(__pa(v->vmcs))) {
+	ok = here->on;
+	if (ok && v->base.cpu != cpu)
+		/* before it is active: a crash must find it from the first moment */
+		list_add(&v->loaded_link, &here->active);
+	if (ok && !vmptrld(__pa(v->vmcs))) {
 		vmx_instruction_failed("VMPTRLD", __pa(v->vmcs));
+		clear_here(v);
+		vhm_vm_kill(v->base.vm);
 		ok = false;
-	} else {
+	}
+	if (ok) {
 		this_cpu_write(vmx_current, v);
-		if (v->base.cpu != cpu)
-			list_add(&v->loaded_link, &here->active);
 		v->base.cpu = cpu;
 	}
 	local_irq_restore(flags);
