@@ -78,7 +78,7 @@ static inline bool vhm_apic_notified(const struct vhm_apic *apic)
 
 static inline bool vhm_apic_timer_due(const struct vhm_apic *apic)
 {
-	return apic->timer_target_tsc != VHM_TSC_NEVER && rdtsc() >= apic->timer_target_tsc;
+	return apic->timer_target_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= apic->timer_target_tsc;
 }
 
 /* Host TSC at which time alone makes the vCPU's thread act: APIC timer, deadline. */

@@ -37,13 +37,13 @@ static void refresh_interval(struct vhm_apic *apic)
 
 static void arm(struct vhm_apic *apic, u64 delay_tsc)
 {
-	apic->timer_target_tsc = rdtsc() + delay_tsc;
+	apic->timer_target_tsc = vhm_host_tsc() + delay_tsc;
 }
 
 /* The deadline on the host's scale; one that has passed is now. */
 static void arm_deadline(struct vhm_apic *apic)
 {
-	u64 host = rdtsc(), guest = vhm_guest_tsc(apic->vcpu, host);
+	u64 host = vhm_host_tsc(), guest = vhm_guest_tsc(apic->vcpu, host);
 	u64 ahead = apic->timer_deadline_tsc > guest ? apic->timer_deadline_tsc - guest : 0;
 
 	apic->timer_target_tsc = host + min(ahead, VHM_TSC_NEVER - 1 - host);
@@ -85,7 +85,7 @@ bool lapic_timer_poll(struct vhm_apic *apic)
 
 	if (likely(apic->timer_target_tsc == VHM_TSC_NEVER))
 		return false;
-	now = rdtsc();
+	now = vhm_host_tsc();
 	if (now < apic->timer_target_tsc)
 		return false;
 	if (apic->timer_period_tsc)
@@ -112,7 +112,7 @@ static u64 count_tsc(const struct vhm_apic *apic)
 
 	if (apic->timer_target_tsc == VHM_TSC_NEVER || !counts(apic->timer_mode))
 		return 0;
-	to_expiry = apic->timer_target_tsc - rdtsc();
+	to_expiry = apic->timer_target_tsc - vhm_host_tsc();
 	if (apic->timer_period_tsc)
 		return lapic_periodic_remaining(to_expiry, period_tsc(apic));
 	return max_t(s64, to_expiry, 0);
@@ -212,7 +212,7 @@ u64 lapic_timer_remaining_ns(const struct vhm_apic *apic)
 {
 	if (apic->timer_target_tsc == VHM_TSC_NEVER || !counts(apic->timer_mode))
 		return 0;
-	return lapic_tsc_to_ns(max_t(s64, apic->timer_target_tsc - rdtsc(), 1), tsc_khz);
+	return lapic_tsc_to_ns(max_t(s64, apic->timer_target_tsc - vhm_host_tsc(), 1), tsc_khz);
 }
 
 /* The longest that a timer with these registers can have left. */

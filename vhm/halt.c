@@ -25,6 +25,8 @@ MODULE_PARM_DESC(halt_poll_ns, "Longest time a halted vCPU polls before it sleep
 
 #define FIRST_POLL_NS	10000u
 
+u64 vhm_tsc_lost;
+
 static u64 ns_to_tsc(u64 ns)
 {
 	return mul_u64_u32_div(ns, tsc_khz, NSEC_PER_MSEC);
@@ -55,7 +57,7 @@ void vhm_halt_init(struct vhm_vcpu *vcpu)
 /* Early by as much as the host's clock is fast against the TSC, or by what is beyond 2^40 ms. */
 void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc)
 {
-	u64 now = rdtsc(), ticks = tsc > now ? tsc - now : 0;
+	u64 now = vhm_host_tsc(), ticks = tsc > now ? tsc - now : 0;
 
 	if (tsc == VHM_TSC_NEVER)
 		hrtimer_cancel(&vcpu->wake_timer);
@@ -75,7 +77,7 @@ static bool poll(struct vhm_vcpu *vcpu, u64 until_tsc)
 		if (vhm_should_wake(vcpu))
 			return true;
 		cpu_relax();
-	} while (rdtsc() < until_tsc && !need_resched() && !signal_pending(current));
+	} while (vhm_host_tsc() < until_tsc && !need_resched() && !signal_pending(current));
 	return vhm_should_wake(vcpu);
 }
 
@@ -117,24 +119,25 @@ int vhm_halt(struct vhm_vcpu *vcpu)
 {
 	bool halted = vcpu->run_state == VHM_RUN_STATE_HALTED;
 	u64 event = halted ? vhm_vcpu_next_event_tsc(vcpu) : vcpu->deadline_tsc;
-	u64 start = rdtsc(), wake = wake_tsc(vcpu, event), asleep;
+	u64 start = vhm_host_tsc(), wake = wake_tsc(vcpu, event), asleep;
 	int ret = 0;
 
 	/* an event that is due before a sleep would be over is polled for */
 	if (poll(vcpu, wake <= start ? event : halted ? start + vcpu->poll_tsc : start))
 		goto out;
-	asleep = rdtsc();
+	asleep = vhm_host_tsc();
 	if (wake != VHM_TSC_NEVER)
 		vhm_vcpu_arm_wake_timer(vcpu, wake);
 	/* a timer that was early is set again by the next call, for what is left */
 	ret = rcuwait_wait_event(&vcpu->wait, vhm_should_wake(vcpu) || signal_pending(current) ||
 				 READ_ONCE(vcpu->wake_timer_fired), TASK_INTERRUPTIBLE);
-	learn_wake_latency(vcpu, wake, rdtsc());
+	learn_wake_latency(vcpu, wake, vhm_host_tsc());
 	if (wake != VHM_TSC_NEVER)
 		vhm_vcpu_arm_wake_timer(vcpu, VHM_TSC_NEVER);
-	vcpu->stats[VHM_STAT_HALT_NS] += mul_u64_u32_div(rdtsc() - asleep, NSEC_PER_MSEC, tsc_khz);
+	vcpu->stats[VHM_STAT_HALT_NS] += mul_u64_u32_div(vhm_host_tsc() - asleep, NSEC_PER_MSEC,
+							 tsc_khz);
 out:
 	if (halted)
-		adapt_poll(vcpu, rdtsc() - start);
+		adapt_poll(vcpu, vhm_host_tsc() - start);
 	return ret || signal_pending(current) ? -EINTR : 0;
 }

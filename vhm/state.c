@@ -236,15 +236,17 @@ static void time_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
 	struct vhm_time *time = out;
 
+	/* the host's as the VMM sees it */
 	time->host_tsc = rdtsc_ordered();
-	time->tsc = time->host_tsc + vhm_backend->get_tsc_offset(vcpu);
+	time->tsc = time->host_tsc + vhm_tsc_lost + vhm_backend->get_tsc_offset(vcpu);
 }
 
 static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	const struct vhm_time *time = in;
 
-	vhm_backend->set_tsc_offset(vcpu, time->tsc - (time->host_tsc ?: rdtsc_ordered()));
+	vhm_backend->set_tsc_offset(vcpu, time->tsc - vhm_tsc_lost -
+				    (time->host_tsc ?: rdtsc_ordered()));
 	return 0;
 }
 

@@ -167,7 +167,7 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu)
 			return true;
 		next = vhm_vcpu_next_event_tsc(vcpu);
 	}
-	return next != VHM_TSC_NEVER && rdtsc() >= next;
+	return next != VHM_TSC_NEVER && vhm_host_tsc() >= next;
 }
 
 /* Take in what arrived; true if the guest is to go on. */
@@ -330,7 +330,7 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 	for (;;) {
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
-		if (vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc) {
+		if (vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc) {
 			to_user(vcpu, VHM_EXIT_DEADLINE);
 			return 1;
 		}
@@ -412,6 +412,12 @@ static void report(struct vhm_vcpu *vcpu, int ret)
 	vcpu->stats[VHM_STAT_USER_EXITS]++;
 }
 
+/* As the VMM reads the TSC; 0: none */
+static u64 deadline_to_host(u64 tsc)
+{
+	return tsc && tsc < VHM_TSC_NEVER - vhm_tsc_lost ? tsc + vhm_tsc_lost : VHM_TSC_NEVER;
+}
+
 static noinline int run_as_requested(struct vhm_vcpu *vcpu)
 {
 	bool known = vcpu->run_page_current;
@@ -420,7 +426,7 @@ static noinline int run_as_requested(struct vhm_vcpu *vcpu)
 
 	if (ret)
 		return ret;
-	vcpu->deadline_tsc = request.deadline_tsc ?: VHM_TSC_NEVER;
+	vcpu->deadline_tsc = deadline_to_host(request.deadline_tsc);
 	vhm_vcpu_load(vcpu);
 	ret = apply_request(vcpu, &request, known);
 	if (!ret && request.request & VHM_RUN_RETURN) {

@@ -170,7 +170,7 @@ enum vhm_request {
  * @wake_timer_fired: since it was set; it may be early
  * @poll_tsc: how long the next sleep is put off; host TSC ticks
  * @wake_latency_tsc: by how much a sleep lasts longer than asked for, smoothed
- * @deadline_tsc: host TSC at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
+ * @deadline_tsc: vhm_host_tsc() at which VHM_VCPU_RUN comes back, VHM_TSC_NEVER for none
  * @preempt_notifier: follows the thread across CPUs during VHM_VCPU_RUN
  * @pid_lock: of @pid, which its own thread reads without
  * @pid: of the thread that ran it last
@@ -268,6 +268,20 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu);
  * nothing due sets it again.
  */
 void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc);
+
+/**
+ * vhm_tsc_lost - by how much the host's TSC has fallen back over suspends, ticks
+ *
+ * Changes only while no user thread is in the kernel. What the VMM gives or gets (deadline, time
+ * section) is the TSC as it reads it; all else counts by vhm_host_tsc().
+ */
+extern u64 vhm_tsc_lost;
+
+/* The host's TSC, which goes on over a suspend. */
+static inline u64 vhm_host_tsc(void)
+{
+	return rdtsc() + vhm_tsc_lost;
+}
 
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);

@@ -221,7 +221,7 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 		break;
 	case EXIT_REASON_PREEMPTION_TIMER:
 		/* early, or a piece of a longer time */
-		if (rdtsc() >= vhm_vcpu_next_event_tsc(&v->base))
+		if (vhm_host_tsc() >= vhm_vcpu_next_event_tsc(&v->base))
 			return VMX_LATER;
 		stat = VHM_STAT_EXIT_PREEMPTION_TIMER;
 		outcome = VMX_RESUME;

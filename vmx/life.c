@@ -309,9 +309,12 @@ void vmx_put(void)
 	mutex_unlock(&life_lock);
 }
 
+static u64 life_suspended_tsc;
+
 /* Syscore: the last CPU online, interrupts off, nothing else runs. */
 static int life_suspend(void)
 {
+	life_suspended_tsc = rdtsc_ordered();
 	cpu_off_irqsoff(this_cpu_ptr(&vmx_cpus));
 	return 0;
 }
@@ -319,7 +322,11 @@ static int life_suspend(void)
 static void life_resume(void)
 {
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
+	u64 now = rdtsc_ordered();
 
+	/* a processor that was without power has begun anew (18.17); the guests' must not go back */
+	if (now < life_suspended_tsc)
+		vhm_tsc_lost += life_suspended_tsc - now;
 	if (cpu->region && cpu_on_irqsoff(cpu))
 		pr_err("VMX cannot be switched on again after suspend; vCPUs on CPU 0 do not run\n");
 }

@@ -199,7 +199,7 @@ static noinline void set_preemption_timer(struct vmx_vcpu *v)
 	if (!vmx_caps.preemption_timer)
 		return;
 	if (next != VHM_TSC_NEVER) {
-		now = rdtsc();
+		now = vhm_host_tsc();
 		count = next <= now ? 0 : ((next - now) >> vmx_caps.preemption_timer_shift) + 1;
 		count = min_t(u64, count, U32_MAX);
 	}
@@ -327,7 +327,7 @@ static void wait_for_vmx(struct vhm_vcpu *vcpu)
 
 static bool deadline_passed(const struct vhm_vcpu *vcpu)
 {
-	return vcpu->deadline_tsc != VHM_TSC_NEVER && rdtsc() >= vcpu->deadline_tsc;
+	return vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc;
 }
 
 #define GO_ON	(-1)

@@ -333,9 +333,16 @@ u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu)
 	return to_vmx(vcpu)->tsc_offset;
 }
 
+/* The processor adds it to the host's TSC as that is since the last suspend. */
+void vmx_write_tsc_offset(struct vmx_vcpu *v)
+{
+	v->tsc_lost = vhm_tsc_lost;
+	vmwrite(TSC_OFFSET, v->tsc_offset + v->tsc_lost);
+}
+
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset)
 {
 	to_vmx(vcpu)->tsc_offset = offset;
-	vmwrite(TSC_OFFSET, offset);
+	vmx_write_tsc_offset(to_vmx(vcpu));
 	vhm_apic_tsc_changed(vcpu->apic);
 }

@@ -109,7 +109,7 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
-	vmwrite(TSC_OFFSET, v->tsc_offset);
+	vmx_write_tsc_offset(v);
 	v->preemption_timer = U32_MAX;
 	if (vmx_caps.preemption_timer)
 		vmwrite(VMX_PREEMPTION_TIMER_VALUE, U32_MAX);
@@ -123,7 +123,7 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 	v->args.regs = &vcpu->regs;
 	vmx_msr_init(v);
 	/* all vCPUs of a VM start at the same guest TSC: 0 when the first was created */
-	v->tsc_offset = -rdtsc_ordered();
+	v->tsc_offset = -vhm_host_tsc();
 	if (vcpu->id) {
 		struct vhm_vcpu *first = xa_load(&vcpu->vm->vcpus, 0);
 
@@ -278,6 +278,8 @@ static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
 		v->vpid_stale = true;
 		v->ept_generation = 0;
 	}
+	if (unlikely(v->tsc_lost != vhm_tsc_lost))
+		vmx_write_tsc_offset(v);
 	if (this_cpu_read(last_vcpu) != v) {
 		this_cpu_write(last_vcpu, v);
 		vmx_speculation_vcpu_switch();

@@ -148,7 +148,8 @@ extern u64 vmx_host_xcr0;
  * @stored_msrs: see vmx/msr.c
  * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
  * @misc_enable: IA32_MISC_ENABLE
- * @tsc_offset: guest's TSC minus host's
+ * @tsc_offset: guest's TSC minus vhm_host_tsc()
+ * @tsc_lost: vhm_tsc_lost when the VMCS got its offset
  * @tsc_adjust: IA32_TSC_ADJUST
  * @preemption_timer: last value written to the VMCS
  * @armed_tsc: without a preemption timer: what base.wake_timer is set to
@@ -204,6 +205,7 @@ struct vmx_vcpu {
 	bool spec_ctrl_passthrough;
 	u64 misc_enable;
 	u64 tsc_offset;
+	u64 tsc_lost;
 	u64 tsc_adjust;
 	u32 preemption_timer;
 	u64 armed_tsc;
@@ -435,6 +437,7 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out);
 int vmx_check_events(const struct vhm_events *in);
 void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
 u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu);
+void vmx_write_tsc_offset(struct vmx_vcpu *v);
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset);
 
 /* vmx/life.c: VMXON and the list of active VMCSs */

@@ -87,6 +87,17 @@ static bool set_online(unsigned int cpu, bool online)
 	return write_file(path, online ? "1" : "0");
 }
 
+static bool can_suspend_to_ram(void)
+{
+	char line[64] = "";
+	FILE *file = fopen("/sys/power/mem_sleep", "re");
+	bool can = file && fgets(line, sizeof(line), file) && strstr(line, "[deep]");
+
+	if (file)
+		fclose(file);
+	return can;
+}
+
 /* --------------------------------------------------------------- objects -- */
 
 GUEST_CODE(count, 64, "1: inc %eax\nout %al, $0x10\njmp 1b\n");
@@ -163,6 +174,24 @@ TEST_F_TIMEOUT(host_events, cpus_go_and_come, 200)
 		for (unsigned int cpu = 1; cpu < cpus; cpu++)
 			ASSERT_TRUE(set_online(cpu, true));
 		EXPECT_TRUE(checker_goes_on(&self->checker));
+	}
+}
+
+/*
+ * All processors lose what they hold, the TSC too: the guests' goes on. The emulated machine wakes
+ * up at once; a real one after two seconds, by its clock.
+ */
+TEST_F_TIMEOUT(host_events, suspend_to_ram, 200)
+{
+	const char *alarm = "/sys/class/rtc/rtc0/wakealarm";
+
+	if (!can_suspend_to_ram())
+		SKIP(return, "this host does not suspend to RAM");
+	for (int i = 0; i < 3; i++) {
+		if (!access(alarm, W_OK))
+			ASSERT_TRUE(write_file(alarm, "0") && write_file(alarm, "+2"));
+		ASSERT_TRUE(write_file("/sys/power/state", "mem"));
+		ASSERT_TRUE(checker_goes_on(&self->checker));
 	}
 }
 

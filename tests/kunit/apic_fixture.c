@@ -10,6 +10,7 @@
 /* --------------------------------------------------------------- doubles -- */
 
 u64 apic_host_tsc, apic_tsc_offset;
+u64 vhm_tsc_lost;
 u32 apic_mode_changes, apic_state_changes;
 static const struct vhm_backend_ops *saved_backend;
 

@@ -545,7 +545,8 @@ enum vhm_run_request {
  * @hardware_reason: out: exit reason of the processor (SDM vol. 3, appendix C)
  * @reserved: zero
  * @deadline_tsc: in: value of the host's TSC at which VHM_VCPU_RUN comes back with
- *	VHM_EXIT_DEADLINE, guest halted or not; 0: none. It stays until it is changed
+ *	VHM_EXIT_DEADLINE, guest halted or not; 0: none. It stays until it is changed; the TSC
+ *	may begin anew over a suspend of the host
  * @hardware_qualification: out: its exit qualification
  * @regs: out: the guest's registers; in: with VHM_RUN_SET_REGISTERS
  * @io: VHM_EXIT_IO
