@@ -269,8 +269,8 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu);
  */
 void vhm_vcpu_arm_wake_timer(struct vhm_vcpu *vcpu, u64 tsc);
 
-/**
- * vhm_tsc_lost - by how much the host's TSC has fallen back over suspends, ticks
+/*
+ * By how much the host's TSC has fallen back over suspends, ticks.
  *
  * Changes only while no user thread is in the kernel. What the VMM gives or gets (deadline, time
  * section) is the TSC as it reads it; all else counts by vhm_host_tsc().

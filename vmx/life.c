@@ -324,7 +324,7 @@ static void life_resume(void)
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
 	u64 now = rdtsc_ordered();
 
-	/* a processor that was without power has begun anew (18.17); the guests' must not go back */
+	/* a processor that was without power begins anew (18.17); the guests' must not go back */
 	if (now < life_suspended_tsc)
 		vhm_tsc_lost += life_suspended_tsc - now;
 	if (cpu->region && cpu_on_irqsoff(cpu))
