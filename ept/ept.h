@@ -43,12 +43,14 @@ struct vhm_process;
  * @execute_only: entries that allow execution but not reading
  * @page_2m: 2 MiB leaves
  * @page_1g: 1 GiB leaves
+ * @large_execute: leaves of more than 4 KiB may allow execution
  * @accessed_dirty: accessed and dirty flags
  */
 struct ept_caps {
 	bool execute_only;
 	bool page_2m;
 	bool page_1g;
+	bool large_execute;
 	bool accessed_dirty;
 };
 

@@ -3,10 +3,11 @@
  * EPT violation: from a guest-physical address to an installed entry, or to the reason
  * why there is none.
  *
- * Owns nothing. Holds a reference to the host's page only while it installs the
- * entry; afterwards the notifier alone keeps the entry true (notifier.h). Locks:
- * the host's while it resolves the page, then ept->lock, never both. Does not
- * decide about page sizes beyond 4 KiB and does not decode exits.
+ * Owns nothing and holds no reference to the host's page: the notifier alone tells
+ * whether it may be installed, and keeps the entry true afterwards (notifier.h). The
+ * leaf is as large as the host's mapping (host.h), the slot and the processor allow.
+ * Locks: the host's while it resolves the page, then ept->lock, never both. Does not
+ * decode exits.
  */
 #include "ept/ept.h"
 
@@ -15,28 +16,50 @@
 #include <linux/sched/signal.h>
 
 #include "ept/format.h"
+#include "ept/host.h"
 #include "ept/notifier.h"
 #include "ept/table.h"
 
 /*
  * One attempt to resolve a fault.
  * @gfn: the guest's page
- * @seq: process->seq when it began
+ * @fetch: the guest wants to execute it
+ * @seq: process->seq before the host's page table was read
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
  * @readonly: the slot is
- * @page: the host's page, with a reference
+ * @level: largest that slot and, once resolved, the host's mapping allow
+ * @pfn: the host's page
  * @writable: the host lets the process write to it
  */
 struct attempt {
 	gfn_t gfn;
+	bool fetch;
 	unsigned long seq;
 	s64 slot_edits;
 	unsigned long hva;
 	bool readonly;
-	struct page *page;
+	int level;
+	u64 pfn;
 	bool writable;
 };
+
+/* Largest leaf over @gfn that lies in the slot and on as large a piece of user memory. */
+static int slot_level(const struct ept *ept, const struct vhm_memory_slot *slot, gfn_t gfn)
+{
+	int level = ept->caps.page_1g ? 3 : ept->caps.page_2m ? 2 : 1;
+
+	for (; level > 1; level--) {
+		gfn_t offset_mask = ept_level_pages(level) - 1;
+		gfn_t first = gfn & ~offset_mask;
+
+		if (!((slot->first_gfn ^ slot->user_address >> PAGE_SHIFT) & offset_mask) &&
+		    first >= slot->first_gfn &&
+		    first + offset_mask - slot->first_gfn < slot->pages)
+			break;
+	}
+	return level;
+}
 
 /* What it needs of the slot is copied: the slot may be freed once RCU is released. */
 static bool look_up_slot(struct ept *ept, struct attempt *attempt)
@@ -49,66 +72,108 @@ static bool look_up_slot(struct ept *ept, struct attempt *attempt)
 		attempt->hva = slot->user_address +
 			       ((attempt->gfn - slot->first_gfn) << PAGE_SHIFT);
 		attempt->readonly = slot->flags & VHM_SLOT_READONLY;
+		attempt->level = slot_level(ept, slot, attempt->gfn);
 	}
 	rcu_read_unlock();
 	return slot;
 }
 
-static bool resolve_page_fast(struct attempt *attempt, unsigned int flags)
+/* User addresses that the leaf would show: [start, start + bytes). */
+static unsigned long leaf_bytes(const struct attempt *attempt)
 {
-	return get_user_pages_fast_only(attempt->hva, 1, flags, &attempt->page) == 1;
+	return ept_level_pages(attempt->level) << PAGE_SHIFT;
+}
+
+static unsigned long leaf_start(const struct attempt *attempt)
+{
+	return attempt->hva & ~(leaf_bytes(attempt) - 1);
 }
 
 /*
- * Let the host give the process the page as if the process had written to it. Looks at no
- * page: whether it worked the next look tells.
+ * A read maps for writing too where the host's page table allows it, but never causes the
+ * host to copy or allocate what a read would not: a page of zeros or a page shared
+ * copy-on-write stays shared.
  */
-static void fault_in_for_writing(struct attempt *attempt)
+static bool resolve_mapped(struct ept *ept, struct attempt *attempt, bool write)
+{
+	struct ept_host_page page;
+
+	attempt->seq = ept_process_read_begin(ept->process);
+	if (!ept_host_look_up(attempt->hva, &page) || (write && !page.writable))
+		return false;
+	attempt->pfn = page.pfn;
+	attempt->writable = page.writable && !attempt->readonly;
+	attempt->level = min(attempt->level, page.level);
+	return true;
+}
+
+/* Let the host give the process the page as if the process had touched it. */
+static void fault_in(struct attempt *attempt, bool write)
 {
 	bool unlocked = false;
 
 	mmap_read_lock(current->mm);
-	fixup_user_fault(current->mm, attempt->hva, FAULT_FLAG_WRITE, &unlocked);
+	fixup_user_fault(current->mm, attempt->hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
 	mmap_read_unlock(current->mm);
 }
 
 /*
- * Find the host's page, faulting it in where needed. A read maps for writing too where
- * the host's page table already allows it, but never causes the host to copy or allocate
- * what a read would not: a page of zeros or a page shared copy-on-write stays shared.
- * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR a signal kills the thread, -EAGAIN.
+ * Find the host's page, faulting it in where needed.
+ * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR a signal kills the thread, -EBUSY the
+ * host was quicker, -EAGAIN.
  */
-static int resolve_page(struct attempt *attempt, bool write)
+static int resolve(struct ept *ept, struct attempt *attempt, bool write)
 {
+	unsigned long seq;
 	struct page *page;
 	long got;
 
-	attempt->writable = !attempt->readonly;
-	if (resolve_page_fast(attempt, attempt->readonly ? 0 : FOLL_WRITE))
+	if (resolve_mapped(ept, attempt, write))
 		return 0;
-	/* mostly a page that is not there yet: quicker than what looks it up and can say why not */
-	if (write) {
-		fault_in_for_writing(attempt);
-		if (resolve_page_fast(attempt, FOLL_WRITE))
-			return 0;
-	}
+	/* mostly it is not there yet: quicker than what can say why not */
+	fault_in(attempt, write);
+	if (resolve_mapped(ept, attempt, write))
+		return 0;
 
+	seq = attempt->seq;
 	got = get_user_pages_unlocked(attempt->hva, 1, &page,
 				      FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+	if (got == 1)
+		put_page(page);
 	if (got == -EHWPOISON || got == -ENOMEM || got == -EINTR || got == -EAGAIN)
 		return got;
 	if (got != 1)
 		return -EFAULT;
+	if (resolve_mapped(ept, attempt, write))
+		return 0;
+	/* There is a page and it is not mapped: gone again, or none that a guest may have. */
+	if (ept_process_read_retry(ept->process, attempt->hva, PAGE_SIZE, seq))
+		return -EBUSY;
+	return -EFAULT;
+}
 
-	if (!write && !attempt->readonly) {
-		if (resolve_page_fast(attempt, FOLL_WRITE)) {
-			put_page(page);
-			return 0;
-		}
-		attempt->writable = false;
-	}
-	attempt->page = page;
-	return 0;
+/* The leaf of @attempt at @level, or smaller where something that must stay is in the way. */
+static int map_locked(struct ept *ept, const struct attempt *attempt,
+		      struct ept_page_cache *cache)
+{
+	int ret, level = attempt->level;
+
+	do {
+		gfn_t offset_mask = ept_level_pages(level) - 1;
+		u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE;
+
+		if (level > 1 && !ept->caps.large_execute)
+			rights = EPT_ENTRY_READ;
+		if (attempt->writable)
+			rights |= EPT_ENTRY_WRITE;
+		ret = ept_map_locked(ept, attempt->gfn & ~offset_mask, level,
+				     ept_entry_make_leaf(PFN_PHYS(attempt->pfn & ~offset_mask),
+							 level, rights), cache);
+		/* What is fetched from a leaf that is too large for it makes it small. */
+		if (ret >= 0 && attempt->fetch && !(rights & EPT_ENTRY_EXECUTE))
+			ret = -EEXIST;
+	} while (ret == -EEXIST && --level);
+	return ret;
 }
 
 /*
@@ -117,32 +182,28 @@ static int resolve_page(struct attempt *attempt, bool write)
 static int install(struct ept *ept, const struct attempt *attempt,
 		   struct ept_page_cache *cache)
 {
-	u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE;
-	int ret;
-
-	if (attempt->writable)
-		rights |= EPT_ENTRY_WRITE;
+	int ret = -EBUSY;
 
 	spin_lock(&ept->lock);
 	/*
 	 * An edit that zaps has raised slot_edits before it takes ept->lock, so after its
 	 * zap the new value is seen here.
 	 */
-	if (ept_process_read_retry(ept->process, attempt->hva, attempt->seq) ||
-	    atomic64_read(&ept->vm->slot_edits) != attempt->slot_edits) {
-		ret = -EBUSY;
-	} else {
-		u64 leaf = ept_entry_make_leaf(PFN_PHYS(page_to_pfn(attempt->page)), 1,
-					       rights);
+	if (!ept_process_read_retry(ept->process, leaf_start(attempt), leaf_bytes(attempt),
+				    attempt->seq) &&
+	    atomic64_read(&ept->vm->slot_edits) == attempt->slot_edits) {
+		struct folio *folio = page_folio(pfn_to_page(attempt->pfn));
 
-		ret = ept_map_locked(ept, attempt->gfn, 1, leaf, cache);
+		ret = map_locked(ept, attempt, cache);
 		/*
-		 * The guest writes without the host's page table noticing. While the entry
-		 * is allowed to stand the page can be marked as the fault handler would,
-		 * under its lock.
+		 * The guest uses and writes the page without the host's page table noticing.
+		 * While the entry is allowed to stand the page cannot go, and can be marked
+		 * as the fault handler would, under its lock.
 		 */
-		if (ret > 0 && attempt->writable && !PageDirty(attempt->page))
-			set_page_dirty(attempt->page);
+		if (ret >= 0 && !folio_test_referenced(folio))
+			folio_set_referenced(folio);
+		if (ret >= 0 && attempt->writable && !folio_test_dirty(folio))
+			folio_mark_dirty(folio);
 	}
 	spin_unlock(&ept->lock);
 	return ret;
@@ -169,25 +230,26 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 {
 	int ret;
 
-	attempt->seq = ept_process_read_begin(ept->process);
 	attempt->slot_edits = atomic64_read(&ept->vm->slot_edits);
 	/* Before the slots; partner: vhm_slots raises it after it has published them. */
 	smp_rmb();
 	if (!look_up_slot(ept, attempt) || (fault->write && attempt->readonly))
 		return -ENXIO;
 
-	ret = resolve_page(attempt, fault->write);
+	ret = resolve(ept, attempt, fault->write);
 	if (ret)
 		return ret;
 	ret = install_with_tables(ept, attempt, cache);
-	put_page(attempt->page);
+	/* a large leaf has replaced a table */
+	if (!list_empty_careful(&ept->dead))
+		ept_flush(ept);
 	return ret == -EEXIST ? -ENXIO : ret;
 }
 
 enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 				       const struct ept_fault *fault, int *error)
 {
-	struct attempt attempt = { .gfn = fault->gpa >> PAGE_SHIFT };
+	struct attempt attempt = { .gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch };
 	struct ept_page_cache cache = { 0 };
 	int ret;
 
@@ -201,7 +263,8 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 		/* The host needs time to finish: no lock is held, so it can. */
 		if (signal_pending(current) ||
 		    wait_event_interruptible(ept->process->wait,
-					     !ept_process_busy(ept->process, attempt.hva)))
+					     !ept_process_busy(ept->process, leaf_start(&attempt),
+							       leaf_bytes(&attempt))))
 			break;
 		cond_resched();
 	}

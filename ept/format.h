@@ -108,6 +108,17 @@ static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
 	       (level > 1 ? EPT_ENTRY_LARGE : 0);
 }
 
+/*
+ * The leaf for piece number @index of the page that @leaf maps, one level below @level:
+ * same rights and flags.
+ */
+static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index)
+{
+	u64 piece = leaf + index * (ept_level_pages(level - 1) << 12);
+
+	return level == 2 ? piece & ~EPT_ENTRY_LARGE : piece;
+}
+
 static inline u64 ept_pointer_make(u64 root_hpa, int levels, bool accessed_dirty)
 {
 	return (root_hpa & EPT_ENTRY_ADDRESS) |

@@ -9,7 +9,7 @@
  *	seq = ept_process_read_begin();
  *	page = page of the host at hva;
  *	lock ept->lock;
- *	if (ept_process_read_retry(hva, seq)) start again;
+ *	if (ept_process_read_retry(hva, bytes, seq)) start again;
  *	install;
  *
  * An invalidation raises @in_progress, zaps under ept->lock, flushes; then the host
@@ -64,22 +64,24 @@ static inline unsigned long ept_process_read_begin(const struct vhm_process *pro
 	return seq;
 }
 
-/* An invalidation that may concern @hva is in progress. */
-static inline bool ept_process_busy(const struct vhm_process *process, unsigned long hva)
+/* An invalidation that may concern @bytes from @hva on is in progress. */
+static inline bool ept_process_busy(const struct vhm_process *process, unsigned long hva,
+				    unsigned long bytes)
 {
 	return READ_ONCE(process->in_progress) &&
-	       hva >= READ_ONCE(process->start) && hva < READ_ONCE(process->end);
+	       hva + bytes > READ_ONCE(process->start) && hva < READ_ONCE(process->end);
 }
 
 /*
- * Under the ept->lock of a VM that has a slot at @hva. The range may be torn by an
+ * Under the ept->lock of a VM that has a slot there. The range may be torn by an
  * invalidation that starts now: if that one concerns this VM it has yet to zap; if
  * the one before it did, @seq tells.
  */
 static inline bool ept_process_read_retry(const struct vhm_process *process,
-					  unsigned long hva, unsigned long seq)
+					  unsigned long hva, unsigned long bytes,
+					  unsigned long seq)
 {
-	if (ept_process_busy(process, hva))
+	if (ept_process_busy(process, hva, bytes))
 		return true;
 	/* Partner: in ept_process_end(), between seq and in_progress. */
 	smp_rmb();

@@ -92,6 +92,9 @@ static int set_leaf(struct ept *ept, struct ept_iter *iter, u64 leaf)
 
 	if (ept_entry_is_fixed(old))
 		return -EEXIST;
+	/* pages in it may have what this leaf lacks */
+	if (ept_entry_is_table(old, iter->level) && !ept_entry_allows(leaf, EPT_ENTRY_EXECUTE))
+		return -EEXIST;
 	if (ept_entry_is_leaf(old, iter->level) &&
 	    ept_entry_address(old) == ept_entry_address(leaf) && !ept_entry_is_fixed(leaf)) {
 		if (ept_entry_allows(old, leaf))
@@ -109,19 +112,35 @@ static int set_leaf(struct ept *ept, struct ept_iter *iter, u64 leaf)
 	return 1;
 }
 
-/* Make the current entry, which is above the leaf's level, reference a table. */
+/*
+ * Make the current entry, which is above the leaf's level, reference a table: of the pieces
+ * if it was a leaf. Pages of 4 KiB may always be executed, even where the leaf was too large
+ * for that. Nothing is lost, so nothing is flushed.
+ */
 static int link_table(struct ept *ept, struct ept_iter *iter, struct ept_page_cache *cache)
 {
-	u64 *table;
+	u64 old = iter->value, *table;
+	unsigned int i;
 
 	if (!cache->count)
 		return -EAGAIN;
-	if (ept_entry_present(iter->value))
-		remove_entry(ept, iter->entry, iter->level);
 	table = cache->page[--cache->count];
+	do {
+		for (i = 0; old && i < EPT_TABLE_ENTRIES; i++) {
+			table[i] = ept_entry_split(old, iter->level, i);
+			if (iter->level == 2)
+				table[i] |= EPT_ENTRY_EXECUTE;
+		}
+		/*
+		 * The processor must not find the table before its entries: partner is its walk.
+		 * It may be setting flags in the leaf.
+		 */
+	} while (!try_cmpxchg(iter->entry, &old, ept_entry_make_table(__pa(table))));
+	if (old) {
+		ept->mapped[iter->level]--;
+		ept->mapped[iter->level - 1] += EPT_TABLE_ENTRIES;
+	}
 	ept->tables++;
-	/* The processor must not find the table before its zeros: partner is its walk. */
-	smp_store_release(iter->entry, ept_entry_make_table(__pa(table)));
 	return 0;
 }
 

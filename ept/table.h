@@ -29,12 +29,14 @@ void ept_page_cache_drain(struct ept_page_cache *cache);
  * @leaf: the entry, of ept_entry_make_leaf()
  * @cache: pages for missing tables
  *
- * An entry for the same page keeps the rights it has. Whatever else is in the
- * way is replaced, and the generation raised: another flush is due before those pages
- * are given up, but not for the new one's sake.
+ * An entry for the same page keeps the rights it has, and a larger leaf is split, its
+ * other pieces stay. Whatever else is in the way is replaced, and the generation
+ * raised: another flush is due before those pages are given up, but not for the new
+ * one's sake.
  *
  * Return: 1 installed or changed; 0 there already; -EAGAIN @cache is empty and one more
- * table is needed; -EEXIST a fixed page is in the way.
+ * table is needed; -EEXIST a fixed page is in the way, or @leaf may not be executed
+ * and a table is there, whose pages may.
  */
 int ept_map_locked(struct ept *ept, gfn_t gfn, int level, u64 leaf,
 		   struct ept_page_cache *cache);

@@ -38,6 +38,7 @@ static struct vhm_vm *vm_alloc(void)
 		.execute_only = vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT,
 		.page_2m = vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT,
 		.page_1g = vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT,
+		.large_execute = vmx_speculation_large_execute(),
 		/*
 		 * With accessed and dirty flags the guest's page-table walks count as writes
 		 * (29.3.5), which page tables in a read-only slot do not survive; nothing

@@ -6,12 +6,14 @@
  *   L1TF		flush of the L1 data cache before an entry
  *   branch predictor	IBPB when another vCPU was last on this CPU
  *   VMSCAPE		IBPB before the VMM's own code, left to the host's exit-to-user path
+ *   iTLB multihit	no large pages that the guest may execute (ept/)
  *
  * All follow what the host's kernel chose for itself. Where that is unknown, and the CPU
  * is affected, the safe side is taken; the parameter that turns it off says "insecure".
  */
 #include "vmx.h"
 
+#include <linux/cpu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <asm/cpu_device_id.h>
@@ -33,6 +35,22 @@ static void *l1d_buffer;
 static bool insecure_no_l1d_flush;
 module_param(insecure_no_l1d_flush, bool, 0444);
 MODULE_PARM_DESC(insecure_no_l1d_flush, "INSECURE: never flush the L1 data cache before entering a guest, even if the CPU is affected by L1TF");
+
+static bool insecure_large_execute;
+module_param(insecure_large_execute, bool, 0444);
+MODULE_PARM_DESC(insecure_large_execute, "INSECURE: let guests execute from large pages, even if the CPU is affected by iTLB multihit: a guest can then stop the machine");
+
+/**
+ * vmx_speculation_large_execute - may a guest execute from pages of more than 4 KiB?
+ *
+ * On affected CPUs a guest that changes the size of such a page causes a machine check
+ * (admin-guide/hw-vuln/multihit.rst).
+ */
+bool vmx_speculation_large_execute(void)
+{
+	return !boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) || cpu_mitigations_off() ||
+	       insecure_large_execute;
+}
 
 /* The host's setting of l1tf= (admin-guide/hw-vuln/l1tf.rst). */
 static enum l1d_flush_mode l1d_mode_of_host(void)

@@ -374,6 +374,7 @@ u64 vmx_guest_xcr0(void);
 /* vmx/speculation.c */
 int vmx_speculation_init(void);
 void vmx_speculation_exit(void);
+bool vmx_speculation_large_execute(void);
 extern bool vmx_flushes_l1d;
 void vmx_speculation_flush_l1d(struct vmx_vcpu *v);
 

@@ -8,6 +8,7 @@
  * has now, and allows writing only where that does.
  */
 #include "test.h"
+#include "ept/host.h"
 
 #include <linux/completion.h>
 #include <linux/kthread.h>
@@ -20,31 +21,36 @@
 /* Faults dawdle between resolving a page and installing it, so that others overtake them. */
 static bool test_dawdle;
 
-static long test_gup_unlocked(unsigned long hva, unsigned long count, struct page **pages,
-			      unsigned int flags)
+#ifdef CONFIG_UML
+/* ept/host.c reads x86 page tables: here the host says itself what is mapped. */
+bool ept_host_look_up(unsigned long hva, struct ept_host_page *page)
 {
-	long got = get_user_pages_unlocked(hva, count, pages, flags);
+	struct page *found;
 
-	if (READ_ONCE(test_dawdle) && !(flags & FOLL_NOFAULT && got != 1))
+	*page = (struct ept_host_page) { .level = 1, .writable = true };
+	if (get_user_pages_unlocked(hva, 1, &found, FOLL_NOFAULT | FOLL_WRITE) != 1) {
+		page->writable = false;
+		if (get_user_pages_unlocked(hva, 1, &found, FOLL_NOFAULT) != 1)
+			return false;
+	}
+	page->pfn = page_to_pfn(found);
+	put_page(found);
+	return true;
+}
+#endif
+
+static bool test_look_up(unsigned long hva, struct ept_host_page *page)
+{
+	bool found = ept_host_look_up(hva, page);
+
+	if (READ_ONCE(test_dawdle) && found)
 		schedule_timeout_uninterruptible(1);
-	return got;
+	return found;
 }
 
-/*
- * User-Mode Linux has no lockless page-table walk: what the processor's would find is
- * what the locked one finds without faulting anything in.
- */
-static int test_gup_fast_only(unsigned long hva, int count, unsigned int flags,
-			      struct page **pages)
-{
-	return test_gup_unlocked(hva, count, pages, flags | FOLL_NOFAULT);
-}
-
-#define get_user_pages_fast_only test_gup_fast_only
-#define get_user_pages_unlocked test_gup_unlocked
+#define ept_host_look_up test_look_up
 #include "ept/fault.c"
-#undef get_user_pages_unlocked
-#undef get_user_pages_fast_only
+#undef ept_host_look_up
 
 #define PAGES		48UL		/* of user memory */
 #define WRITABLE_GFN	0x100ULL	/* slot 1: all of it */
@@ -78,7 +84,7 @@ static u64 host_page(unsigned long hva, bool write)
 	struct page *page;
 	u64 hpa;
 
-	if (test_gup_fast_only(hva, 1, write ? FOLL_WRITE : 0, &page) != 1)
+	if (get_user_pages_unlocked(hva, 1, &page, FOLL_NOFAULT | (write ? FOLL_WRITE : 0)) != 1)
 		return 0;
 	hpa = page_to_pfn(page) << PAGE_SHIFT;
 	put_page(page);
@@ -492,12 +498,13 @@ static void overtaken(struct kunit *test)
 	struct vhm_process *process = ept->process;
 	struct ept_page_cache cache = { 0 };
 	struct attempt attempt = {
-		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .writable = true,
+		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .level = 1,
 	};
 	unsigned long hva = attempt.hva;
 
 	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)hva), 0);
-	KUNIT_EXPECT_EQ(test, resolve_page(&attempt, true), 0);
+	KUNIT_EXPECT_EQ(test, resolve(ept, &attempt, true), 0);
+	KUNIT_EXPECT_TRUE(test, attempt.writable);
 	KUNIT_EXPECT_EQ(test, ept_page_cache_fill(&cache), 0);
 
 #define TRY(expected)	do {						\
@@ -532,13 +539,15 @@ static void overtaken(struct kunit *test)
 	spin_lock(&process->lock);
 	ept_process_begin(process, hva + PAGE_SIZE, hva + 2 * PAGE_SIZE);
 	spin_unlock(&process->lock);
+	attempt.level = 2;	/* it would concern a large page */
+	TRY(-EBUSY);
+	attempt.level = 1;
 	TRY(1);
 	spin_lock(&process->lock);
 	ept_process_end(process);
 	spin_unlock(&process->lock);
 	TRY(0);
 #undef TRY
-	put_page(attempt.page);
 	ept_page_cache_drain(&cache);
 	end(context);
 }

@@ -115,6 +115,26 @@ static void table_round_trip(struct kunit *test)
 	}
 }
 
+/* Each piece is what a leaf made for it would be, with all flags of the whole. */
+static void pieces(struct kunit *test)
+{
+	const u64 flags = BIT_ULL(8) | BIT_ULL(9) | BIT_ULL(52);
+	const u64 hpa = 0x000a5a5a40000000ULL;
+	int level, rights;
+	unsigned int i;
+
+	for (level = 2; level <= 3; level++)
+		for (rights = 1; rights < 8; rights++)
+			for (i = 0; i < 512; i++) {
+				u64 whole = ept_entry_make_leaf(hpa, level, rights);
+				u64 piece_hpa = hpa + ((u64)i << (level == 2 ? 12 : 21));
+				u64 piece = ept_entry_make_leaf(piece_hpa, level - 1, rights);
+
+				KUNIT_EXPECT_EQ(test, ept_entry_split(whole | flags, level, i),
+						piece | flags);
+			}
+}
+
 /* Every combination of the low 12 bits, with each high bit, at each level. */
 static void classification(struct kunit *test)
 {
@@ -186,6 +206,7 @@ static void pointer(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(leaf_round_trip),
+	KUNIT_CASE(pieces),
 	KUNIT_CASE(table_round_trip),
 	KUNIT_CASE(classification),
 	KUNIT_CASE(rights),

@@ -16,8 +16,9 @@
 /* 2 GiB of guest memory, the border between two level-4 entries in the middle */
 #define WINDOW_PAGES	BIT_ULL(19)
 #define WINDOW_START	(BIT_ULL(27) - WINDOW_PAGES / 2)
-#define STEPS		100000
+#define STEPS		VHM_TEST_STEPS
 #define FULL_CHECK	5000
+#define TABLE_CHECK	200
 #define CACHED		64
 
 struct reference {
@@ -28,6 +29,7 @@ struct reference {
 struct cached {
 	gfn_t gfn;
 	u64 leaf;
+	int level;
 	u64 *table;	/* the last table of the walk */
 };
 
@@ -52,12 +54,58 @@ static struct reference *reference_of(struct context *context, gfn_t gfn)
 static void forget(struct context *context, gfn_t gfn)
 {
 	struct reference *reference = reference_of(context, gfn);
-	u64 pages = 1ULL << (9 * (reference->level - 1));
+	u64 pages;
 
 	if (!reference->leaf)
 		return;
+	pages = 1ULL << (9 * (reference->level - 1));
 	context->mapped[reference->level]--;
 	memset(reference_of(context, gfn & ~(pages - 1)), 0, pages * sizeof(*reference));
+}
+
+static u64 pages_of(int level)
+{
+	return 1ULL << (9 * (level - 1));
+}
+
+/* The leaf over @gfn becomes the same in smaller pieces, until they are of @level. */
+static void split(struct context *context, gfn_t gfn, int level)
+{
+	struct reference whole = *reference_of(context, gfn), *piece;
+	u64 pages, i;
+
+	if (!whole.leaf || whole.level <= level)
+		return;
+	pages = pages_of(whole.level);
+	piece = reference_of(context, gfn & ~(pages - 1));
+	for (i = 0; i < pages; i++) {
+		u64 first = i & ~(pages_of(whole.level - 1) - 1);
+
+		piece[i].level = whole.level - 1;
+		piece[i].leaf = whole.leaf + (first << 12);
+		/* 4 KiB: no mark of a large page, and executable whatever the large one was */
+		if (piece[i].level == 1)
+			piece[i].leaf = (piece[i].leaf & ~0x80ULL) | 4;
+	}
+	context->mapped[whole.level]--;
+	context->mapped[whole.level - 1] += 512;
+	split(context, gfn, level);
+}
+
+/* Does the entry of @level over @gfn reference a table? */
+static bool has_table(u64 *table, gfn_t gfn, int level)
+{
+	int at;
+
+	for (at = 4; ; at--) {
+		u64 entry = table[gfn >> (9 * (at - 1)) & 511];
+
+		if (!(entry & 7) || (at < 4 && entry & 0x80))
+			return false;
+		if (at == level)
+			return true;
+		table = __va(entry & 0xffffffffff000ULL);
+	}
 }
 
 /* ------------------------------------------------------------ processor -- */
@@ -92,7 +140,7 @@ static void cpu_access(struct context *context, gfn_t gfn)
 		OPTIMIZER_HIDE_VAR(sum);
 	}
 	cached->gfn = gfn;
-	cached->leaf = test_translate(table, gfn, &level);
+	cached->leaf = test_translate(table, gfn, &cached->level);
 	for (level = 4; level > 1; level--) {
 		u64 entry = table[gfn >> (9 * (level - 1)) & 511];
 
@@ -103,6 +151,12 @@ static void cpu_access(struct context *context, gfn_t gfn)
 	cached->table = table;
 }
 
+/* Address and flags that a leaf gives page @gfn, whatever its size. */
+static u64 translation(gfn_t gfn, u64 leaf, int level)
+{
+	return leaf ? (leaf & ~0x80ULL) + ((gfn & (pages_of(level) - 1)) << 12) : 0;
+}
+
 /* After a flush the processor may translate to nothing that is not mapped now. */
 static void check_cached(struct context *context)
 {
@@ -110,14 +164,17 @@ static void check_cached(struct context *context)
 
 	for (i = 0; i < CACHED; i++) {
 		struct cached *cached = &context->cached[i];
-		u64 now;
+		const struct reference *reference;
+		u64 then, now;
 
 		if (!cached->leaf)
 			continue;
-		now = reference_of(context, cached->gfn)->leaf;
-		if ((cached->leaf ^ now) & ~7ULL || cached->leaf & ~now & 7)
+		reference = reference_of(context, cached->gfn);
+		then = translation(cached->gfn, cached->leaf, cached->level);
+		now = translation(cached->gfn, reference->leaf, reference->level);
+		if ((then ^ now) & ~7ULL || then & ~now & 7)
 			KUNIT_FAIL(context->test, "gfn %llx: cached %llx, mapped %llx", cached->gfn,
-				   cached->leaf, now);
+				   then, now);
 	}
 }
 
@@ -166,17 +223,26 @@ static void step_map(struct context *context)
 	static const u8 rights[] = { 1, 3, 5, 7 };
 	u64 kind = test_random(&context->random, 4000);
 	int level = kind == 0 ? 3 : kind < 200 ? 2 : 1;
-	u64 pages = 1ULL << (9 * (level - 1)), i;
+	u64 pages = pages_of(level), i;
 	gfn_t gfn = random_gfn(context) & ~(pages - 1);
 	struct reference *reference = reference_of(context, gfn);
 	/* Few pages, so that the same one is often mapped again. */
 	u64 leaf = ept_entry_make_leaf((test_random(&context->random, 3) + 1) << 30, level,
 				       rights[test_random(&context->random, 4)]);
-	bool same = reference->leaf && reference->level == level &&
-		    !((reference->leaf ^ leaf) & ~7ULL);
-	bool adds = leaf & ~reference->leaf & 7, lost = false;
+	bool refused = level > 1 && !(leaf & 4) &&
+		       has_table(context->tvm->ept.root, gfn, level);
 	int ret = map(context, gfn, level, leaf);
+	bool same, adds, lost = false;
 
+	if (refused) {
+		KUNIT_EXPECT_EQ(context->test, ret, -EEXIST);
+		expect_raised(context, false, "refused map", gfn);
+		return;
+	}
+	context->hits += reference->leaf && reference->level > level;
+	split(context, gfn, level);
+	same = reference->leaf && reference->level == level && !((reference->leaf ^ leaf) & ~7ULL);
+	adds = leaf & ~reference->leaf & 7;
 	if (same) {
 		leaf |= reference->leaf & 7;
 		KUNIT_EXPECT_EQ(context->test, ret, adds ? 1 : 0);
@@ -322,6 +388,9 @@ static void random_sequence(struct kunit *test)
 			cpu_access(context, random_gfn(context));
 		check_counts(context);
 		check_page(context, random_gfn(context));
+		if (step % TABLE_CHECK == 0)
+			KUNIT_EXPECT_EQ(test, count_tables(context->tvm->ept.root, 4),
+					context->tvm->ept.tables);
 		if (step % FULL_CHECK == 0)
 			check_all(context);
 	}
@@ -363,6 +432,30 @@ static void fixed_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0ULL);
 	KUNIT_EXPECT_EQ(test, ept->mapped[1], 1ULL);
 	KUNIT_EXPECT_EQ(test, ept->tables, 4ULL);
+	ept_free_tables(ept);
+}
+
+/* A fixed page in the middle of a large one: all other pieces stay, nothing is flushed for them. */
+static void fixed_page_splits(struct kunit *test)
+{
+	const gfn_t gfn = 0xfee00;
+	struct context *context = new_context(test);
+	struct ept *ept = &context->tvm->ept;
+	int level;
+
+	KUNIT_EXPECT_EQ(test, map(context, gfn & ~0x3ffffULL, 3,
+				  ept_entry_make_leaf(0x40000000, 3, 3)), 1);
+	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gfn << 12, 0x5000), 0);
+	KUNIT_EXPECT_EQ(test, ept->mapped[3], 0ULL);
+	KUNIT_EXPECT_EQ(test, ept->mapped[2], 511ULL);
+	KUNIT_EXPECT_EQ(test, ept->mapped[1], 512ULL);
+	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), 0x5073ULL | 1ULL << 52);
+	/* Small pieces may be executed though the large page could not, larger ones not. */
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0x7ee01077ULL);
+	KUNIT_EXPECT_EQ(test, level, 1);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 0x200, &level), 0x7f0000f3ULL);
+	KUNIT_EXPECT_EQ(test, level, 2);
 	ept_free_tables(ept);
 }
 
@@ -409,6 +502,7 @@ static void pointer_of_tables(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(random_sequence),
 	KUNIT_CASE(fixed_pages),
+	KUNIT_CASE(fixed_page_splits),
 	KUNIT_CASE(concurrent_flush),
 	KUNIT_CASE(pointer_of_tables),
 	{}

@@ -26,10 +26,12 @@ MODEL_OPTIONS = {
 
 AMD_MODELS = ("ryzen", "phenom", "athlon", "turion", "trinity", "zambezi")
 
+HOST_MEMORY_MOST = 2048  # MiB that the emulator holds itself; it swaps to a file beyond
+
 CONFIGURATION = """\
 display_library: {display}
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0{msrs}
-memory: guest={memory}, host={memory}
+memory: guest={memory}, host={host_memory}
 romimage: file={bios}
 vgaromimage: file={vga}
 ata0-master: type=disk, path={disk}, mode=flat, cylinders={cylinders}, heads=16, spt=63
@@ -84,6 +86,7 @@ def start(executable, directory, *, model, cpus, memory, bios, vga, cylinders, c
                 # 2.7 and the AMD models lack more of them than the kernel survives.
                 msrs="" if packaged or model.startswith(AMD_MODELS) else f", ignore_bad_msrs=0, msrs={MSRS}",
                 memory=memory,
+                host_memory=min(memory, HOST_MEMORY_MOST),
                 bios=bios,
                 vga=vga,
                 disk=os.path.join(directory, "disk"),
