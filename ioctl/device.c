@@ -18,7 +18,7 @@ static u32 state_bytes_max(void)
 	u32 fixed = sizeof(struct vhm_registers) + sizeof(struct vhm_sregisters) +
 		    sizeof(struct vhm_xcr) + sizeof(struct vhm_debug_registers) +
 		    sizeof(struct vhm_events) + sizeof(struct vhm_apic_state) +
-		    sizeof(struct vhm_time) +
+		    sizeof(struct vhm_time) + sizeof(struct vhm_paravirt) +
 		    VHM_MAX_CPUID_ENTRIES * sizeof(struct vhm_cpuid_entry) +
 		    VHM_SECTION_COUNT * (sizeof(struct vhm_section) + 8);
 

@@ -227,6 +227,7 @@ int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, 
 	vhm_cpuid_free(vcpu);
 	vcpu->cpuid = table;
 	vcpu->cpuid_count = count;
+	vhm_pv_cpuid_changed(vcpu);
 	vhm_backend->cpuid_changed(vcpu);
 	return 0;
 }

@@ -18,6 +18,7 @@
  * struct vhm_cpuid_limits - what the backend can give to guests
  * @xcr0: XCR0 bits a guest may set; 0: no XSAVE
  * @tsc_khz: frequency of the guest's TSC
+ * @pv_features: EAX of leaf 40000001H
  * @gpa_bits: width of a guest-physical address
  * @x2apic: x2APIC mode is modelled
  * @tsc_deadline: IA32_TSC_DEADLINE is modelled
@@ -39,6 +40,7 @@
 struct vhm_cpuid_limits {
 	u64 xcr0;
 	u32 tsc_khz;
+	u32 pv_features;
 	u32 gpa_bits;
 	bool x2apic;
 	bool tsc_deadline;

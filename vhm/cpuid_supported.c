@@ -12,6 +12,7 @@
  * Does not know which features the backend has: struct vhm_cpuid_limits tells.
  */
 #include "cpuid_internal.h"
+#include "pv_internal.h"
 
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -304,6 +305,19 @@ static void add_frequencies(struct builder *b)
 	entry->ecx = 100;
 }
 
+/* The hypervisor's name and features, as guests of KVM know them. */
+static void add_paravirtual(struct builder *b)
+{
+	struct vhm_cpuid_entry *entry = add(b, KVM_CPUID_SIGNATURE, 0, 0);
+
+	entry->eax = KVM_CPUID_FEATURES;
+	entry->ebx = PV_SIGNATURE_EBX;
+	entry->ecx = PV_SIGNATURE_ECX;
+	entry->edx = PV_SIGNATURE_EDX;
+	entry = add(b, KVM_CPUID_FEATURES, 0, 0);
+	entry->eax = b->limits->pv_features;
+}
+
 static void add_extended(struct builder *b)
 {
 	const struct vhm_cpuid_limits *limits = b->limits;
@@ -369,6 +383,7 @@ int vhm_cpuid_build(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
 	add_topology(&b);
 	add_xsave(&b);
 	add_frequencies(&b);
+	add_paravirtual(&b);
 	add_extended(&b);
 	*count = b.count;
 	return b.count > room ? -ENOSPC : 0;

@@ -204,6 +204,9 @@ static int remove_locked(struct vhm_vm *vm, u32 id)
 	       (count - 1 - index) * sizeof(*new->slot));
 
 	publish(vm, new);
+	/* partner of the barriers in publish() and behind the store: vhm_guest_pointer() */
+	if (READ_ONCE(vm->host_writes))
+		synchronize_rcu_expedited();
 	vhm_backend->slot_untrack(vm, slot);
 	kfree_rcu(slot, rcu);
 	return 0;

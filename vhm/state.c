@@ -250,6 +250,26 @@ static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	return 0;
 }
 
+/* ------------------------------------------------------------ paravirtual -- */
+
+FIXED_BYTES(paravirt, struct vhm_paravirt)
+
+static void paravirt_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
+{
+	vhm_pv_get_state(vcpu, out);
+}
+
+static int paravirt_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	return vhm_pv_check_state(in);
+}
+
+static int paravirt_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	vhm_pv_set_state(vcpu, in);
+	return 0;
+}
+
 #define ROW(name)	.version = 1, .bytes = name##_bytes, .get = name##_get, .set = name##_set
 
 static const struct section_ops sections[VHM_SECTION_COUNT] = {
@@ -264,16 +284,17 @@ static const struct section_ops sections[VHM_SECTION_COUNT] = {
 	[VHM_SECTION_APIC]	 = { ROW(apic), .check = apic_check },
 	[VHM_SECTION_CPUID]	 = { ROW(cpuid), .item_bytes = sizeof(struct vhm_cpuid_entry) },
 	[VHM_SECTION_TIME]	 = { ROW(time) },
+	[VHM_SECTION_PARAVIRT]	 = { ROW(paravirt), .check = paravirt_check },
 };
 
 /*
  * The order in which sections are written, and so usually read: CPUID decides which bits
- * of the control registers exist, the time where the APIC's timer stands.
+ * of the control registers exist, the time where the APIC's timer and the guest's clock stand.
  */
 static const u8 order[] = {
 	VHM_SECTION_CPUID, VHM_SECTION_TIME, VHM_SECTION_REGISTERS, VHM_SECTION_SREGISTERS,
 	VHM_SECTION_XCR, VHM_SECTION_XSAVE, VHM_SECTION_DEBUG, VHM_SECTION_MSRS,
-	VHM_SECTION_APIC, VHM_SECTION_EVENTS,
+	VHM_SECTION_APIC, VHM_SECTION_EVENTS, VHM_SECTION_PARAVIRT,
 };
 
 static_assert(ARRAY_SIZE(order) == VHM_SECTION_COUNT - 1);

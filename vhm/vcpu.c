@@ -20,6 +20,7 @@ static void vcpu_sched_in(struct preempt_notifier *notifier, int cpu)
 	struct vhm_vcpu *vcpu = container_of(notifier, struct vhm_vcpu, preempt_notifier);
 
 	WRITE_ONCE(vcpu->preempted, false);
+	vhm_pv_sched_in(vcpu);
 	vhm_backend->vcpu_load(vcpu, cpu);
 }
 
@@ -97,6 +98,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	ret = vhm_backend->vcpu_init(vcpu);
 	if (ret)
 		goto err;
+	vhm_pv_init(vcpu, xa_load(&vm->vcpus, 0));
 	/* from here on interrupts find it */
 	ret = xa_err(xa_store(&vm->vcpus, id, vcpu, GFP_KERNEL_ACCOUNT));
 	if (ret)
@@ -205,6 +207,7 @@ static bool take_init(struct vhm_vcpu *vcpu)
 	if (!vhm_request_test_clear(vcpu, VHM_REQ_INIT))
 		return false;
 	vhm_apic_reset(vcpu, true);
+	vhm_pv_reset(vcpu);
 	vhm_backend->vcpu_reset(vcpu, true);
 	vcpu->run_state = vcpu->id ? VHM_RUN_STATE_WAIT_SIPI : VHM_RUN_STATE_RUNNABLE;
 	return vcpu->id == 0;

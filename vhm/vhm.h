@@ -25,6 +25,8 @@
 #include <linux/xarray.h>
 #include <linux/vhm.h>
 
+#include "pv.h"
+
 #define VHM_MAX_VCPUS		255	/* local APIC ids 0-254; 255 is broadcast */
 #define VHM_MAX_SLOTS		4096
 #define VHM_MAX_CPUID_ENTRIES	256
@@ -88,6 +90,13 @@ int vhm_slots_remove(struct vhm_vm *vm, u32 id);
 void vhm_slots_free(struct vhm_vm *vm);
 const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, gfn_t gfn);
 
+/* vhm/guest_memory.c */
+void __user *vhm_guest_pointer(struct vhm_vm *vm, gpa_t gpa, u32 bytes);
+int vhm_guest_write_nofault(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes);
+bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes);
+int vhm_guest_write(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes);
+int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
+
 /* -------------------------------------------------------------------- VM -- */
 
 /**
@@ -99,6 +108,7 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
  * @lock: set-up: @vcpus, @slots
  * @slots: RCU-protected, written under @lock; NULL as long as there was none
  * @slot_edits: raised after each publication of @slots (see ept/fault.c)
+ * @host_writes: set once, by the first access of vhm/guest_memory.c
  * @vcpus: by id; entries stay until the VM is freed; read under RCU
  * @vcpu_count: number of entries of @vcpus
  * @last_yielded_to: id of the vCPU that was given time last, a hint
@@ -111,6 +121,7 @@ struct vhm_vm {
 	struct mutex lock;	/* set-up of the VM */
 	struct vhm_slot_table __rcu *slots;
 	atomic64_t slot_edits;
+	bool host_writes;
 	struct xarray vcpus;
 	u32 vcpu_count;
 	unsigned long last_yielded_to;
@@ -154,6 +165,7 @@ enum vhm_request {
 	VHM_REQ_INIT,		/* an INIT arrived */
 	VHM_REQ_SIPI,		/* a SIPI arrived, vector in vcpu->sipi_vector */
 	VHM_REQ_STEP,		/* a single step is done: the VMM is to know */
+	VHM_REQ_PV,		/* the guest's paravirtual pages are due (vhm/pv.h) */
 };
 
 /**
@@ -186,6 +198,7 @@ enum vhm_request {
  * @apic: local APIC model
  * @cpuid: sorted table, NULL: all zeros; under @mutex
  * @cpuid_count: entries of @cpuid
+ * @pv: paravirtual interface
  * @has_run: it has entered the guest once
  * @stats: counters, by enum vhm_stat, written by the vCPU's thread alone
  */
@@ -216,6 +229,7 @@ struct vhm_vcpu {
 	struct vhm_apic *apic;
 	struct vhm_cpuid_entry *cpuid;
 	u32 cpuid_count;
+	struct vhm_pv pv;
 	bool has_run;
 	u64 stats[VHM_STAT_COUNT];
 };

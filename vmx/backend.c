@@ -201,6 +201,7 @@ static int init_cpuid(void)
 	const struct vhm_cpuid_limits limits = {
 		.xcr0 = vmx_guest_xcr0(),
 		.tsc_khz = tsc_khz,
+		.pv_features = vhm_pv_supported(),
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
 		.x2apic = true,
 		.tsc_deadline = true,

@@ -404,6 +404,7 @@ int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value)
 	case MSR_IA32_TSC:
 		value -= guest_tsc(v);
 		v->tsc_adjust += value;
+		vhm_pv_clock_tsc_written(vcpu, value);
 		vmx_set_tsc_offset(vcpu, v->tsc_offset + value);
 		return 0;
 	case MSR_IA32_TSC_ADJUST:
@@ -479,6 +480,8 @@ int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
 {
 	if (is_apic_msr(index))
 		return vhm_apic_msr_read(v->base.apic, index, value);
+	if (vhm_pv_is_msr(index))
+		return vhm_pv_msr_read(&v->base, index, value);
 	if (constant_msr(v, index, value))
 		return 0;
 	if (hidden_by_cpuid(v, index))
@@ -492,14 +495,18 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 
 	if (is_apic_msr(index))
 		return vhm_apic_msr_write(v->base.apic, index, value);
+	if (vhm_pv_is_msr(index))
+		return vhm_pv_msr_write(&v->base, index, value);
 	if (index == MSR_IA32_UCODE_REV || index == MSR_IA32_UCODE_WRITE)
 		return 0;	/* guests clear the one to read it; microcode is the host's */
 	if (constant_msr(v, index, &unused))
 		return -EINVAL;
 	if (hidden_by_cpuid(v, index))
 		return -EINVAL;
-	if (index == MSR_IA32_TSC_ADJUST)	/* the guest's write moves its TSC as well */
+	if (index == MSR_IA32_TSC_ADJUST) {	/* the guest's write moves its TSC as well */
+		vhm_pv_clock_tsc_written(&v->base, value - v->tsc_adjust);
 		vmx_set_tsc_offset(&v->base, v->tsc_offset + value - v->tsc_adjust);
+	}
 	return vmx_set_msr(&v->base, index, value);
 }
 

@@ -345,6 +345,8 @@ static noinline int serve_wants(struct vmx_vcpu *v)
 		return VHM_RUN_INTERRUPTED;
 	if (READ_ONCE(vcpu->requests) & CORE_REQUESTS)
 		return VHM_RUN_NOT_RUNNABLE;
+	if (vhm_request_test_clear(vcpu, VHM_REQ_PV))
+		vhm_pv_update(vcpu);
 	if (READ_ONCE(vcpu->cpu) < 0)
 		wait_for_vmx(vcpu);
 	return GO_ON;

@@ -381,7 +381,7 @@ TEST_F(guest, cpuid_dynamic)
 	EXPECT_FALSE(seen.ecx & 1 << 3);		/* MONITOR */
 	EXPECT_FALSE(seen.ecx & 1 << 27);		/* OSXSAVE */
 	/* beyond the last leaves: the data of the last basic one */
-	EXPECT_EQ(0, ask_cpuid(&self->vcpu, 0x40000000, 0).eax);
+	EXPECT_EQ(0, ask_cpuid(&self->vcpu, 0x40000002, 0).eax);
 	/* APIC id */
 	vcpu_create(&second, &self->vm, 5);
 	vcpu_set_cpuid(&second);
@@ -423,12 +423,12 @@ TEST_F(guest, cpuid_refused)
 	entries[count] = entries[0];
 	cpuid.entry_count = count + 1;
 	EXPECT_EQ(-EINVAL, vhm_ioctl(fresh.fd, VHM_VCPU_SET_CPUID, &cpuid));
-	/* a leaf of the hypervisor's */
-	entries[count] = (struct vhm_cpuid_entry) { .leaf = 0x40000000, .ebx = 0x56484d21 };
+	/* a leaf of the hypervisor's own */
+	entries[count] = (struct vhm_cpuid_entry) { .leaf = 0x40000010, .ebx = 0x56484d21 };
 	EXPECT_EQ(0, vhm_ioctl(fresh.fd, VHM_VCPU_SET_CPUID, &cpuid));
 	ASSERT_EQ(0, vcpu_set(&fresh, VHM_SECTION_EVENTS, &(struct vhm_events) {
 		.run_state = VHM_RUN_STATE_RUNNABLE }));
-	EXPECT_EQ(0x56484d21, ask_cpuid(&fresh, 0x40000000, 0).ebx);
+	EXPECT_EQ(0x56484d21, ask_cpuid(&fresh, 0x40000010, 0).ebx);
 	/* it has run: only the same table again */
 	EXPECT_EQ(0, vhm_ioctl(fresh.fd, VHM_VCPU_SET_CPUID, &cpuid));
 	entries[count].ebx = 0;

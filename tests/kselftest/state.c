@@ -35,6 +35,8 @@ static const struct section_row {
 	[VHM_SECTION_CPUID]	 = { "cpuid", 0, offsetof(struct vhm_cpuid_entry, reserved), 1 },
 	/* any pair of counters is possible */
 	[VHM_SECTION_TIME]	 = { "time", sizeof(struct vhm_time), .passes = true },
+	[VHM_SECTION_PARAVIRT]	 = { "paravirt", sizeof(struct vhm_paravirt),
+				     offsetof(struct vhm_paravirt, poll_control), 2 },
 };
 
 FIXTURE(state) {

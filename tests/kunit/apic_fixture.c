@@ -33,6 +33,10 @@ void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request)
 	set_bit(request, &vcpu->requests);
 }
 
+void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
+{
+}
+
 void vhm_vcpu_nmi(struct vhm_vcpu *vcpu)
 {
 	atomic_inc(&vcpu->nmi_pending);

@@ -396,7 +396,7 @@ static void malformed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, check(given, supported), -EINVAL);
 	e->eax = 0;
 	KUNIT_EXPECT_EQ(test, check(given, supported), 0);
-	*e = (struct vhm_cpuid_entry) { .leaf = 0x40000000, .ebx = U32_MAX };
+	*e = (struct vhm_cpuid_entry) { .leaf = 0x40000010, .ebx = U32_MAX };
 	KUNIT_EXPECT_EQ(test, check(given, supported), 0);
 	e->leaf = 0x400000ff;
 	KUNIT_EXPECT_EQ(test, check(given, supported), 0);
@@ -562,7 +562,7 @@ static void out_of_range(struct kunit *test)
 {
 	static const u32 beyond[] = { 0x17, 0x1f, 0x1000, 0x3fffffff, 0x40000100, 0x7fffffff,
 				      0x80000009, 0x8000001f, 0x80000020, 0xc0000000, U32_MAX };
-	static const u32 zero[] = { 3, 5, 8, 0xa, 0x14, 0x40000000, 0x400000ff, 0x80000005 };
+	static const u32 zero[] = { 3, 5, 8, 0xa, 0x14, 0x40000002, 0x400000ff, 0x80000005 };
 	struct table *t = build(test, &generous, everything);
 	struct vhm_vcpu *vcpu = vcpu_with(test, 3, t);
 	struct vhm_vcpu bare = {};

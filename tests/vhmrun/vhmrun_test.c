@@ -694,6 +694,7 @@ static void bad_command_lines(void)
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "0");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "256");
 	CHECK_ERROR(2, "on or off", "--flat", "x", "--x2apic", "maybe");
+	CHECK_ERROR(2, "on or off", "--flat", "x", "--pv", "1");
 	CHECK_ERROR(2, "multiple of 16", "--flat", "x", "--flat-address", "7");
 	CHECK_ERROR(2, "multiple of 16", "--flat", "x", "--flat-address", "0x100000");
 }

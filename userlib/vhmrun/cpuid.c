@@ -7,12 +7,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	LEAF_FEATURES		= 0x1,
 	LEAF_TOPOLOGY		= 0xb,
-	LEAF_HYPERVISOR		= 0x40000000,
 	LEAF_HYPERVISOR_FEATURES = 0x40000001,
 
 	FEATURES_ECX_X2APIC	= 21,
@@ -23,36 +21,29 @@ enum {
 	TOPOLOGY_THREADS	= 1 << 8,
 	TOPOLOGY_CORES		= 2 << 8,
 
-	ADDED_ENTRIES		= 5,
+	ADDED_ENTRIES		= 3,
 };
 
 /*
- * Linux turns x2APIC on without interrupt remapping only under a hypervisor whose name it
- * knows. It is told one with none of its paravirtual features. In x2APIC mode an access to the
- * local APIC is an MSR access, which the kernel module completes; in xAPIC mode, on a CPU
- * without APIC-register virtualization, it takes the way through instruction decode.
+ * The module offers its paravirtual interface under the name of KVM's. Without it the name stays:
+ * Linux turns x2APIC on without interrupt remapping only under a hypervisor whose name it knows.
+ * In x2APIC mode an access to the local APIC is an MSR access, which the kernel module completes;
+ * in xAPIC mode, on a CPU without APIC-register virtualization, it takes the way through
+ * instruction decode.
  */
-static int add_hypervisor(struct cpuid_table *table, uint32_t capacity)
+static void choose_paravirtual(struct cpuid_table *table, bool paravirtual)
 {
-	struct vhm_cpuid_entry name = { .leaf = LEAF_HYPERVISOR, .eax = LEAF_HYPERVISOR_FEATURES };
-	struct vhm_cpuid_entry features = { .leaf = LEAF_HYPERVISOR_FEATURES };
-	static const char signature[12] = "KVMKVMKVM";
-	int error;
+	struct vhm_cpuid_entry *features = vhm_cpuid_find(table->entries, table->count,
+							  LEAF_HYPERVISOR_FEATURES, 0);
 
-	memcpy(&name.ebx, signature, 4);
-	memcpy(&name.ecx, signature + 4, 4);
-	memcpy(&name.edx, signature + 8, 4);
-	error = vhm_cpuid_add(table->entries, &table->count, capacity, &name);
-	if (!error)
-		error = vhm_cpuid_add(table->entries, &table->count, capacity, &features);
-	return error;
+	if (features && !paravirtual)
+		features->eax = 0;
 }
 
-static int choose_apic_mode(struct cpuid_table *table, uint32_t capacity, bool x2apic)
+static int choose_apic_mode(struct cpuid_table *table, bool x2apic)
 {
 	struct vhm_cpuid_entry *features = vhm_cpuid_find(table->entries, table->count,
 							  LEAF_FEATURES, 0);
-	bool supported = features && features->ecx & 1u << FEATURES_ECX_X2APIC;
 
 	if (!features)
 		return -ENOENT;
@@ -60,7 +51,7 @@ static int choose_apic_mode(struct cpuid_table *table, uint32_t capacity, bool x
 	features->ecx |= 1u << FEATURES_ECX_HYPERVISOR;
 	if (!x2apic)
 		features->ecx &= ~(1u << FEATURES_ECX_X2APIC);
-	return x2apic && supported ? add_hypervisor(table, capacity) : 0;
+	return 0;
 }
 
 static int add_topology_level(struct cpuid_table *table, uint32_t capacity, uint32_t level,
@@ -113,7 +104,8 @@ int cpuid_table_create(struct cpuid_table *table, struct vhm *vhm, const struct 
 		return -ENOMEM;
 	error = vhm_get_cpuid(vhm, table->entries, &table->count);
 	if (!error)
-		error = choose_apic_mode(table, capacity, options->x2apic);
+		error = choose_apic_mode(table, options->x2apic);
+	choose_paravirtual(table, options->paravirtual);
 	if (!error)
 		error = set_topology(table, capacity, options->cpu_count);
 	if (error)

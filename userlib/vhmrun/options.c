@@ -24,6 +24,7 @@
 enum {
 	OPTION_FLAT_ADDRESS = 256,
 	OPTION_X2APIC,
+	OPTION_PV,
 	OPTION_DEBUG_EXITS,
 	OPTION_GDB,
 	OPTION_VERSION,
@@ -39,6 +40,7 @@ static const struct option long_options[] = {
 	{ "flat",		required_argument,	NULL, 'f' },
 	{ "flat-address",	required_argument,	NULL, OPTION_FLAT_ADDRESS },
 	{ "x2apic",		required_argument,	NULL, OPTION_X2APIC },
+	{ "pv",			required_argument,	NULL, OPTION_PV },
 	{ "debug-exits",	no_argument,		NULL, OPTION_DEBUG_EXITS },
 	{ "gdb",		required_argument,	NULL, OPTION_GDB },
 	{ "verbose",		no_argument,		NULL, 'v' },
@@ -61,6 +63,7 @@ static const char help_text[] =
 "                          (default 256M)\n"
 "  -c, --cpus N            virtual CPUs (default 1)\n"
 "      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
+"      --pv=on|off         let Linux use KVM's paravirtual interface (default on)\n"
 "  -v, --verbose           say what is done; exit counters at the end\n"
 "      --debug-exits       report each exit to this program on stderr\n"
 "      --gdb PORT|PATH     wait for GDB at this port of 127.0.0.1, or at a socket\n"
@@ -217,6 +220,8 @@ static int apply(struct options *options, int option, const char *argument)
 		return parse_flat_address(options, argument);
 	case OPTION_X2APIC:
 		return parse_switch(&options->x2apic, "x2apic", argument);
+	case OPTION_PV:
+		return parse_switch(&options->paravirtual, "pv", argument);
 	case OPTION_DEBUG_EXITS:
 		options->debug_exits = true;
 		return -1;
@@ -258,6 +263,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		.flat_gpa = DEFAULT_FLAT_GPA,
 		.cpu_count = 1,
 		.x2apic = true,
+		.paravirtual = true,
 	};
 	while ((option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
 		status = apply(options, option, optarg);

@@ -36,6 +36,7 @@ enum exit_status {
  * @flat_gpa: where to load and enter @flat
  * @cpu_count: vCPUs
  * @x2apic: let Linux use the local APIC's x2APIC mode
+ * @paravirtual: offer the guest the paravirtual interface of KVM
  * @verbose: say what is done, and count exits
  * @debug_exits: report each exit to the VMM
  * @gdb: port or socket for a debugger, or NULL
@@ -50,6 +51,7 @@ struct options {
 	uint32_t flat_gpa;
 	unsigned int cpu_count;
 	bool x2apic;
+	bool paravirtual;
 	bool verbose;
 	bool debug_exits;
 };

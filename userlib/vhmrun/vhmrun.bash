@@ -26,14 +26,14 @@ _vhmrun()
 		compopt -o filenames 2>/dev/null || true	# outside of a completion
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
-	--x2apic) _vhmrun_words "$current" 'on off' ;;
+	--x2apic | --pv) _vhmrun_words "$current" 'on off' ;;
 	-m | --memory) _vhmrun_words "$current" '128M 256M 512M 1G 2G 4G' ;;
 	-c | --cpus) _vhmrun_words "$current" '1 2 4' ;;
 	-a | --append) _vhmrun_words "$current" 'console=ttyS0' ;;
 	--flat-address) COMPREPLY=() ;;
 	*)
 		_vhmrun_words "$current" '--kernel --initrd --append --flat --flat-address --memory
-			--cpus --x2apic --verbose --debug-exits --gdb --help --version'
+			--cpus --x2apic --pv --verbose --debug-exits --gdb --help --version'
 		;;
 	esac
 }

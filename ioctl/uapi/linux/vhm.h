@@ -155,11 +155,16 @@ struct vhm_cpuid_entry {
  * @entries: user pointer to an array of struct vhm_cpuid_entry
  *
  * VHM_GET_CPUID tells what a guest may be given: pass it to VHM_VCPU_SET_CPUID as
- * it is or with bits removed and hypervisor leaves (0x40000000-0x400000ff) added.
+ * it is, with bits removed or with other hypervisor leaves (0x40000000-0x400000ff).
  * Fields that follow from guest state (APIC id, OSXSAVE, OSPKE, XSAVE area size)
  * are filled in when the guest asks. VHM_VCPU_SET_CPUID refuses with EINVAL a
  * feature bit that is not supported and with EBUSY a vCPU that has run; without
  * it a vCPU answers every CPUID with zeros.
+ *
+ * Leaves 0x40000000 and 0x40000001 are KVM's signature and features, as the kernel documents
+ * them (Documentation/virt/kvm/x86). A guest whose leaf 0x40000000 has that signature may use the
+ * features of VHM_GET_CPUID that its leaf 0x40000001 shows; the MSRs of others raise #GP, their
+ * hypercalls are unknown. All else in these leaves is between the VMM and its guest.
  */
 struct vhm_cpuid {
 	__u32 size;
@@ -781,6 +786,7 @@ struct vhm_section {
  * @VHM_SECTION_APIC: struct vhm_apic_state
  * @VHM_SECTION_CPUID: array of struct vhm_cpuid_entry
  * @VHM_SECTION_TIME: struct vhm_time
+ * @VHM_SECTION_PARAVIRT: struct vhm_paravirt
  * @VHM_SECTION_COUNT: one more than the highest type of this version
  */
 enum vhm_section_type {
@@ -794,6 +800,7 @@ enum vhm_section_type {
 	VHM_SECTION_APIC,
 	VHM_SECTION_CPUID,
 	VHM_SECTION_TIME,
+	VHM_SECTION_PARAVIRT,
 	VHM_SECTION_COUNT,
 };
 
@@ -967,6 +974,35 @@ struct vhm_apic_state {
 struct vhm_time {
 	__u64 tsc;
 	__u64 host_tsc;
+};
+
+/**
+ * struct vhm_paravirt - section VHM_SECTION_PARAVIRT
+ * @wall_clock: MSR_KVM_WALL_CLOCK_NEW
+ * @system_time: MSR_KVM_SYSTEM_TIME_NEW
+ * @steal_time: MSR_KVM_STEAL_TIME
+ * @eoi: MSR_KVM_EOI_EN
+ * @poll_control: MSR_KVM_POLL_CONTROL
+ * @clock_tsc: a value of the guest's TSC
+ * @clock_ns: what the guest's clock (kvmclock) shows at that TSC, ns
+ * @clock_khz: frequency of the guest's TSC, kHz, not 0
+ * @flags: zero
+ *
+ * The clock shows @clock_ns + (TSC - @clock_tsc) * 1000000 / @clock_khz. It stands still while the
+ * TSC does, and VHM_SECTION_TIME moves both; a VMM that sets one of them does so for all vCPUs,
+ * which else differ. Where the TSC has another frequency than @clock_khz the clock goes on from
+ * what it shows when this section is loaded, so load VHM_SECTION_TIME before.
+ */
+struct vhm_paravirt {
+	__u64 wall_clock;
+	__u64 system_time;
+	__u64 steal_time;
+	__u64 eoi;
+	__u64 poll_control;
+	__u64 clock_tsc;
+	__u64 clock_ns;
+	__u32 clock_khz;
+	__u32 flags;
 };
 
 #endif /* _UAPI_LINUX_VHM_H */

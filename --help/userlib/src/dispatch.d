@@ -1,0 +1,10 @@
+/tmp/h-pv/main/--help/userlib/src/dispatch.o: \
+ /tmp/h-pv/main/userlib/src/dispatch.c \
+ /tmp/h-pv/main/userlib/src/emulate.h \
+ /tmp/h-pv/main/userlib/src/internal.h \
+ /tmp/h-pv/main/userlib/include/libvhm.h \
+ /tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h
+/tmp/h-pv/main/userlib/src/emulate.h:
+/tmp/h-pv/main/userlib/src/internal.h:
+/tmp/h-pv/main/userlib/include/libvhm.h:
+/tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h:

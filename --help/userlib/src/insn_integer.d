@@ -1,0 +1,13 @@
+/tmp/h-pv/main/--help/userlib/src/insn_integer.o: \
+ /tmp/h-pv/main/userlib/src/insn_integer.c \
+ /tmp/h-pv/main/userlib/src/insn.h /tmp/h-pv/main/userlib/src/emulate.h \
+ /tmp/h-pv/main/userlib/src/internal.h \
+ /tmp/h-pv/main/userlib/include/libvhm.h \
+ /tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h \
+ /tmp/h-pv/main/userlib/src/alu.h
+/tmp/h-pv/main/userlib/src/insn.h:
+/tmp/h-pv/main/userlib/src/emulate.h:
+/tmp/h-pv/main/userlib/src/internal.h:
+/tmp/h-pv/main/userlib/include/libvhm.h:
+/tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h:
+/tmp/h-pv/main/userlib/src/alu.h:

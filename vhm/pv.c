@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paravirtual interface: which features a guest has, its MSRs, the pages that are due, state.
+ *
+ * Owns struct vhm_pv as a whole; each feature is a file of its own. A feature that the guest's
+ * CPUID lacks is not there: its MSR raises #GP, its hypercall is unknown. Asynchronous page
+ * faults and what serves encrypted guests are not offered.
+ */
+#include "pv.h"
+
+#include <linux/nospec.h>
+#include <asm/tsc.h>
+
+#include "cpuid.h"
+#include "pv_internal.h"
+#include "vhm.h"
+
+static const u8 feature_of_msr[VHM_PV_MSRS] = {
+	[VHM_PV_WALL_CLOCK]	= KVM_FEATURE_CLOCKSOURCE2,
+	[VHM_PV_SYSTEM_TIME]	= KVM_FEATURE_CLOCKSOURCE2,
+};
+
+/* Bits of CPUID leaf 40000001H, EAX: what a guest may be given. */
+u32 vhm_pv_supported(void)
+{
+	return BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
+	       BIT(KVM_FEATURE_NOP_IO_DELAY);
+}
+
+/**
+ * vhm_pv_init() - state of a new vCPU
+ * @vcpu: the vCPU, whose TSC is set
+ * @first: vCPU 0 if there is one already: the new one has the same clock
+ */
+void vhm_pv_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first)
+{
+	vhm_pv_reset(vcpu);
+	vhm_pv_clock_init(vcpu, first);
+}
+
+/* Power-up or INIT: new software, which has not asked for anything. The clock goes on. */
+void vhm_pv_reset(struct vhm_vcpu *vcpu)
+{
+	memset(vcpu->pv.msr, 0, sizeof(vcpu->pv.msr));
+	vcpu->pv.msr[VHM_PV_POLL_CONTROL] = 1;
+}
+
+/* The CPUID table was set. */
+void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
+{
+	const struct vhm_cpuid_entry *name = vhm_cpuid_find(vcpu, KVM_CPUID_SIGNATURE, 0);
+	const struct vhm_cpuid_entry *features = vhm_cpuid_find(vcpu, KVM_CPUID_FEATURES, 0);
+
+	vcpu->pv.features = 0;
+	if (name && features && pv_is_signature(name->ebx, name->ecx, name->edx))
+		vcpu->pv.features = features->eax & vhm_pv_supported();
+	vhm_pv_clock_changed(vcpu);
+}
+
+/* Has the guest given the host a page by this MSR, an index of vhm_pv.msr? */
+bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr)
+{
+	return vcpu->pv.msr[msr] & KVM_MSR_ENABLED &&
+	       vcpu->pv.features & BIT(feature_of_msr[msr]);
+}
+
+/* -------------------------------------------------------------------- MSRs -- */
+
+/* The value's place; NULL: no such MSR, which the guest's CPUID tells it. */
+static u64 *find_msr(struct vhm_vcpu *vcpu, u32 index)
+{
+	u32 n = index - VHM_PV_FIRST_MSR;
+
+	if (n >= VHM_PV_MSRS)
+		return NULL;
+	n = array_index_nospec(n, VHM_PV_MSRS);
+	if (!feature_of_msr[n] || !(vcpu->pv.features & BIT(feature_of_msr[n])))
+		return NULL;
+	return &vcpu->pv.msr[n];
+}
+
+/**
+ * vhm_pv_msr_read - RDMSR of 4B564D00H-4B564DFFH
+ * @vcpu: the vCPU
+ * @index: MSR
+ * @value: out: its value
+ *
+ * Context: the vCPU's thread, any.
+ * Return: 0; -EINVAL: the guest gets #GP(0).
+ */
+int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value)
+{
+	const u64 *msr = find_msr(vcpu, index);
+
+	if (!msr)
+		return -EINVAL;
+	*value = *msr;
+	return 0;
+}
+
+/**
+ * vhm_pv_msr_write - WRMSR of 4B564D00H-4B564DFFH
+ * @vcpu: the vCPU
+ * @index: MSR
+ * @value: written value
+ *
+ * Context: the vCPU's thread; may sleep.
+ * Return: 0; -EINVAL: the guest gets #GP(0).
+ */
+int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
+{
+	u64 *msr = find_msr(vcpu, index);
+
+	if (!msr || !pv_msr_valid(index, value))
+		return -EINVAL;
+	*msr = value;
+	switch (index) {
+	case MSR_KVM_WALL_CLOCK_NEW:
+		vhm_pv_clock_write_wall(vcpu);
+		break;
+	case MSR_KVM_SYSTEM_TIME_NEW:
+		vhm_pv_clock_changed(vcpu);
+		break;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------- pages -- */
+
+/**
+ * vhm_pv_write_versioned() - write what a guest may read at the same time
+ * @vcpu: the vCPU, its thread; may sleep
+ * @version_gpa: a 32-bit word that is odd while the write goes on
+ * @version: its value
+ * @gpa: where to write
+ * @data: what, without the version
+ * @bytes: how many
+ */
+void vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
+			    const void *data, u32 bytes)
+{
+	version = (version + 1) | 1;
+	if (vhm_guest_write(vcpu->vm, version_gpa, &version, sizeof(version)))
+		return;
+	smp_wmb();	/* partner: the guest's reader, version first and last */
+	vhm_guest_write(vcpu->vm, gpa, data, bytes);
+	smp_wmb();	/* likewise */
+	version++;
+	vhm_guest_write(vcpu->vm, version_gpa, &version, sizeof(version));
+}
+
+/* VHM_REQ_PV: bring the guest's pages up to date. The vCPU's thread; may sleep. */
+void vhm_pv_update(struct vhm_vcpu *vcpu)
+{
+	if (vcpu->pv.clock_changed)
+		vhm_pv_clock_update(vcpu);
+}
+
+/* The vCPU's thread is on a CPU again; preemption off. */
+void vhm_pv_sched_in(struct vhm_vcpu *vcpu)
+{
+	if (unlikely(check_tsc_unstable()))
+		vhm_pv_clock_changed(vcpu);
+}
+
+/* ------------------------------------------------------------------- state -- */
+
+void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out)
+{
+	const struct vhm_pv *pv = &vcpu->pv;
+
+	*out = (struct vhm_paravirt) {
+		.wall_clock = pv->msr[VHM_PV_WALL_CLOCK],
+		.system_time = pv->msr[VHM_PV_SYSTEM_TIME],
+		.steal_time = pv->msr[VHM_PV_STEAL_TIME],
+		.eoi = pv->msr[VHM_PV_EOI],
+		.poll_control = pv->msr[VHM_PV_POLL_CONTROL],
+		.clock_tsc = pv->clock_tsc,
+		.clock_ns = pv->clock_ns,
+		.clock_khz = vhm_vcpu_tsc_khz(vcpu),
+	};
+}
+
+int vhm_pv_check_state(const struct vhm_paravirt *in)
+{
+	if (!pv_msr_valid(MSR_KVM_WALL_CLOCK_NEW, in->wall_clock) ||
+	    !pv_msr_valid(MSR_KVM_SYSTEM_TIME_NEW, in->system_time) ||
+	    !pv_msr_valid(MSR_KVM_STEAL_TIME, in->steal_time) ||
+	    !pv_msr_valid(MSR_KVM_PV_EOI_EN, in->eoi) ||
+	    !pv_msr_valid(MSR_KVM_POLL_CONTROL, in->poll_control))
+		return -EINVAL;
+	return !in->clock_khz || in->flags ? -EINVAL : 0;
+}
+
+/* @in has passed vhm_pv_check_state(). */
+void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in)
+{
+	struct vhm_pv *pv = &vcpu->pv;
+
+	pv->msr[VHM_PV_WALL_CLOCK] = in->wall_clock;
+	pv->msr[VHM_PV_SYSTEM_TIME] = in->system_time;
+	pv->msr[VHM_PV_STEAL_TIME] = in->steal_time;
+	pv->msr[VHM_PV_EOI] = in->eoi;
+	pv->msr[VHM_PV_POLL_CONTROL] = in->poll_control;
+	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Paravirtual interface for stock Linux guests: the documented ABI of KVM
+ * (Documentation/virt/kvm/x86/{cpuid,msr,hypercalls}.rst of the kernel), as far as a VMM lets its
+ * guest see it in CPUID leaf 40000001H.
+ *
+ * All of it belongs to the vCPU's thread (vcpu->mutex) but @unhalted. Pages of the guest are
+ * written by that thread, on its way to the next entry when VHM_REQ_PV asks for it.
+ */
+#ifndef VHM_PV_H
+#define VHM_PV_H
+
+#include <linux/types.h>
+#include <linux/vhm.h>
+
+struct vhm_vcpu;
+
+#define VHM_PV_FIRST_MSR	0x4b564d00u	/* MSR_KVM_WALL_CLOCK_NEW */
+
+/* indices into vhm_pv.msr: the MSRs' numbers from VHM_PV_FIRST_MSR on; 2 is not offered */
+enum {
+	VHM_PV_WALL_CLOCK	= 0,
+	VHM_PV_SYSTEM_TIME	= 1,
+	VHM_PV_STEAL_TIME	= 3,
+	VHM_PV_EOI		= 4,
+	VHM_PV_POLL_CONTROL	= 5,
+	VHM_PV_MSRS
+};
+
+/**
+ * struct vhm_pv - paravirtual state of a vCPU
+ * @features: bits KVM_FEATURE_* that its guest has
+ * @msr: values of its MSRs
+ * @clock_tsc: the guest's TSC at which its clock shows @clock_ns; the two make a line, and so
+ *	all vCPUs whose TSCs are the same show the same time
+ * @clock_ns: see there
+ * @clock_raw_ns: @clock_ns less the host's CLOCK_MONOTONIC_RAW of that moment, for a host whose TSC
+ *	cannot be relied on
+ * @clock_changed: the guest's page of the clock is due
+ */
+struct vhm_pv {
+	u32 features;
+	u64 msr[VHM_PV_MSRS];
+	u64 clock_tsc;
+	u64 clock_ns;
+	u64 clock_raw_ns;
+	bool clock_changed;
+};
+
+static inline bool vhm_pv_is_msr(u32 index)
+{
+	return index - VHM_PV_FIRST_MSR < 0x100;
+}
+
+/* pv.c */
+u32 vhm_pv_supported(void);
+void vhm_pv_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first);
+void vhm_pv_reset(struct vhm_vcpu *vcpu);
+void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu);
+int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value);
+int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value);
+void vhm_pv_update(struct vhm_vcpu *vcpu);
+void vhm_pv_sched_in(struct vhm_vcpu *vcpu);
+void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out);
+int vhm_pv_check_state(const struct vhm_paravirt *in);
+void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in);
+
+/* pv_clock.c */
+void vhm_pv_clock_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first);
+void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz);
+void vhm_pv_clock_changed(struct vhm_vcpu *vcpu);
+void vhm_pv_clock_tsc_written(struct vhm_vcpu *vcpu, u64 delta);
+void vhm_pv_clock_update(struct vhm_vcpu *vcpu);
+void vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu);
+
+/* between vhm/pv*.c */
+bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr);
+void vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
+			    const void *data, u32 bytes);
+
+#endif /* VHM_PV_H */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Paravirtual interface: arithmetic and checks, pure. Nothing outside vhm/pv*.c and its tests
+ * includes this.
+ */
+#ifndef VHM_PV_INTERNAL_H
+#define VHM_PV_INTERNAL_H
+
+#include <linux/math64.h>
+#include <linux/time64.h>
+#include <linux/types.h>
+#include <uapi/asm/kvm_para.h>
+
+/**
+ * struct pv_scale - nanoseconds of a TSC tick, as the guest reckons
+ * @mult: in 2^-32 ns
+ * @shift: binary logarithm of what ticks are multiplied by before
+ */
+struct pv_scale {
+	u32 mult;
+	s8 shift;
+};
+
+/*
+ * @khz is not 0. No shift to the right, which would make @mult finer by a bit or two: guests take
+ * the frequency from here, too, and would lose its last bits.
+ */
+static inline struct pv_scale pv_scale(u32 khz)
+{
+	u64 ticks = khz;
+	s8 shift = 0;
+
+	for (; ticks <= NSEC_PER_MSEC; ticks <<= 1)
+		shift++;
+	return (struct pv_scale) {
+		.mult = div64_u64((u64)NSEC_PER_MSEC << 32, ticks),
+		.shift = shift,
+	};
+}
+
+static inline u64 pv_scale_ns(struct pv_scale scale, u64 ticks)
+{
+	return mul_u64_u32_shr(ticks << scale.shift, scale.mult, 32);
+}
+
+/* "KVMKVMKVM", padded with zeros; EBX, ECX and EDX of leaf 40000000H */
+#define PV_SIGNATURE_EBX	0x4b4d564bu
+#define PV_SIGNATURE_ECX	0x564b4d56u
+#define PV_SIGNATURE_EDX	0x4du
+
+static inline bool pv_is_signature(u32 ebx, u32 ecx, u32 edx)
+{
+	return ebx == PV_SIGNATURE_EBX && ecx == PV_SIGNATURE_ECX && edx == PV_SIGNATURE_EDX;
+}
+
+/* Bits of an MSR that must be 0: below the alignment of the address, and what is not defined. */
+static inline bool pv_msr_valid(u32 index, u64 value)
+{
+	switch (index) {
+	case MSR_KVM_WALL_CLOCK_NEW:
+		return !(value & 3);
+	case MSR_KVM_SYSTEM_TIME_NEW:
+	case MSR_KVM_PV_EOI_EN:
+		return !(value & 2);
+	case MSR_KVM_STEAL_TIME:
+		return !(value & KVM_STEAL_RESERVED_MASK);
+	case MSR_KVM_POLL_CONTROL:
+		return value <= 1;
+	default:
+		return false;
+	}
+}
+
+#endif /* VHM_PV_INTERNAL_H */
