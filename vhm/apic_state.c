@@ -37,8 +37,10 @@ void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out)
 {
 	u32 offset;
 
-	if (lapic_sync(apic))
-		vhm_backend->apic_state_changed(apic->vcpu);
+	/* takes the request with it, which what was loaded may need at the next entry */
+	lapic_sync(apic);
+	vhm_backend->apic_state_changed(apic->vcpu);
+	set_bit(VHM_REQ_APIC, &apic->vcpu->requests);
 	memset(out, 0, sizeof(*out));
 	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ))

@@ -30,13 +30,23 @@ static bool protected_mode(struct vmx_vcpu *v)
 	return vmx_read_cr0(v) & X86_CR0_PE;
 }
 
-static u32 exception_info(struct vmx_vcpu *v, u32 vector, bool has_error)
+/* INT3, INTO and INT1: RIP is at them, and the exception's frame behind (SDM vol. 3, 27.2.1.3). */
+static u32 software_type(const struct vhm_event *e)
 {
-	u32 info = INTR_INFO_VALID_MASK | vector;
+	if (e->vector == 3 || e->vector == 4)
+		return INTR_TYPE_SOFT_EXCEPTION;
+	if (e->vector == 1 && !(e->flags & VHM_EVENT_HAS_PAYLOAD))
+		return INTR_TYPE_PRIV_SW_EXCEPTION;
+	return 0;
+}
 
-	/* INT3 and INTO are software exceptions (27.2.1.3) */
-	info |= vector == 3 || vector == 4 ? INTR_TYPE_SOFT_EXCEPTION : INTR_TYPE_HARD_EXCEPTION;
-	if (has_error && protected_mode(v))
+static u32 exception_info(struct vmx_vcpu *v)
+{
+	const struct vhm_event *e = &v->exception;
+	u32 info = INTR_INFO_VALID_MASK | e->vector;
+
+	info |= software_type(e) ?: INTR_TYPE_HARD_EXCEPTION;
+	if (e->flags & VHM_EVENT_HAS_ERROR_CODE && protected_mode(v))
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	return info;
 }
@@ -180,7 +190,7 @@ static bool interrupt_possible(struct vmx_vcpu *v)
 		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
 }
 
-/* INT3 and INTO go on behind the instruction; what exited tells its length, prefixes included. */
+/* They go on behind the instruction; what exited tells its length, prefixes included. */
 static u32 software_length(struct vmx_vcpu *v, u32 vector)
 {
 	u32 info;
@@ -191,13 +201,19 @@ static u32 software_length(struct vmx_vcpu *v, u32 vector)
 	return (info & INTR_INFO_VECTOR_MASK) == vector ? vmx_insn_bytes(v) : 1;
 }
 
+/* Is the queued exception an instruction of unusual length? RIP is at it: it can run again. */
+bool vmx_exception_runs_again(struct vmx_vcpu *v)
+{
+	return software_type(&v->exception) && software_length(v, v->exception.vector) != 1;
+}
+
 static void select_exception(struct vmx_vcpu *v)
 {
 	u32 vector = v->exception.vector;
 
-	v->injected = exception_info(v, vector, v->exception.flags & VHM_EVENT_HAS_ERROR_CODE);
+	v->injected = exception_info(v);
 	v->injected_error = v->exception.error_code;
-	v->injected_length = vector == 3 || vector == 4 ? software_length(v, vector) : 0;
+	v->injected_length = software_type(&v->exception) ? software_length(v, vector) : 0;
 	deliver_payload(v);
 	/* a fault's frame has RF set (SDM vol. 3, 17.3.1.1) */
 	if (vector != 1 && vector != 3 && vector != 4 && vector != 8 && vector != 18)

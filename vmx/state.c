@@ -232,6 +232,19 @@ static_assert(VHM_BLOCKED_BY_NMI == GUEST_INTR_STATE_NMI);
 
 #define BLOCKED_BITS	(VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS | VHM_BLOCKED_BY_NMI)
 
+static void describe_exception(struct vmx_vcpu *v, u32 vector, struct vhm_events *out)
+{
+	out->exception = (struct vhm_event) {
+		.flags = VHM_EVENT_VALID,
+		.vector = vector,
+	};
+	if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
+		out->exception.error_code = v->injected_error;
+	/* real mode pushes none, and yet the vector has one */
+	if (vmx_exception_has_error(vector))
+		out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
+}
+
 static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 {
 	u32 vector = v->injected & INTR_INFO_VECTOR_MASK;
@@ -244,20 +257,22 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 	case INTR_TYPE_NMI_INTR:
 		out->nmi_pending = min(out->nmi_pending + 1, 2u);
 		break;
+	case INTR_TYPE_SOFT_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		/* INT3, INTO, INT1; with prefixes the length would be lost, and RIP is at it */
+		if (v->injected_length == 1)
+			describe_exception(v, vector, out);
+		break;
 	case INTR_TYPE_HARD_EXCEPTION:
-	case INTR_TYPE_SOFT_EXCEPTION:	/* INT3, INTO: what RIP is at, or user space's */
-		out->exception = (struct vhm_event) {
-			.flags = VHM_EVENT_VALID,
-			.vector = vector,
-		};
-		if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
-			out->exception.error_code = v->injected_error;
-		/* real mode pushes none, and yet the vector has one */
-		if (vmx_exception_has_error(vector))
-			out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
+		describe_exception(v, vector, out);
+		if (vector != 1)
+			break;
+		/* DR6 has its bits already; without a payload it would be INT1 */
+		out->exception.flags |= VHM_EVENT_HAS_PAYLOAD;
+		out->exception.payload = v->dr6 & DR6_CAUSES;
 		break;
 	default:
-		break;	/* INT n, INT1: RIP is at the instruction, which runs again */
+		break;	/* INT n: RIP is at the instruction, which runs again */
 	}
 }
 
@@ -275,7 +290,7 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 	out->eoi_pending = vcpu->apic->level_eoi >= 0;
 	out->eoi_vector = max(vcpu->apic->level_eoi, 0);
 	out->pending_debug = vmx_pending_debug(v);
-	if (v->exception.flags & VHM_EVENT_VALID)
+	if (v->exception.flags & VHM_EVENT_VALID && !vmx_exception_runs_again(v))
 		out->exception = v->exception;
 	if (v->injected)
 		describe_injected(v, out);

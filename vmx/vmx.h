@@ -322,6 +322,7 @@ static inline void vmx_queue_ud(struct vmx_vcpu *v)
 
 void vmx_settle_shadow(struct vmx_vcpu *v);
 bool vmx_exception_has_error(u32 vector);
+bool vmx_exception_runs_again(struct vmx_vcpu *v);
 int vmx_check_exception(const struct vhm_event *event);
 int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
 int vmx_inject_extint(struct vhm_vcpu *vcpu, u8 vector);

@@ -512,6 +512,29 @@ TEST_F(control, debug_exceptions)
 	EXPECT_EQ(DR6_BS, debug.dr6 & DR6_BS);
 }
 
+GUEST_CODE(int1, 64,
+	"	.byte	0xf1\n"
+	"	.byte	0x66, 0xf1\n"
+	"	out	%al, $0x10\n");
+
+/* INT1 is a trap that leaves DR6 alone: given back, the guest's handler finds RIP behind it. */
+TEST_F(control, int1_is_given_back)
+{
+	guest_run_long(&self->vcpu, int1);
+	self->control.exceptions = 1 << DB;
+	must(set_control(self));
+	for (uint32_t i = 0, at = LONG_CODE; i < 2; i++) {
+		ASSERT_EQ(at, expect_exception(self, DB, 0));
+		EXPECT_EQ(VHM_EVENT_VALID, self->run->exception.flags);
+		EXPECT_EQ(1u + i, self->run->insn_bytes);
+		at += self->run->insn_bytes;
+		self->run->inject = self->run->exception;
+		EXPECT_EQ(DB, guest_event(&self->vcpu));
+		EXPECT_EQ(at, guest_frame(&self->vcpu)->rip);
+	}
+	guest_out(&self->vcpu, PORT_DONE);
+}
+
 /* ------------------------------------------------------------------- limits -- */
 
 TEST_F(control, refused)

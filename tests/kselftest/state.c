@@ -329,6 +329,43 @@ TEST_F(state, pending_events_are_cloned)
 	vm_destroy(&clone_vm);
 }
 
+/* Reading between loading and running takes nothing away: an end of interrupt is still told. */
+TEST_F(state, read_after_load)
+{
+	static struct buffer all, again;
+	struct code code = { .vm = &self->vm, .gpa = LONG_CODE, .x2apic = true };
+	struct vcpu clone;
+	struct vm vm;
+
+	guest_long_tables(&self->vm);
+	guest_long_enter(&self->vcpu, LONG_CODE);
+	guest_mail(&self->vm)->eoi = EOI_X2APIC;
+	guest_mail(&self->vm)->silent = 1;
+	emit_apic_enable(&code);
+	emit_out(&code, PORT_DONE);
+	emit_sti(&code);
+	emit_out(&code, PORT_DONE);
+	emit_out(&code, PORT_DONE);
+	guest_out(&self->vcpu, PORT_DONE);
+	self->run->request = VHM_RUN_RETURN;
+	ASSERT_EQ(VHM_EXIT_KICKED, guest_exit(&self->vcpu));
+	ASSERT_EQ(1, vm_msi(&self->vm, 0xfee00000, 0x51 | 3 << 14));	/* level-triggered */
+	ASSERT_EQ(0, get(&self->vcpu, 0, &all));
+
+	vm_create(&vm, 0);
+	memcpy(vm.memory, self->vm.memory, self->vm.memory_bytes);
+	vcpu_create(&clone, &vm, 0);
+	ASSERT_EQ(0, set(&clone, &all));
+	ASSERT_EQ(0, get(&clone, 0, &again));
+	guest_out(&clone, PORT_DONE);
+	ASSERT_EQ(VHM_EXIT_EOI, guest_exit(&clone));
+	EXPECT_EQ(0x51, clone.run->eoi.vector);
+	guest_out(&clone, PORT_DONE);
+	EXPECT_EQ(1, guest_mail(&vm)->count[0x51]);
+	vcpu_destroy(&clone);
+	vm_destroy(&vm);
+}
+
 /* Order does not matter where the state is the same. */
 TEST_F(state, any_order)
 {

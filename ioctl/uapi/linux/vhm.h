@@ -315,7 +315,9 @@ struct vhm_registers {
  * @vector: 0-31, not 2 (see VHM_VCPU_NMI), not 21 (no guest has CET)
  * @error_code: pushed on the guest's stack with VHM_EVENT_HAS_ERROR_CODE
  * @reserved: zero
- * @payload: with VHM_EVENT_HAS_PAYLOAD: CR2 of a #PF, or the bits a #DB sets in DR6
+ * @payload: with VHM_EVENT_HAS_PAYLOAD: CR2 of a #PF, or the bits a #DB sets in DR6; a #DB
+ *	without is INT1, which sets none. It is a trap, as INT3 and INTO are: RIP is at the
+ *	instruction, and the guest's handler finds it behind
  */
 struct vhm_event {
 	__u32 flags;
