@@ -112,6 +112,7 @@ def guest(kernel: str, initramfs: str, ips: int, programs: str, vhmrun: str) -> 
         for file in ("bench", "tiny-kernel"):
             shutil.copy(os.path.join(programs, file), directory)
         shutil.copy(os.path.join(HERE, "in-host-boot"), directory)
+        shutil.copy("/sbin/ldconfig", directory)
         command = [
             os.path.join(RIG, "host"),
             *("--count", "--vhm", "--kernel", kernel, "--ips", str(ips), "--timeout", str(GUEST_SECONDS)),

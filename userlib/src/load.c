@@ -179,9 +179,8 @@ int load_begin(struct load *load, struct vhm_vm *vm, const struct vhm_boot *boot
 	ret = boot->ranges ? ranges_from_caller(load) : ranges_from_slots(load);
 	if (ret)
 		return ret;
-	if (!is_usable(load, load->area, VHM_BOOT_AREA_BYTES))
-		return -ENOMEM;
-	return vhm_vm_fill(vm, load->area, 0, VHM_BOOT_AREA_BYTES);
+	/* What is used of it is written; the rest is not touched, so that the host need not give it. */
+	return is_usable(load, load->area, VHM_BOOT_AREA_BYTES) ? 0 : -ENOMEM;
 }
 
 int load_read(const struct load *load, void *buffer, size_t bytes, uint64_t offset)

@@ -260,7 +260,6 @@ int console_init(struct console *console, struct vdev_irq irq, bool hold_input)
 		.hold_input = hold_input,
 	};
 
-	memset(console, 0, sizeof(*console));
 	console->escapes = isatty(STDIN_FILENO);
 	console->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (console->flush_fd < 0)

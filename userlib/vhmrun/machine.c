@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "message.h"
 
 #define RESET_VECTOR_GPA	0xffff0ull
+#define LOW_BYTES		0x100000u
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
 #define RTC_IRQ			8
@@ -140,6 +142,7 @@ static bool add_ram(struct machine *machine)
 {
 	const struct vhm_info *info = vhm_get_info(machine->vhm);
 	const struct memory_map *map = &machine->memory_map;
+	void *low = NULL;
 	int error = 0;
 	uint32_t i;
 
@@ -150,7 +153,10 @@ static bool add_ram(struct machine *machine)
 	}
 	for (i = 0; !error && i < map->slot_count; i++)
 		error = vhm_vm_add_memory(machine->vm, map->slot[i].gpa, map->slot[i].bytes, 0,
-					  NULL);
+					  i ? NULL : &low);
+	/* Few pages of the lowest are used, for tables: not worth clearing a large one. */
+	if (!error)
+		madvise(low, LOW_BYTES, MADV_NOHUGEPAGE);
 	return error ? fail(VHM_STEP_MEMORY, error) : true;
 }
 
@@ -305,7 +311,6 @@ bool machine_create(struct machine *machine, const struct options *options)
 {
 	int error;
 
-	memset(machine, 0, sizeof(*machine));
 	machine->options = options;
 	memory_map_init(&machine->memory_map, options->memory_bytes);
 	machine->ended_fd = -1;

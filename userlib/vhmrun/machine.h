@@ -71,7 +71,10 @@ struct machine {
 	int rtc_fd;
 };
 
-/* Build the machine and load it. False: failed, and said why; machine_destroy() is still due. */
+/*
+ * Build the machine, which is all zeros, and load it. False: failed, and said why;
+ * machine_destroy() is still due.
+ */
 bool machine_create(struct machine *machine, const struct options *options);
 void machine_destroy(struct machine *machine);
 
