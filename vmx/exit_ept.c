@@ -114,7 +114,6 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 
 	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, &v->base, &fault, &error);
-	v->l1d_flush = true;	/* the host may have copied or read in pages */
 	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);
 	switch (result) {
 	case EPT_FAULT_FIXED:

@@ -436,54 +436,70 @@ static void idle_memory(const struct backend *backend)
 
 #define TOUCHES		64
 #define EXTRA_BYTES	(ROUNDS * TOUCHES * PAGE_BYTES)
+#define LARGE_BYTES	(2u << 20)
 
-static void *extra_memory(bool resident)
+/* Aligned as GUEST_EXTRA is, so that both sides could use large pages. */
+static void *extra_memory(size_t bytes, int advice, bool resident)
 {
-	void *extra = mmap(NULL, EXTRA_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *room = mmap(NULL, bytes + LARGE_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t before = -(uintptr_t)room % LARGE_BYTES;
+	uint8_t *extra = room + before;
 
-	if (extra == MAP_FAILED)
+	if (room == MAP_FAILED)
 		fail("no memory");
-	must(madvise(extra, EXTRA_BYTES, MADV_NOHUGEPAGE), "madvise");
+	munmap(room, before);
+	munmap(extra + bytes, LARGE_BYTES - before);
+	must(madvise(extra, bytes, advice), "madvise");
 	if (resident)
-		memset(extra, 1, EXTRA_BYTES);
+		memset(extra, 1, bytes);
 	return extra;
 }
 
-/* Each operation touches the next page, for the first time: no warm-up is possible. */
-static void measure_touch(const struct backend *backend, const char *name, bool resident)
+/* The first touch of each of a round's @operations pages: no warm-up is possible. */
+static void measure_touch(const struct backend *backend, const char *name, void *extra,
+			  size_t bytes, uint32_t operations)
 {
 	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
-	const struct run run = { GUEST_TOUCH, TOUCHES, ROUNDS, GUEST_EXTRA };
-	void *extra = extra_memory(resident);
+	const struct run run = { GUEST_TOUCH, bytes / PAGE_BYTES / ROUNDS, ROUNDS, GUEST_EXTRA };
 	double value[ROUNDS], again[ROUNDS];
 	struct result result, loop;
 
 	backend->complete(machine);
-	backend->add_memory(machine, extra, EXTRA_BYTES);
+	backend->add_memory(machine, extra, bytes);
 	count_reset();
 	run_guest(backend, machine, &run, value);
-	result = summarize(name, "ticks", value, ROUNDS, TOUCHES);
-	count_read(result.counts, ROUNDS, TOUCHES);
+	result = summarize(name, "ticks", value, ROUNDS, operations);
+	count_read(result.counts, ROUNDS, operations);
 	count_reset();
 	run_guest(backend, machine, &run, again);
-	loop = summarize("", "ticks", again, ROUNDS, TOUCHES);
-	count_read(loop.counts, ROUNDS, TOUCHES);
+	loop = summarize("", "ticks", again, ROUNDS, operations);
+	count_read(loop.counts, ROUNDS, operations);
 	subtract_loop(&result, &loop);
 	backend->remove_memory(machine);
 	backend->destroy(machine);
-	munmap(extra, EXTRA_BYTES);
+	munmap(extra, bytes);
 	report(backend, &result);
 }
 
 static void ept_resident(const struct backend *backend)
 {
-	measure_touch(backend, "ept-resident", true);
+	measure_touch(backend, "ept-resident",
+		      extra_memory(EXTRA_BYTES, MADV_NOHUGEPAGE, true), EXTRA_BYTES, TOUCHES);
 }
 
 static void ept_absent(const struct backend *backend)
 {
-	measure_touch(backend, "ept-absent", false);
+	measure_touch(backend, "ept-absent",
+		      extra_memory(EXTRA_BYTES, MADV_NOHUGEPAGE, false), EXTRA_BYTES, TOUCHES);
+}
+
+/* A large page a round, of which each small one is touched. */
+static void ept_large(const struct backend *backend)
+{
+	const size_t bytes = (size_t)ROUNDS * LARGE_BYTES;
+
+	measure_touch(backend, "ept-large", extra_memory(bytes, MADV_HUGEPAGE, true), bytes, 1);
 }
 
 const struct row rows[] = {
@@ -502,5 +518,6 @@ const struct row rows[] = {
 	{ "idle-memory", idle_memory },
 	{ "ept-resident", ept_resident },
 	{ "ept-absent", ept_absent },
+	{ "ept-large", ept_large },
 };
 const size_t row_count = COUNT(rows);

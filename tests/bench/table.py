@@ -40,6 +40,7 @@ ROWS = [
     Row("idle-memory-run", "the same, once it has run, KiB"),
     Row("ept-resident", "EPT violation, 4 KiB, page resident", at_most=1700),
     Row("ept-absent", "EPT violation, 4 KiB, not resident", at_most=5000),
+    Row("ept-large", "EPT violation, 2 MiB, page resident", at_most=2100),
     Row("computation", "pure computation over the host's, ratio", at_most=1.01),
 ]
 FIELDS = ["name", "backend", "unit", "median", "min", "mean", "operations", "rounds", "exits"]
