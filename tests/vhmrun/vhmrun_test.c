@@ -691,6 +691,11 @@ static void bad_command_lines(void)
 	CHECK_ERROR(2, "too small", "--flat", "x", "--memory", "0");
 	CHECK_ERROR(2, "too small", "--flat", "x", "--memory", "4K");
 	CHECK_ERROR(2, "more than", "--flat", "x", "--memory", "1024T");
+	CHECK_ERROR(2, "not a size", "--flat", "x", "--memory", ",hugepages=2M");
+	CHECK_ERROR(2, "hugepages=2M or", "--flat", "x", "--memory", "4M,hugepages=4K");
+	CHECK_ERROR(2, "hugepages=2M or", "--flat", "x", "--memory", "4M,");
+	CHECK_ERROR(2, "multiple of the 2 MiB", "--flat", "x", "--memory", "5M,hugepages=2M");
+	CHECK_ERROR(2, "multiple of the 1024 MiB", "--flat", "x", "--memory", "4M,hugepages=1G");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "0");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "256");
 	CHECK_ERROR(2, "on or off", "--flat", "x", "--x2apic", "maybe");
@@ -710,6 +715,20 @@ static void bad_images(void)
 	CHECK_ERROR(1, "damaged", "--kernel", "hello.bin");
 	CHECK_ERROR(1, "empty", "--flat", "empty");
 	CHECK_ERROR(1, "No such file", "--kernel", "damaged", "--initrd", "missing");
+}
+
+/* The pool of the host is empty, and then it is not. */
+static void huge_pages(void)
+{
+	static const char pool[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+
+	write_file(pool, "0", 1);
+	CHECK_ERROR(1, "no 2 free huge pages of 2 MiB", "--memory", "4M,hugepages=2M", "--flat",
+		    "hello.bin");
+	write_file(pool, "2", 1);
+	CHECK_STATUS(finish(start(ARGUMENTS("--memory", "4M,hugepages=2M", "--flat",
+					    "hello.bin"))), EXITED(0));
+	write_file(pool, "0", 1);
 }
 
 static void too_many_vcpus(void)
@@ -763,6 +782,7 @@ static const struct {
 	{ "two machines at once", two_machines_at_once },
 	{ "bad command lines", bad_command_lines },
 	{ "bad images", bad_images },
+	{ "huge pages", huge_pages },
 	{ "too many vCPUs", too_many_vcpus },
 	{ "help and version", help_and_version },
 };

@@ -138,6 +138,45 @@ static bool fail_system(const char *what, int error)
 	return false;
 }
 
+/* From the host's pool: all of it is set aside now, so that the guest never finds it empty. */
+static int map_huge_pages(struct machine *machine, uint32_t slot, uint64_t bytes)
+{
+	uint64_t page_bytes = machine->options->huge_page_bytes;
+	int size = __builtin_ctzll(page_bytes) << MAP_HUGE_SHIFT;
+	void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size, -1, 0);
+
+	if (address == MAP_FAILED) {
+		message("no %" PRIu64 " free huge pages of %" PRIu64 " MiB: see "
+			"/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
+			bytes / page_bytes, page_bytes >> 20, page_bytes >> 10);
+		return -ENOMEM;
+	}
+	machine->huge_pages[slot] = address;
+	return 0;
+}
+
+static int add_slot(struct machine *machine, uint32_t i, void **address)
+{
+	const struct vhm_memory_range *slot = &machine->memory_map.slot[i];
+	int error;
+
+	if (!machine->options->huge_page_bytes) {
+		error = vhm_vm_add_memory(machine->vm, slot->gpa, slot->bytes, 0, address);
+		if (error)
+			fail(VHM_STEP_MEMORY, error);
+		return error;
+	}
+	error = map_huge_pages(machine, i, slot->bytes);
+	if (error)
+		return error;
+	error = vhm_vm_add_user_memory(machine->vm, slot->gpa, slot->bytes, 0,
+				       machine->huge_pages[i]);
+	if (error)
+		fail(VHM_STEP_MEMORY, error);
+	return error;
+}
+
 static bool add_ram(struct machine *machine)
 {
 	const struct vhm_info *info = vhm_get_info(machine->vhm);
@@ -152,12 +191,11 @@ static bool add_ram(struct machine *machine)
 		return false;
 	}
 	for (i = 0; !error && i < map->slot_count; i++)
-		error = vhm_vm_add_memory(machine->vm, map->slot[i].gpa, map->slot[i].bytes, 0,
-					  i ? NULL : &low);
+		error = add_slot(machine, i, i ? NULL : &low);
 	/* Few pages of the lowest are used, for tables: not worth clearing a large one. */
-	if (!error)
+	if (!error && low)
 		madvise(low, LOW_BYTES, MADV_NOHUGEPAGE);
-	return error ? fail(VHM_STEP_MEMORY, error) : true;
+	return !error;
 }
 
 static bool add_acpi_tables(struct machine *machine)
@@ -339,9 +377,14 @@ bool machine_create(struct machine *machine, const struct options *options)
 
 void machine_destroy(struct machine *machine)
 {
+	uint32_t i;
+
 	if (!machine->options)
 		return;
 	vhm_vm_destroy(machine->vm);
+	for (i = 0; i < machine->memory_map.slot_count; i++)
+		if (machine->huge_pages[i])
+			munmap(machine->huge_pages[i], machine->memory_map.slot[i].bytes);
 	vhm_close(machine->vhm);
 	console_uninit(&machine->console);
 	vdev_rtc_uninit(&machine->rtc);

@@ -43,6 +43,7 @@ enum outcome {
  * struct machine - the machine
  * @options: the command line
  * @memory_map: where its memory lies
+ * @huge_pages: memory of its slots, where it is from the host's pool of huge pages
  * @vhm: the device
  * @vm: the VM
  * @bus: ports and MMIO
@@ -58,6 +59,7 @@ enum outcome {
 struct machine {
 	const struct options *options;
 	struct memory_map memory_map;
+	void *huge_pages[2];
 	struct vhm *vhm;
 	struct vhm_vm *vm;
 	struct vdev_bus bus;

@@ -59,8 +59,9 @@ static const char help_text[] =
 "  -a, --append TEXT       command line of the kernel, e.g. 'console=ttyS0'\n"
 "  -f, --flat FILE         run a flat binary in real mode instead of a kernel\n"
 "      --flat-address GPA  where to load and enter it (default 0x7c00)\n"
-"  -m, --memory SIZE       guest memory: 256M, 2G, ...; a plain number counts MiB\n"
-"                          (default 256M)\n"
+"  -m, --memory SIZE[,hugepages=2M|1G]\n"
+"                          guest memory: 256M, 2G, ...; a plain number counts MiB\n"
+"                          (default 256M); from the host's pool of huge pages\n"
 "  -c, --cpus N            virtual CPUs (default 1)\n"
 "      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
 "      --pv=on|off         let Linux use KVM's paravirtual interface (default on)\n"
@@ -121,12 +122,35 @@ static bool parse_number(const char *text, unsigned long least, unsigned long mo
 	       *value >= least && *value <= most;
 }
 
+/* The part of --memory behind the size. */
+static int parse_huge_pages(struct options *options, const char *text)
+{
+	if (!strcmp(text, "hugepages=2M")) {
+		options->huge_page_bytes = 2ull << 20;
+	} else if (!strcmp(text, "hugepages=1G")) {
+		options->huge_page_bytes = 1ull << 30;
+	} else {
+		message("--memory '%s': give hugepages=2M or hugepages=1G", text);
+		return STATUS_USAGE;
+	}
+	if (options->memory_bytes % options->huge_page_bytes) {
+		message("--memory: give a multiple of the %llu MiB of a huge page",
+			(unsigned long long)(options->huge_page_bytes >> 20));
+		return STATUS_USAGE;
+	}
+	return -1;
+}
+
 static int parse_memory(struct options *options, const char *text)
 {
+	const char *comma = strchrnul(text, ',');
+	char size[32] = "";
 	uint64_t host_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 
-	if (!parse_size(text, &options->memory_bytes)) {
+	if ((size_t)(comma - text) < sizeof(size))
+		memcpy(size, text, (size_t)(comma - text));
+	if (!parse_size(size, &options->memory_bytes)) {
 		message("--memory '%s' is not a size: give a number and K, M, G or T, such as 256M",
 			text);
 		return usage_error();
@@ -141,7 +165,8 @@ static int parse_memory(struct options *options, const char *text)
 		return STATUS_USAGE;
 	}
 	options->memory_bytes &= ~page_mask;
-	return -1;
+	options->huge_page_bytes = 0;
+	return *comma ? parse_huge_pages(options, comma + 1) : -1;
 }
 
 static int parse_cpus(struct options *options, const char *text)

@@ -33,6 +33,7 @@ enum exit_status {
  * @initrd: initial RAM disk, or NULL
  * @command_line: the kernel's command line
  * @memory_bytes: guest memory, whole pages
+ * @huge_page_bytes: size of the pages of the host's pool to take it from, 0: ordinary memory
  * @flat_gpa: where to load and enter @flat
  * @cpu_count: vCPUs
  * @x2apic: let Linux use the local APIC's x2APIC mode
@@ -48,6 +49,7 @@ struct options {
 	const char *command_line;
 	const char *gdb;
 	uint64_t memory_bytes;
+	uint64_t huge_page_bytes;
 	uint32_t flat_gpa;
 	unsigned int cpu_count;
 	bool x2apic;
