@@ -1,9 +1,0 @@
-/tmp/h-pv/main/--help/userlib/src/load_elf.o: \
- /tmp/h-pv/main/userlib/src/load_elf.c /tmp/h-pv/main/userlib/src/load.h \
- /tmp/h-pv/main/userlib/src/internal.h \
- /tmp/h-pv/main/userlib/include/libvhm.h \
- /tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h
-/tmp/h-pv/main/userlib/src/load.h:
-/tmp/h-pv/main/userlib/src/internal.h:
-/tmp/h-pv/main/userlib/include/libvhm.h:
-/tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h:

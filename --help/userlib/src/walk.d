@@ -1,7 +1,0 @@
-/tmp/h-pv/main/--help/userlib/src/walk.o: \
- /tmp/h-pv/main/userlib/src/walk.c /tmp/h-pv/main/userlib/src/internal.h \
- /tmp/h-pv/main/userlib/include/libvhm.h \
- /tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h
-/tmp/h-pv/main/userlib/src/internal.h:
-/tmp/h-pv/main/userlib/include/libvhm.h:
-/tmp/h-pv/main/userlib/../ioctl/uapi/linux/vhm.h:

@@ -1,4 +1,0 @@
-/tmp/h-pv/main/--help/userlib/vhmrun/gdb_packet.o: \
- /tmp/h-pv/main/userlib/vhmrun/gdb_packet.c \
- /tmp/h-pv/main/userlib/vhmrun/gdb_packet.h
-/tmp/h-pv/main/userlib/vhmrun/gdb_packet.h:
