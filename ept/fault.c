@@ -28,7 +28,7 @@
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
  * @readonly: the slot is
- * @level: largest that slot and, once resolved, the host's mapping allow
+ * @level: largest that slot and, once resolved, the host's mapping allow; then what is installed
  * @pfn: the host's page
  * @writable: the host lets the process write to it
  */
@@ -152,13 +152,13 @@ static int resolve(struct ept *ept, struct attempt *attempt, bool write)
 	return -EFAULT;
 }
 
-/* The leaf of @attempt at @level, or smaller where something that must stay is in the way. */
-static int map_locked(struct ept *ept, const struct attempt *attempt,
-		      struct ept_page_cache *cache)
+/* The leaf of @attempt, or a smaller one where something that must stay is in the way. */
+static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
-	int ret, level = attempt->level;
+	int ret;
 
 	do {
+		int level = attempt->level;
 		gfn_t offset_mask = ept_level_pages(level) - 1;
 		u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE;
 
@@ -172,15 +172,14 @@ static int map_locked(struct ept *ept, const struct attempt *attempt,
 		/* What is fetched from a leaf that is too large for it makes it small. */
 		if (ret >= 0 && attempt->fetch && !(rights & EPT_ENTRY_EXECUTE))
 			ret = -EEXIST;
-	} while (ret == -EEXIST && --level);
+	} while (ret == -EEXIST && --attempt->level);
 	return ret;
 }
 
 /*
  * Return: as ept_map_locked(), or -EBUSY if the host or a slot edit was quicker.
  */
-static int install(struct ept *ept, const struct attempt *attempt,
-		   struct ept_page_cache *cache)
+static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
 	int ret = -EBUSY;
 
@@ -210,7 +209,7 @@ static int install(struct ept *ept, const struct attempt *attempt,
 }
 
 /* Install, allocating tables between tries as long as some are missing. */
-static int install_with_tables(struct ept *ept, const struct attempt *attempt,
+static int install_with_tables(struct ept *ept, struct attempt *attempt,
 			       struct ept_page_cache *cache)
 {
 	for (;;) {
@@ -273,6 +272,9 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 	switch (ret) {
 	case 1:
 		vcpu->stats[VHM_STAT_PAGES_MAPPED]++;
+		if (attempt.level > 1)
+			vcpu->stats[attempt.level == 2 ? VHM_STAT_PAGES_MAPPED_2M :
+							 VHM_STAT_PAGES_MAPPED_1G]++;
 		return EPT_FAULT_FIXED;
 	case 0:
 		return EPT_FAULT_FIXED;

@@ -191,6 +191,7 @@ TEST(transparent)
 	setup(&self, map_aligned(pages * PAGE_BYTES, 0), pages * PAGE_BYTES, 0);
 	warm_up(&self.vcpu, 0);
 	EXPECT_LE(faults_of_writing(&self.vcpu, 0, pages), 40);
+	EXPECT_EQ(32, vcpu_stat(&self.vcpu, VHM_STAT_PAGES_MAPPED_2M));
 	EXPECT_EQ(0, faults_of_writing(&self.vcpu, 0, pages));
 	EXPECT_EQ(0, faults_of_reading(&self.vcpu, 0, pages));
 	teardown(&self);
@@ -249,6 +250,7 @@ TEST(gigabyte)
 	setup(&self, memory, bytes, 0);
 	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self.vcpu, 0x12345000, 1, 7));
 	EXPECT_EQ(0, faults_of_writing(&self.vcpu, 0, pages));
+	EXPECT_EQ(1, vcpu_stat(&self.vcpu, VHM_STAT_PAGES_MAPPED_1G));
 	*word(memory, 0x3ffff000) = 8;
 	EXPECT_EQ(8, guest_read(&self.vcpu, 0x3ffff000, 1));
 	must(vm_remove_slot(&self.vm, 1));

@@ -206,6 +206,8 @@ void report_stats(struct vhm_vcpu *vcpu)
 		[VHM_STAT_INJECTED_EXCEPTIONS] = "exceptions injected",
 		[VHM_STAT_TLB_FLUSHES] = "TLB flushes",
 		[VHM_STAT_HALT_NS] = "time halted, ns",
+		[VHM_STAT_PAGES_MAPPED_2M] = "pages mapped: 2 MiB",
+		[VHM_STAT_PAGES_MAPPED_1G] = "pages mapped: 1 GiB",
 	};
 	struct vhm_stats stats;
 	unsigned int i;

@@ -646,6 +646,8 @@ struct vhm_apic_access {
  * @VHM_STAT_INJECTED_EXCEPTIONS: exceptions and NMIs injected
  * @VHM_STAT_TLB_FLUSHES: INVEPT and INVVPID executed
  * @VHM_STAT_HALT_NS: time slept in HLT, ns
+ * @VHM_STAT_PAGES_MAPPED_2M: those of VHM_STAT_PAGES_MAPPED that map 2 MiB
+ * @VHM_STAT_PAGES_MAPPED_1G: those that map 1 GiB
  * @VHM_STAT_COUNT: number of counters of this version
  */
 enum vhm_stat {
@@ -670,6 +672,8 @@ enum vhm_stat {
 	VHM_STAT_INJECTED_EXCEPTIONS,
 	VHM_STAT_TLB_FLUSHES,
 	VHM_STAT_HALT_NS,
+	VHM_STAT_PAGES_MAPPED_2M,
+	VHM_STAT_PAGES_MAPPED_1G,
 	VHM_STAT_COUNT,
 };
 
