@@ -546,6 +546,13 @@ int vhm_apic_eoi(struct vhm_apic *apic)
 	return lapic_test_vector(apic, APIC_TMR, vector) ? vector : -1;
 }
 
+bool vhm_apic_eoi_is_silent(struct vhm_apic *apic)
+{
+	int isr = highest(apic, APIC_ISR);
+
+	return isr >= 0 && !lapic_test_vector(apic, APIC_TMR, isr) && highest(apic, APIC_IRR) < 0;
+}
+
 int vhm_apic_take_level_eoi(struct vhm_apic *apic)
 {
 	int vector = apic->level_eoi;

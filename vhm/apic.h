@@ -127,6 +127,8 @@ int vhm_apic_highest_isr(struct vhm_apic *apic);
 void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector);
 /* vCPU thread: end of interrupt. The vector if it was level triggered (the VMM is told), or -1. */
 int vhm_apic_eoi(struct vhm_apic *apic);
+/* vCPU thread: one in service, edge triggered, and none requested: its end changes nothing else. */
+bool vhm_apic_eoi_is_silent(struct vhm_apic *apic);
 /*
  * vCPU thread: the level-triggered vector that a write to the EOI register through
  * vhm_apic_write(), _written() or _msr_write() has ended since the last call, or -1.

@@ -47,6 +47,20 @@ void __user *vhm_guest_pointer(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 	return (void __user *)(slot->user_address + offset);
 }
 
+static int access_nofault(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, bool write)
+{
+	void __user *user;
+	int ret = -ENOENT;
+
+	rcu_read_lock();
+	user = vhm_guest_pointer(vm, gpa, bytes);
+	if (user)
+		ret = write ? copy_to_user_nofault(user, data, bytes) :
+			      copy_from_user_nofault(data, user, bytes);
+	rcu_read_unlock();
+	return ret;
+}
+
 /**
  * vhm_guest_write_nofault - write guest memory that is mapped
  * @vm: the VM
@@ -59,28 +73,7 @@ void __user *vhm_guest_pointer(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
  */
 int vhm_guest_write_nofault(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes)
 {
-	void __user *user;
-	int ret = -ENOENT;
-
-	rcu_read_lock();
-	user = vhm_guest_pointer(vm, gpa, bytes);
-	if (user)
-		ret = copy_to_user_nofault(user, data, bytes);
-	rcu_read_unlock();
-	return ret;
-}
-
-static int read_nofault(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes)
-{
-	void __user *user;
-	int ret = -ENOENT;
-
-	rcu_read_lock();
-	user = vhm_guest_pointer(vm, gpa, bytes);
-	if (user)
-		ret = copy_from_user_nofault(data, user, bytes);
-	rcu_read_unlock();
-	return ret;
+	return access_nofault(vm, gpa, (void *)data, bytes, true);
 }
 
 /**
@@ -102,6 +95,18 @@ bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 	return user && !fault_in_safe_writeable(user, bytes);
 }
 
+static int access(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, bool write)
+{
+	int i, ret;
+
+	for (i = 0; i < TRIES; i++) {
+		ret = access_nofault(vm, gpa, data, bytes, write);
+		if (ret != -EFAULT || !vhm_guest_fault_in(vm, gpa, bytes))
+			break;
+	}
+	return ret;
+}
+
 /**
  * vhm_guest_write - write guest memory
  * @vm: the VM
@@ -114,25 +119,11 @@ bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
  */
 int vhm_guest_write(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes)
 {
-	int i, ret;
-
-	for (i = 0; i < TRIES; i++) {
-		ret = vhm_guest_write_nofault(vm, gpa, data, bytes);
-		if (ret != -EFAULT || !vhm_guest_fault_in(vm, gpa, bytes))
-			break;
-	}
-	return ret;
+	return access(vm, gpa, (void *)data, bytes, true);
 }
 
 /* As vhm_guest_write(). Memory that cannot be written is not read either. */
 int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes)
 {
-	int i, ret;
-
-	for (i = 0; i < TRIES; i++) {
-		ret = read_nofault(vm, gpa, data, bytes);
-		if (ret != -EFAULT || !vhm_guest_fault_in(vm, gpa, bytes))
-			break;
-	}
-	return ret;
+	return access(vm, gpa, data, bytes, false);
 }

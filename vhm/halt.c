@@ -32,9 +32,10 @@ static u64 ns_to_tsc(u64 ns)
 	return mul_u64_u32_div(ns, tsc_khz, NSEC_PER_MSEC);
 }
 
-static u64 longest_poll_tsc(void)
+/* None where the guest polls itself and said so. */
+static u64 longest_poll_tsc(const struct vhm_vcpu *vcpu)
 {
-	return ns_to_tsc(READ_ONCE(halt_poll_ns));
+	return vcpu->pv.msr[VHM_PV_POLL_CONTROL] ? ns_to_tsc(READ_ONCE(halt_poll_ns)) : 0;
 }
 
 static enum hrtimer_restart wake_timer_expired(struct hrtimer *timer)
@@ -84,7 +85,7 @@ static bool poll(struct vhm_vcpu *vcpu, u64 until_tsc)
 /* As long as events come within the limit polling pays; one that came late says it does not. */
 static void adapt_poll(struct vhm_vcpu *vcpu, u64 halted_tsc)
 {
-	u64 longest = longest_poll_tsc();
+	u64 longest = longest_poll_tsc(vcpu);
 
 	if (halted_tsc > longest)
 		vcpu->poll_tsc = 0;
@@ -96,7 +97,7 @@ static void adapt_poll(struct vhm_vcpu *vcpu, u64 halted_tsc)
 /* When to begin to poll for an event whose time is known: a wake-up's latency before it. */
 static u64 wake_tsc(struct vhm_vcpu *vcpu, u64 event_tsc)
 {
-	u64 early = min(vcpu->wake_latency_tsc, longest_poll_tsc());
+	u64 early = min(vcpu->wake_latency_tsc, longest_poll_tsc(vcpu));
 
 	return event_tsc == VHM_TSC_NEVER ? VHM_TSC_NEVER : event_tsc - min(early, event_tsc);
 }

@@ -9,6 +9,7 @@
 #include "pv.h"
 
 #include <linux/nospec.h>
+#include <linux/sched/stat.h>
 #include <asm/tsc.h>
 
 #include "cpuid.h"
@@ -18,13 +19,22 @@
 static const u8 feature_of_msr[VHM_PV_MSRS] = {
 	[VHM_PV_WALL_CLOCK]	= KVM_FEATURE_CLOCKSOURCE2,
 	[VHM_PV_SYSTEM_TIME]	= KVM_FEATURE_CLOCKSOURCE2,
+	[VHM_PV_STEAL_TIME]	= KVM_FEATURE_STEAL_TIME,
+	[VHM_PV_EOI]		= KVM_FEATURE_PV_EOI,
+	[VHM_PV_POLL_CONTROL]	= KVM_FEATURE_POLL_CONTROL,
 };
 
 /* Bits of CPUID leaf 40000001H, EAX: what a guest may be given. */
 u32 vhm_pv_supported(void)
 {
-	return BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
-	       BIT(KVM_FEATURE_NOP_IO_DELAY);
+	u32 features = BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
+		       BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_EOI) |
+		       BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |
+		       BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD);
+
+	if (sched_info_on())
+		features |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
+	return features;
 }
 
 /**
@@ -43,6 +53,21 @@ void vhm_pv_reset(struct vhm_vcpu *vcpu)
 {
 	memset(vcpu->pv.msr, 0, sizeof(vcpu->pv.msr));
 	vcpu->pv.msr[VHM_PV_POLL_CONTROL] = 1;
+	vcpu->pv.unhalted = false;
+}
+
+/* A VMM that carries out HLT itself has to wake its vCPUs itself. */
+static u32 hypercalls_of(const struct vhm_vcpu *vcpu, u32 features)
+{
+	u32 hypercalls = 0;
+
+	if (features & BIT(KVM_FEATURE_PV_UNHALT) && !(vcpu->vm->flags & VHM_VM_EXIT_HLT))
+		hypercalls |= BIT(KVM_HC_KICK_CPU);
+	if (features & BIT(KVM_FEATURE_PV_SEND_IPI))
+		hypercalls |= BIT(KVM_HC_SEND_IPI);
+	if (features & BIT(KVM_FEATURE_PV_SCHED_YIELD))
+		hypercalls |= BIT(KVM_HC_SCHED_YIELD);
+	return hypercalls;
 }
 
 /* The CPUID table was set. */
@@ -54,7 +79,9 @@ void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 	vcpu->pv.features = 0;
 	if (name && features && pv_is_signature(name->ebx, name->ecx, name->edx))
 		vcpu->pv.features = features->eax & vhm_pv_supported();
+	vcpu->pv.hypercalls = hypercalls_of(vcpu, vcpu->pv.features);
 	vhm_pv_clock_changed(vcpu);
+	vhm_pv_steal_changed(vcpu);
 }
 
 /* Has the guest given the host a page by this MSR, an index of vhm_pv.msr? */
@@ -121,6 +148,9 @@ int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
 	case MSR_KVM_SYSTEM_TIME_NEW:
 		vhm_pv_clock_changed(vcpu);
 		break;
+	case MSR_KVM_STEAL_TIME:
+		vhm_pv_steal_changed(vcpu);
+		break;
 	}
 	return 0;
 }
@@ -154,6 +184,7 @@ void vhm_pv_update(struct vhm_vcpu *vcpu)
 {
 	if (vcpu->pv.clock_changed)
 		vhm_pv_clock_update(vcpu);
+	vhm_pv_steal_update(vcpu);
 }
 
 /* The vCPU's thread is on a CPU again; preemption off. */
@@ -161,6 +192,8 @@ void vhm_pv_sched_in(struct vhm_vcpu *vcpu)
 {
 	if (unlikely(check_tsc_unstable()))
 		vhm_pv_clock_changed(vcpu);
+	if (vhm_pv_enabled(vcpu, VHM_PV_STEAL_TIME))
+		set_bit(VHM_REQ_PV, &vcpu->requests);
 }
 
 /* ------------------------------------------------------------------- state -- */
@@ -178,6 +211,7 @@ void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out)
 		.clock_tsc = pv->clock_tsc,
 		.clock_ns = pv->clock_ns,
 		.clock_khz = vhm_vcpu_tsc_khz(vcpu),
+		.flags = READ_ONCE(pv->unhalted) ? VHM_PARAVIRT_UNHALTED : 0,
 	};
 }
 
@@ -189,7 +223,7 @@ int vhm_pv_check_state(const struct vhm_paravirt *in)
 	    !pv_msr_valid(MSR_KVM_PV_EOI_EN, in->eoi) ||
 	    !pv_msr_valid(MSR_KVM_POLL_CONTROL, in->poll_control))
 		return -EINVAL;
-	return !in->clock_khz || in->flags ? -EINVAL : 0;
+	return !in->clock_khz || in->flags & ~VHM_PARAVIRT_UNHALTED ? -EINVAL : 0;
 }
 
 /* @in has passed vhm_pv_check_state(). */
@@ -202,5 +236,7 @@ void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in)
 	pv->msr[VHM_PV_STEAL_TIME] = in->steal_time;
 	pv->msr[VHM_PV_EOI] = in->eoi;
 	pv->msr[VHM_PV_POLL_CONTROL] = in->poll_control;
+	WRITE_ONCE(pv->unhalted, in->flags & VHM_PARAVIRT_UNHALTED);
 	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz);
+	vhm_pv_steal_changed(vcpu);
 }

@@ -10,6 +10,7 @@
 #ifndef VHM_PV_H
 #define VHM_PV_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/vhm.h>
 
@@ -30,26 +31,43 @@ enum {
 /**
  * struct vhm_pv - paravirtual state of a vCPU
  * @features: bits KVM_FEATURE_* that its guest has
+ * @hypercalls: bits KVM_HC_* that follow from them
  * @msr: values of its MSRs
  * @clock_tsc: the guest's TSC at which its clock shows @clock_ns; the two make a line, and so
  *	all vCPUs whose TSCs are the same show the same time
  * @clock_ns: see there
  * @clock_raw_ns: @clock_ns less the host's CLOCK_MONOTONIC_RAW of that moment, for a host whose TSC
  *	cannot be relied on
+ * @steal_thread: whose wait @steal_delay_ns is; only compared
+ * @steal_delay_ns: what of it the guest has been told
  * @clock_changed: the guest's page of the clock is due
+ * @shows_preempted: the guest's page may say that the vCPU has no CPU
+ * @eoi_offered: the guest may end its interrupt by memory
+ * @unhalted: the next HLT ends at once; set by any vCPU
  */
 struct vhm_pv {
 	u32 features;
+	u32 hypercalls;
 	u64 msr[VHM_PV_MSRS];
 	u64 clock_tsc;
 	u64 clock_ns;
 	u64 clock_raw_ns;
+	const void *steal_thread;
+	u64 steal_delay_ns;
 	bool clock_changed;
+	bool shows_preempted;
+	bool eoi_offered;
+	bool unhalted;
 };
 
 static inline bool vhm_pv_is_msr(u32 index)
 {
 	return index - VHM_PV_FIRST_MSR < 0x100;
+}
+
+static inline bool vhm_pv_has_hypercall(const struct vhm_pv *pv, u64 number)
+{
+	return (u32)number < 32 && pv->hypercalls & BIT((u32)number);
 }
 
 /* pv.c */
@@ -72,6 +90,18 @@ void vhm_pv_clock_changed(struct vhm_vcpu *vcpu);
 void vhm_pv_clock_tsc_written(struct vhm_vcpu *vcpu, u64 delta);
 void vhm_pv_clock_update(struct vhm_vcpu *vcpu);
 void vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu);
+
+/* pv_steal_time.c */
+void vhm_pv_steal_changed(struct vhm_vcpu *vcpu);
+void vhm_pv_steal_update(struct vhm_vcpu *vcpu);
+void vhm_pv_sched_out(struct vhm_vcpu *vcpu);
+
+/* pv_eoi.c */
+void vhm_pv_eoi_offer(struct vhm_vcpu *vcpu);
+void vhm_pv_eoi_settle(struct vhm_vcpu *vcpu);
+
+/* pv_hypercall.c */
+s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bool bits64);
 
 /* between vhm/pv*.c */
 bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr);

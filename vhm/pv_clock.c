@@ -19,7 +19,7 @@
 
 static u64 clock_now(struct vhm_vcpu *vcpu)
 {
-	u64 ticks = vhm_guest_tsc(vcpu, rdtsc()) - vcpu->pv.clock_tsc;
+	u64 ticks = vhm_guest_tsc(vcpu, vhm_host_tsc()) - vcpu->pv.clock_tsc;
 
 	return vcpu->pv.clock_ns + pv_scale_ns(pv_scale(vhm_vcpu_tsc_khz(vcpu)), ticks);
 }
@@ -50,7 +50,7 @@ void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz)
 
 	/* another slope: it turns here, and is not to be behind by what was rounded off */
 	if (khz != vhm_vcpu_tsc_khz(vcpu)) {
-		now = vhm_guest_tsc(vcpu, rdtsc());
+		now = vhm_guest_tsc(vcpu, vhm_host_tsc());
 		ns += pv_scale_ns(pv_scale(khz), now - tsc) + 1;
 		tsc = now;
 	}
@@ -82,7 +82,7 @@ static void draw_line_anew(struct vhm_vcpu *vcpu)
 	struct vhm_pv *pv = &vcpu->pv;
 
 	preempt_disable();
-	WRITE_ONCE(pv->clock_tsc, vhm_guest_tsc(vcpu, rdtsc()));
+	WRITE_ONCE(pv->clock_tsc, vhm_guest_tsc(vcpu, vhm_host_tsc()));
 	WRITE_ONCE(pv->clock_ns, ktime_get_raw_ns() + pv->clock_raw_ns);
 	preempt_enable();
 }

@@ -6,9 +6,11 @@
 #ifndef VHM_PV_INTERNAL_H
 #define VHM_PV_INTERNAL_H
 
+#include <linux/bitmap.h>
 #include <linux/math64.h>
 #include <linux/time64.h>
 #include <linux/types.h>
+#include <uapi/linux/kvm_para.h>
 #include <uapi/asm/kvm_para.h>
 
 /**
@@ -69,6 +71,22 @@ static inline bool pv_msr_valid(u32 index, u64 value)
 	default:
 		return false;
 	}
+}
+
+#define PV_IPI_IDS	256	/* APIC ids that there can be */
+
+/*
+ * Destinations of KVM_HC_SEND_IPI: bit n of @low and then @high is APIC id @first + n; 64 of
+ * each in 64-bit mode, else 32. Ids that no vCPU has are left out.
+ */
+static inline void pv_ipi_targets(unsigned long *targets, u64 low, u64 high, u32 first, bool bits64)
+{
+	u32 half = bits64 ? 64 : 32, n;
+
+	bitmap_zero(targets, PV_IPI_IDS);
+	for (n = 0; n < 2 * half && (u64)first + n < PV_IPI_IDS; n++)
+		if ((n < half ? low >> n : high >> (n - half)) & 1)
+			__set_bit(first + n, targets);
 }
 
 #endif /* VHM_PV_INTERNAL_H */

@@ -31,6 +31,7 @@ static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct
 	/* not because it sleeps */
 	if (current->on_rq)
 		WRITE_ONCE(vcpu->preempted, true);
+	vhm_pv_sched_out(vcpu);
 	vhm_backend->vcpu_unload(vcpu);
 }
 
@@ -165,7 +166,8 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu)
 		return true;
 	if (vcpu->run_state == VHM_RUN_STATE_HALTED) {
 		/* a notification that came too late for the guest has been for us */
-		if (requests & BIT(VHM_REQ_APIC) || vhm_apic_notified(vcpu->apic))
+		if (requests & BIT(VHM_REQ_APIC) || vhm_apic_notified(vcpu->apic) ||
+		    READ_ONCE(vcpu->pv.unhalted))
 			return true;
 		next = vhm_vcpu_next_event_tsc(vcpu);
 	}
@@ -180,7 +182,9 @@ static bool woken_by_event(struct vhm_vcpu *vcpu)
 	clear_bit(VHM_REQ_NMI, &vcpu->requests);
 	smp_mb__after_atomic();		/* before nmi_pending is read */
 	vhm_apic_sync(vcpu->apic);
-	if (!vhm_backend->has_deliverable_event(vcpu))
+	/* a full barrier: who is to be seen by the guest has kicked before, or kicks again */
+	if (!(READ_ONCE(vcpu->pv.unhalted) && xchg(&vcpu->pv.unhalted, false)) &&
+	    !vhm_backend->has_deliverable_event(vcpu))
 		return false;
 	set_bit(VHM_REQ_APIC, &vcpu->requests);	/* the backend looks, too */
 	vcpu->run_state = VHM_RUN_STATE_RUNNABLE;

@@ -267,6 +267,7 @@ void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
 /* vhm/yield.c */
 void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu);
 void vhm_vcpu_yield(struct vhm_vcpu *me);
+void vhm_vcpu_yield_to(struct vhm_vcpu *vcpu);
 
 /* vhm/halt.c */
 void vhm_halt_init(struct vhm_vcpu *vcpu);
@@ -383,6 +384,8 @@ struct vhm_backend_ops {
 	void (*apic_mode_changed)(struct vhm_vcpu *vcpu);
 	/* the APIC's in-service or pending vectors were written from outside */
 	void (*apic_state_changed)(struct vhm_vcpu *vcpu);
+	/* no translation of the guest's is used from the next entry on */
+	void (*flush_guest_translations)(struct vhm_vcpu *vcpu);
 	/* vcpu->apic->posted has something new; any context */
 	void (*interrupt_posted)(struct vhm_vcpu *vcpu);
 	/* the CPUID table was set */

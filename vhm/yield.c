@@ -46,6 +46,16 @@ static int yield_to_vcpu(struct vhm_vcpu *vcpu)
 }
 
 /**
+ * vhm_vcpu_yield_to() - let a vCPU run that was preempted
+ * @vcpu: the vCPU, not the caller's; interrupts and preemption on
+ */
+void vhm_vcpu_yield_to(struct vhm_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->preempted))
+		yield_to_vcpu(vcpu);
+}
+
+/**
  * vhm_vcpu_yield() - let a sibling run that wants to and cannot
  * @me: the vCPU, its thread; interrupts and preemption on
  *

@@ -131,6 +131,12 @@ static void run_end(struct vhm_vcpu *vcpu)
 	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, false);
 }
 
+/* Without VPIDs every entry does. */
+static void flush_guest_translations(struct vhm_vcpu *vcpu)
+{
+	to_vmx(vcpu)->vpid_stale = true;
+}
+
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
 {
 	return host_tsc + to_vmx(vcpu)->tsc_offset;
@@ -169,6 +175,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.has_deliverable_event	= vmx_has_deliverable_event,
 	.apic_mode_changed	= vmx_apic_mode_changed,
 	.apic_state_changed	= vmx_apic_state_changed,
+	.flush_guest_translations = flush_guest_translations,
 	.interrupt_posted	= vmx_interrupt_posted,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.get_sregisters		= vmx_get_sregisters,

@@ -8,6 +8,7 @@
 #include "vmx.h"
 
 #include <linux/nospec.h>
+#include <uapi/linux/kvm_para.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
@@ -66,14 +67,29 @@ static enum vmx_exit_outcome exit_hlt(struct vmx_vcpu *v)
 	return VMX_NOT_RUNNABLE;
 }
 
+/* One of the paravirtual interface. A guest's user mode gets nothing by it. */
+static noinline enum vmx_exit_outcome pv_hypercall(struct vmx_vcpu *v)
+{
+	bool bits64 = vmread(GUEST_CS_AR_BYTES) & BIT(13);
+	s64 result = -KVM_EPERM;
+
+	if (!(vmread(GUEST_SS_AR_BYTES) >> 5 & 3))
+		result = vhm_pv_hypercall(&v->base, &v->base.regs, bits64);
+	v->base.regs.rax = bits64 ? (u64)result : (u32)result;
+	vmx_skip_insn(v);
+	return VMX_RESUME;
+}
+
 static enum vmx_exit_outcome exit_vmcall(struct vmx_vcpu *v)
 {
+	if (unlikely(vhm_pv_has_hypercall(&v->base.pv, v->base.regs.rax)))
+		return pv_hypercall(v);
 	if (v->base.vm->flags & VHM_VM_EXIT_HYPERCALL) {
 		vmx_exit_to_user(v, VHM_EXIT_HYPERCALL);
 		v->base.run->insn_bytes = vmx_insn_bytes(v);
 		return VMX_TO_USER;
 	}
-	v->base.regs.rax = -1000;
+	v->base.regs.rax = -KVM_ENOSYS;
 	vmx_skip_insn(v);
 	return VMX_RESUME;
 }
@@ -212,6 +228,8 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 		outcome = vmx_exit_cpuid(v);
 		break;
 	case EXIT_REASON_VMCALL:
+		if (unlikely((u32)v->base.regs.rax == KVM_HC_SCHED_YIELD))
+			return VMX_LATER;
 		stat = VHM_STAT_EXIT_HYPERCALL;
 		outcome = exit_vmcall(v);
 		break;

@@ -302,6 +302,8 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 	}
 	if (v->base.irq_window_requested)
 		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+	if (!virtual_delivery)
+		vhm_pv_eoi_offer(&v->base);
 	if (v->injected)
 		write_injection(v);
 }

@@ -257,7 +257,8 @@ static enum vmx_exit_outcome enter_guest(struct vmx_vcpu *v)
 	vtime_account_guest_enter();
 	do {
 		switch_worlds(v);
-		outcome = vmx_exit_at_once(v);
+		/* an offer is settled before the local APIC may be looked at */
+		outcome = unlikely(v->base.pv.eoi_offered) ? VMX_LATER : vmx_exit_at_once(v);
 	} while (outcome == VMX_RESUME && nothing_wanted(v) &&
 		 !(v->exception.flags & VHM_EVENT_VALID));
 	vmx_entry_state_restore(v);
@@ -377,6 +378,8 @@ static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 		if (unlikely(vhm_apic_has_level_eoi(vcpu->apic)))
 			return report_level_eoi(v);
 		outcome = try_enter(v);
+		if (unlikely(vcpu->pv.eoi_offered))
+			vhm_pv_eoi_settle(vcpu);
 		if (outcome == VMX_LATER)
 			outcome = vmx_handle_exit(v);
 		if (unlikely(this_cpu_read(vmx_vmread_failures)))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Paravirtual interface, the pure parts: nanoseconds of TSC ticks against exact arithmetic
- * and against what a guest makes of mult and shift, which bits an MSR takes.
+ * and against what a guest makes of mult and shift, which bits an MSR takes, whom a hypercall
+ * addresses.
  */
 #include "test.h"
 
@@ -116,12 +117,54 @@ static void signature(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pv_is_signature(words[0], words[1] ^ 1, words[2]));
 }
 
+/* Each id by itself: is it the bit that the document says? */
+static bool is_target(u64 low, u64 high, u32 first, bool bits64, u32 id)
+{
+	u32 half = bits64 ? 64 : 32;
+
+	if (id < first || id - first >= 2 * half)
+		return false;
+	if (id - first < half)
+		return low >> (id - first) & 1;
+	return high >> (id - first - half) & 1;
+}
+
+static void ipi_targets(struct kunit *test)
+{
+	static const u32 firsts[] = {
+		0, 1, 63, 64, 127, 128, 200, 254, 255, 256, U32_MAX - 3, U32_MAX,
+	};
+	DECLARE_BITMAP(targets, PV_IPI_IDS + 64);
+	struct rnd_state random;
+	u64 words[2];
+	u32 i, id, first;
+	bool bits64;
+
+	test_seed(test, &random);
+	for (i = 0; i < 4000; i++) {
+		words[0] = i % 5 ? test_random(&random, U64_MAX) : U64_MAX;
+		words[1] = i % 7 ? test_random(&random, U64_MAX) : U64_MAX;
+		first = i % 3 ? firsts[i % ARRAY_SIZE(firsts)] : test_random(&random, 260);
+		bits64 = i % 2;
+		bitmap_fill(targets, PV_IPI_IDS + 64);
+		pv_ipi_targets(targets, words[0], words[1], first, bits64);
+		for (id = 0; id < PV_IPI_IDS; id++)
+			KUNIT_ASSERT_EQ_MSG(test, test_bit(id, targets),
+					    is_target(words[0], words[1], first, bits64, id),
+					    "%#llx %#llx first %u id %u", words[0], words[1],
+					    first, id);
+		/* and nothing beyond */
+		KUNIT_ASSERT_EQ(test, targets[PV_IPI_IDS / BITS_PER_LONG], ~0ul);
+	}
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(scale),
 	KUNIT_CASE(scale_tells_the_frequency),
 	KUNIT_CASE(scale_is_monotonic),
 	KUNIT_CASE(msr_values),
 	KUNIT_CASE(signature),
+	KUNIT_CASE(ipi_targets),
 	{}
 };
 

@@ -179,7 +179,8 @@ struct vhm_cpuid {
  * @VHM_VM_EXIT_HLT: HLT exits with VHM_EXIT_HLT; without it the vCPU sleeps in
  *	the kernel until an interrupt wakes it
  * @VHM_VM_EXIT_HYPERCALL: VMCALL exits with VHM_EXIT_HYPERCALL; without it RAX
- *	becomes -1000, which guests of KVM know as "unknown hypercall"
+ *	becomes -1000, which guests of KVM know as "unknown hypercall". Those that the guest's
+ *	CPUID shows (VHM_GET_CPUID) are carried out by the kernel in either case
  */
 enum vhm_vm_flag {
 	VHM_VM_EXIT_UNKNOWN_MSR	= 1 << 0,
@@ -992,7 +993,7 @@ struct vhm_time {
  * @clock_tsc: a value of the guest's TSC
  * @clock_ns: what the guest's clock (kvmclock) shows at that TSC, ns
  * @clock_khz: frequency of the guest's TSC, kHz, not 0
- * @flags: zero
+ * @flags: VHM_PARAVIRT_UNHALTED: the next HLT ends at once (KVM_HC_KICK_CPU)
  *
  * The clock shows @clock_ns + (TSC - @clock_tsc) * 1000000 / @clock_khz. It stands still while the
  * TSC does, and VHM_SECTION_TIME moves both; a VMM that sets one of them does so for all vCPUs,
@@ -1010,5 +1011,7 @@ struct vhm_paravirt {
 	__u32 clock_khz;
 	__u32 flags;
 };
+
+#define VHM_PARAVIRT_UNHALTED	(1u << 0)
 
 #endif /* _UAPI_LINUX_VHM_H */
