@@ -44,7 +44,8 @@ static void arm(struct vhm_apic *apic, u64 delay_tsc)
 static void arm_deadline(struct vhm_apic *apic)
 {
 	u64 host = vhm_host_tsc(), guest = vhm_guest_tsc(apic->vcpu, host);
-	u64 ahead = apic->timer_deadline_tsc > guest ? apic->timer_deadline_tsc - guest : 0;
+	u64 ahead = apic->timer_deadline_tsc > guest ?
+		    vhm_host_ticks(apic->vcpu, apic->timer_deadline_tsc - guest) : 0;
 
 	apic->timer_target_tsc = host + min(ahead, VHM_TSC_NEVER - 1 - host);
 }

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/sort.h>
 #include <linux/string.h>
+#include <asm/tsc.h>
 
 #define HYPERVISOR_LEAF	0x40000000u	/* to 0x400000ff: the VMM's to fill */
 #define XSAVE_COMPACT	(EAX_D_1(XSAVEC) | EAX_D_1(XSAVES))
@@ -308,6 +309,23 @@ static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact
 	return end;
 }
 
+/* A TSC that is not the host's, where the rest is as VHM_GET_CPUID gives it. */
+static void answer_frequency(const struct vhm_vcpu *vcpu, u32 leaf, struct vhm_registers *regs)
+{
+	u32 khz = vhm_vcpu_tsc_khz(vcpu), numerator, denominator;
+
+	if (khz == tsc_khz)
+		return;
+	if (leaf == 0x15 && regs->rcx == VHM_APIC_TIMER_HZ) {
+		vhm_cpuid_tsc_ratio(khz, &numerator, &denominator);
+		regs->rax = denominator;
+		regs->rbx = numerator;
+	} else if (leaf == 0x16 && regs->rcx == VHM_CPUID_BUS_MHZ) {
+		regs->rax = khz / 1000;
+		regs->rbx = khz / 1000;
+	}
+}
+
 static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0,
 				    u32 leaf, u32 subleaf, struct vhm_registers *regs)
 {
@@ -331,6 +349,10 @@ static noinline void answer_dynamic(const struct vhm_vcpu *vcpu, u64 cr4, u64 xc
 	case 0xb:
 		regs->rdx = vcpu->id;
 		break;
+	case 0x15:
+	case 0x16:
+		answer_frequency(vcpu, leaf, regs);
+		break;
 	case 0xd:
 		if (subleaf == 0)
 			regs->rbx = xsave_bytes(vcpu, xcr0, false);
@@ -345,7 +367,8 @@ static __always_inline void answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr
 				   const struct vhm_cpuid_entry *entry, u32 leaf, u32 subleaf,
 				   struct vhm_registers *regs)
 {
-	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd);
+	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x15) |
+				   BIT(0x16);
 
 	regs->rax = entry->eax;
 	regs->rbx = entry->ebx;

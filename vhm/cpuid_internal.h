@@ -9,6 +9,8 @@
 #include <asm/cpufeatures.h>
 #include "cpuid.h"
 
+#define VHM_CPUID_BUS_MHZ	100	/* leaf 16H ECX */
+
 #define EXTENDED	0x80000000u
 #define XSAVE_LEGACY	576u		/* legacy region and header (SDM vol. 1, 13.4) */
 

@@ -302,7 +302,7 @@ static void add_frequencies(struct builder *b)
 	entry = add(b, 0x16, 0, 0);
 	entry->eax = mhz;
 	entry->ebx = mhz;
-	entry->ecx = 100;
+	entry->ecx = VHM_CPUID_BUS_MHZ;
 }
 
 /* The hypervisor's name and features, as guests of KVM know them. */

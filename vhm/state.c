@@ -238,15 +238,28 @@ static void time_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 
 	/* the host's as the VMM sees it */
 	time->host_tsc = rdtsc_ordered();
-	time->tsc = time->host_tsc + vhm_tsc_lost + vhm_backend->get_tsc_offset(vcpu);
+	time->tsc = vhm_guest_tsc(vcpu, time->host_tsc + vhm_tsc_lost);
+	time->tsc_khz = vhm_vcpu_tsc_khz(vcpu);
+}
+
+static int time_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	const struct vhm_time *time = in;
+
+	if (time->reserved)
+		return -EINVAL;
+	return time->tsc_khz ? vhm_backend->check_tsc_khz(time->tsc_khz) : 0;
 }
 
 static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	const struct vhm_time *time = in;
+	u64 host_tsc = (time->host_tsc ?: rdtsc_ordered()) + vhm_tsc_lost;
+	u32 old_khz = vhm_vcpu_tsc_khz(vcpu);
 
-	vhm_backend->set_tsc_offset(vcpu, time->tsc - vhm_tsc_lost -
-				    (time->host_tsc ?: rdtsc_ordered()));
+	vhm_backend->set_tsc(vcpu, time->tsc_khz ?: old_khz, host_tsc, time->tsc);
+	if (vhm_vcpu_tsc_khz(vcpu) != old_khz)
+		vhm_pv_clock_load(vcpu, vcpu->pv.clock_tsc, vcpu->pv.clock_ns, old_khz);
 	return 0;
 }
 
@@ -283,7 +296,7 @@ static const struct section_ops sections[VHM_SECTION_COUNT] = {
 	[VHM_SECTION_EVENTS]	 = { ROW(events), .check = events_check },
 	[VHM_SECTION_APIC]	 = { ROW(apic), .check = apic_check },
 	[VHM_SECTION_CPUID]	 = { ROW(cpuid), .item_bytes = sizeof(struct vhm_cpuid_entry) },
-	[VHM_SECTION_TIME]	 = { ROW(time) },
+	[VHM_SECTION_TIME]	 = { ROW(time), .check = time_check },
 	[VHM_SECTION_PARAVIRT]	 = { ROW(paravirt), .check = paravirt_check },
 };
 

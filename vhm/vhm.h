@@ -300,6 +300,8 @@ static inline u64 vhm_host_tsc(void)
 
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc);
+/* How long a number of ticks of the guest's TSC takes, in ticks of the host's; rounded up. */
+u64 vhm_host_ticks(const struct vhm_vcpu *vcpu, u64 guest_ticks);
 /* Frequency of the guest's TSC, kHz. */
 u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu);
 
@@ -414,8 +416,10 @@ struct vhm_backend_ops {
 	void (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
 	/* VHM_VCPU_SET_CONTROL; the vCPU is loaded, vcpu->mutex held */
 	int (*set_control)(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
-	u64 (*get_tsc_offset)(struct vhm_vcpu *vcpu);
-	void (*set_tsc_offset)(struct vhm_vcpu *vcpu, u64 offset);
+	/* can the guest's TSC have this frequency, kHz? */
+	int (*check_tsc_khz)(u32 khz);
+	/* the guest's TSC has this frequency, and this value at a vhm_host_tsc() */
+	void (*set_tsc)(struct vhm_vcpu *vcpu, u32 khz, u64 host_tsc, u64 tsc);
 };
 
 extern const struct vhm_backend_ops *vhm_backend;

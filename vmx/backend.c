@@ -8,6 +8,7 @@
 #include <asm/tsc.h>
 
 #include "vhm/cpuid.h"
+#include "vhm/tsc.h"
 
 static void describe(struct vhm_info *info)
 {
@@ -19,6 +20,8 @@ static void describe(struct vhm_info *info)
 		features |= VHM_FEATURE_APIC_REGISTERS | VHM_FEATURE_VIRTUAL_INTERRUPTS;
 	if (vmx_caps.posted)
 		features |= VHM_FEATURE_POSTED_INTERRUPTS;
+	if (vmx_caps.tsc_scaling)
+		features |= VHM_FEATURE_TSC_SCALING;
 	if (vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT)
 		features |= VHM_FEATURE_EXECUTE_ONLY;
 	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
@@ -139,12 +142,19 @@ static void flush_guest_translations(struct vhm_vcpu *vcpu)
 
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
 {
-	return host_tsc + to_vmx(vcpu)->tsc_offset;
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	return vhm_tsc_scale(host_tsc, v->tsc_multiplier) + v->tsc_offset;
 }
 
 u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu)
 {
-	return tsc_khz;
+	return to_vmx((struct vhm_vcpu *)vcpu)->tsc_khz;
+}
+
+u64 vhm_host_ticks(const struct vhm_vcpu *vcpu, u64 guest_ticks)
+{
+	return vhm_tsc_unscale(guest_ticks, to_vmx((struct vhm_vcpu *)vcpu)->tsc_multiplier);
 }
 
 const struct vhm_backend_ops vmx_backend_ops = {
@@ -199,8 +209,8 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.check_events		= vmx_check_events,
 	.set_events		= vmx_set_events,
 	.set_control		= vmx_set_control,
-	.get_tsc_offset		= vmx_get_tsc_offset,
-	.set_tsc_offset		= vmx_set_tsc_offset,
+	.check_tsc_khz		= vmx_check_tsc_khz,
+	.set_tsc		= vmx_set_tsc,
 };
 
 static int init_cpuid(void)

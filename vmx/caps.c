@@ -44,7 +44,7 @@ MODULE_PARM_DESC(preemption_timer, "let the VMX-preemption timer end a guest's s
 #define SECONDARY_OPTIONAL (SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING | \
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING | \
-			 SECONDARY_EXEC_PAUSE_LOOP_EXITING)
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING)
 #define SECONDARY_APICV	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
@@ -173,6 +173,10 @@ static void settle_optional(struct vmx_caps *c)
 	c->secondary &= ~SECONDARY_APICV;
 	if (!c->tpr_shadow)
 		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+
+	/* on where a guest's TSC is not the host's */
+	c->tsc_scaling = c->secondary & SECONDARY_EXEC_TSC_SCALING;
+	c->secondary &= ~SECONDARY_EXEC_TSC_SCALING;
 
 	/* on where the VMM steps */
 	c->single_step = c->primary & CPU_BASED_MONITOR_TRAP_FLAG;

@@ -233,7 +233,7 @@ static bool pat_valid(u64 value)
 
 static u64 guest_tsc(struct vmx_vcpu *v)
 {
-	return vhm_host_tsc() + v->tsc_offset;
+	return vhm_guest_tsc(&v->base, vhm_host_tsc());
 }
 
 /*

@@ -12,8 +12,10 @@
 #include <asm/debugreg.h>
 #include <asm/fpu/xcr.h>
 #include <asm/processor-flags.h>
+#include <asm/tsc.h>
 
 #include "instruction.h"
+#include "vhm/tsc.h"
 
 #define SEGMENT_FIELDS(name)						\
 	{ GUEST_##name##_SELECTOR, GUEST_##name##_BASE, GUEST_##name##_LIMIT,	\
@@ -343,21 +345,43 @@ void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
 
 /* -------------------------------------------------------------------- time -- */
 
-u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu)
+int vmx_check_tsc_khz(u32 khz)
 {
-	return to_vmx(vcpu)->tsc_offset;
+	if (!vhm_tsc_khz_valid(khz, tsc_khz))
+		return -EINVAL;
+	return khz == tsc_khz || vmx_caps.tsc_scaling ? 0 : -EOPNOTSUPP;
 }
 
-/* The processor adds it to the host's TSC as that is since the last suspend. */
-void vmx_write_tsc_offset(struct vmx_vcpu *v)
+/*
+ * SDM vol. 3, 25.6.5, Time-Stamp Counter Offset and Multiplier. The processor scales its TSC as
+ * that is since the last suspend, and multiplies only where it must.
+ */
+void vmx_write_tsc(struct vmx_vcpu *v)
 {
 	v->tsc_lost = vhm_tsc_lost;
-	vmwrite(TSC_OFFSET, v->tsc_offset + v->tsc_lost);
+	vmwrite(TSC_OFFSET, v->tsc_offset + vhm_tsc_scale(v->tsc_lost, v->tsc_multiplier));
+	if (!vmx_caps.tsc_scaling)
+		return;
+	v->secondary &= ~SECONDARY_EXEC_TSC_SCALING;
+	if (v->tsc_multiplier != VHM_TSC_UNSCALED)
+		v->secondary |= SECONDARY_EXEC_TSC_SCALING;
+	vmwrite(TSC_MULTIPLIER, v->tsc_multiplier);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 }
 
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset)
 {
 	to_vmx(vcpu)->tsc_offset = offset;
-	vmx_write_tsc_offset(to_vmx(vcpu));
+	vmx_write_tsc(to_vmx(vcpu));
 	vhm_apic_tsc_changed(vcpu->apic);
+}
+
+/* @khz has passed vmx_check_tsc_khz(). The same on all vCPUs that are given the same. */
+void vmx_set_tsc(struct vhm_vcpu *vcpu, u32 khz, u64 host_tsc, u64 tsc)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	v->tsc_khz = khz;
+	v->tsc_multiplier = khz == tsc_khz ? VHM_TSC_UNSCALED : vhm_tsc_multiplier(khz, tsc_khz);
+	vmx_set_tsc_offset(vcpu, tsc - vhm_tsc_scale(host_tsc, v->tsc_multiplier));
 }

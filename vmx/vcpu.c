@@ -9,10 +9,12 @@
 #include <asm/desc.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
+#include <asm/tsc.h>
 
 #include "enter.h"
 #include "instruction.h"
 #include "registers.h"
+#include "vhm/tsc.h"
 
 static DEFINE_IDA(vpids);	/* 0 is the host's */
 
@@ -109,7 +111,7 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
-	vmx_write_tsc_offset(v);
+	vmx_write_tsc(v);
 	v->preemption_timer = U32_MAX;
 	if (vmx_caps.preemption_timer)
 		vmwrite(VMX_PREEMPTION_TIMER_VALUE, U32_MAX);
@@ -117,18 +119,20 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 
 int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 {
+	struct vhm_vcpu *first = vcpu->id ? xa_load(&vcpu->vm->vcpus, 0) : NULL;
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	int ret = 0;
 
 	v->args.regs = &vcpu->regs;
 	vmx_msr_init(v);
 	/* all vCPUs of a VM start at the same guest TSC: 0 when the first was created */
+	v->tsc_khz = tsc_khz;
+	v->tsc_multiplier = VHM_TSC_UNSCALED;
 	v->tsc_offset = -vhm_host_tsc();
-	if (vcpu->id) {
-		struct vhm_vcpu *first = xa_load(&vcpu->vm->vcpus, 0);
-
-		if (first)
-			v->tsc_offset = to_vmx(first)->tsc_offset;
+	if (first) {
+		v->tsc_khz = to_vmx(first)->tsc_khz;
+		v->tsc_multiplier = to_vmx(first)->tsc_multiplier;
+		v->tsc_offset = to_vmx(first)->tsc_offset;
 	}
 
 	preempt_disable();
@@ -279,7 +283,7 @@ static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
 		v->ept_generation = 0;
 	}
 	if (unlikely(v->tsc_lost != vhm_tsc_lost))
-		vmx_write_tsc_offset(v);
+		vmx_write_tsc(v);
 	if (this_cpu_read(last_vcpu) != v) {
 		this_cpu_write(last_vcpu, v);
 		vmx_speculation_vcpu_switch();

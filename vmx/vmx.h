@@ -148,7 +148,9 @@ extern u64 vmx_host_xcr0;
  * @stored_msrs: see vmx/msr.c
  * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
  * @misc_enable: IA32_MISC_ENABLE
- * @tsc_offset: guest's TSC minus vhm_host_tsc()
+ * @tsc_khz: frequency of the guest's TSC
+ * @tsc_multiplier: see vhm/tsc.h
+ * @tsc_offset: guest's TSC minus vhm_host_tsc(), scaled
  * @tsc_lost: vhm_tsc_lost when the VMCS got its offset
  * @tsc_adjust: IA32_TSC_ADJUST
  * @preemption_timer: last value written to the VMCS
@@ -204,6 +206,8 @@ struct vmx_vcpu {
 	u64 stored_msrs[VMX_STORED_MSRS];
 	bool spec_ctrl_passthrough;
 	u64 misc_enable;
+	u32 tsc_khz;
+	u64 tsc_multiplier;
 	u64 tsc_offset;
 	u64 tsc_lost;
 	u64 tsc_adjust;
@@ -438,8 +442,9 @@ void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
 void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out);
 int vmx_check_events(const struct vhm_events *in);
 void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
-u64 vmx_get_tsc_offset(struct vhm_vcpu *vcpu);
-void vmx_write_tsc_offset(struct vmx_vcpu *v);
+int vmx_check_tsc_khz(u32 khz);
+void vmx_write_tsc(struct vmx_vcpu *v);
+void vmx_set_tsc(struct vhm_vcpu *vcpu, u32 khz, u64 host_tsc, u64 tsc);
 void vmx_set_tsc_offset(struct vhm_vcpu *vcpu, u64 offset);
 
 /* vmx/life.c: VMXON and the list of active VMCSs */

@@ -601,7 +601,7 @@ static void fill_tiles(struct journey *j, uint64_t *seed)
 		quad(j, RT_TILE)[i] = random_next(seed);
 }
 
-static void fill_memory(struct journey *j, bool x2apic)
+static void fill_memory(struct journey *j, bool x2apic, uint32_t tsc_khz)
 {
 	struct vhm_cpuid_entry entries[256];
 	struct vhm_cpuid cpuid = {
@@ -628,13 +628,14 @@ static void fill_memory(struct journey *j, bool x2apic)
 	*word(j, RT_HAS_RDTSCP) = guest_has(&cpuid, 0x80000001, 0, 3, 27);
 	*word(j, RT_HAS_DEADLINE) = guest_has(&cpuid, 1, 0, 2, 24);
 	*word(j, RT_STEPPED) = j->step;
-	*quad(j, RT_ONE_SHOT_TSC) = (uint64_t)RT_TIMER_COUNT * info.tsc_khz / (info.apic_timer_hz / 1000);
-	*quad(j, RT_PERIOD_TSC) = (uint64_t)RT_PERIOD_COUNT * info.tsc_khz / (info.apic_timer_hz / 1000);
+	*quad(j, RT_ONE_SHOT_TSC) = (uint64_t)RT_TIMER_COUNT * tsc_khz / (info.apic_timer_hz / 1000);
+	*quad(j, RT_PERIOD_TSC) = (uint64_t)RT_PERIOD_COUNT * tsc_khz / (info.apic_timer_hz / 1000);
 	fill_msrs(j, &cpuid);
 }
 
-static void depart(struct journey *j, bool x2apic, bool step)
+static void depart(struct journey *j, bool x2apic, bool step, uint32_t tsc_khz)
 {
+	const struct vhm_time time = { .tsc = 1000000, .tsc_khz = tsc_khz };
 	const char *seed = getenv("VHM_SEED");
 
 	*j = (struct journey) { .random = seed ? strtoull(seed, NULL, 0) : now_ns() | 1, .step = step };
@@ -647,7 +648,8 @@ static void depart(struct journey *j, bool x2apic, bool step)
 	       (size_t)(round_trip_handler_end - round_trip_handler));
 	memcpy(j->vm.memory + LONG_CODE, round_trip_guest,
 	       (size_t)(round_trip_guest_end - round_trip_guest));
-	fill_memory(j, x2apic);
+	must(vcpu_set(&j->vcpu, VHM_SECTION_TIME, &time));
+	fill_memory(j, x2apic, tsc_khz);
 	guest_long_enter(&j->vcpu, LONG_CODE);
 }
 
@@ -698,7 +700,7 @@ TEST_F_TIMEOUT(round_trip, moved_between_any_two_exits, SECONDS_MAX)
 	};
 	static struct journey j;
 
-	depart(&j, true, false);
+	depart(&j, true, false, device_info().tsc_khz);
 	travel(&j, MOVES);
 	arrive(&j);
 	EXPECT_EQ(MOVES, j.moves);
@@ -710,7 +712,7 @@ TEST_F_TIMEOUT(round_trip, moved_in_xapic_mode, SECONDS_MAX)
 {
 	static struct journey j;
 
-	depart(&j, false, false);
+	depart(&j, false, false, device_info().tsc_khz);
 	travel(&j, MOVES / 2);
 	arrive(&j);
 	EXPECT_LT(2, j.turns);
@@ -723,11 +725,24 @@ TEST_F_TIMEOUT(round_trip, moved_between_single_steps, SECONDS_MAX)
 	};
 	static struct journey j;
 
-	depart(&j, true, true);
+	depart(&j, true, true, device_info().tsc_khz);
 	travel(&j, MOVES);
 	arrive(&j);
 	EXPECT_LT(1, j.turns);
 	EXPECT_TRUE(has_seen(&j, wanted, COUNT(wanted)));
+}
+
+TEST_F_TIMEOUT(round_trip, moved_with_scaled_tsc, SECONDS_MAX)
+{
+	const struct vhm_info info = device_info();
+	static struct journey j;
+
+	if (!(info.features & VHM_FEATURE_TSC_SCALING))
+		SKIP(return, "no TSC scaling");
+	depart(&j, true, false, info.tsc_khz / 2 * 3);
+	travel(&j, MOVES / 4);
+	arrive(&j);
+	EXPECT_LT(2, j.turns);
 }
 
 TEST_HARNESS_MAIN

@@ -7,9 +7,12 @@
 
 #include <linux/slab.h>
 
+#include "vhm/tsc.h"
+
 /* --------------------------------------------------------------- doubles -- */
 
-u64 apic_host_tsc, apic_tsc_offset;
+u64 apic_host_tsc, apic_tsc_offset, apic_tsc_multiplier;
+u32 apic_guest_khz;
 u64 vhm_tsc_lost;
 u32 apic_mode_changes, apic_state_changes;
 static const struct vhm_backend_ops *saved_backend;
@@ -25,7 +28,17 @@ unsigned long long rdtsc(void)
 
 u64 vhm_guest_tsc(struct vhm_vcpu *vcpu, u64 host_tsc)
 {
-	return host_tsc + apic_tsc_offset;
+	return vhm_tsc_scale(host_tsc, apic_tsc_multiplier) + apic_tsc_offset;
+}
+
+u64 vhm_host_ticks(const struct vhm_vcpu *vcpu, u64 guest_ticks)
+{
+	return vhm_tsc_unscale(guest_ticks, apic_tsc_multiplier);
+}
+
+u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu)
+{
+	return apic_guest_khz;
 }
 
 void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request)
@@ -134,6 +147,8 @@ int apic_fixture_init(struct kunit *test)
 	xa_init(&f->vm.vcpus);
 	test_seed(test, &f->random);
 	apic_host_tsc = 1ull << 40;
+	apic_guest_khz = tsc_khz;
+	apic_tsc_multiplier = VHM_TSC_UNSCALED;
 	apic_tsc_offset = 1000000 - apic_host_tsc;
 	apic_mode_changes = 0;
 	apic_state_changes = 0;

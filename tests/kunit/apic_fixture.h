@@ -38,7 +38,8 @@ int apic_fixture_init(struct kunit *test);
 void apic_fixture_exit(struct kunit *test);
 
 /* the host's TSC, which only cases move, and the guest's minus it */
-extern u64 apic_host_tsc, apic_tsc_offset;
+extern u64 apic_host_tsc, apic_tsc_offset, apic_tsc_multiplier;
+extern u32 apic_guest_khz;
 /* calls of the backend */
 extern u32 apic_mode_changes, apic_state_changes;
 

@@ -5,6 +5,8 @@
  */
 #include "apic_fixture.h"
 
+#include "vhm/tsc.h"
+
 #include <linux/math64.h>
 
 #define LVT_VECTOR	0xec
@@ -323,6 +325,36 @@ static void deadline(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, msr), 0ull);
 }
 
+/* A guest's TSC that is faster or slower than the host's: when it is there, not a tick before. */
+static void deadline_of_scaled_tsc(struct kunit *test)
+{
+	static const u32 khz[] = { 3150000, 1400001, 150000, 2099999 };
+	struct apic_fixture *f = test->priv;
+	u32 i;
+
+	set_up(test, DEADLINE);
+	for (i = 0; i < ARRAY_SIZE(khz); i++) {
+		u64 now, target, least;
+
+		if (!vhm_tsc_khz_valid(khz[i], tsc_khz))
+			continue;
+		apic_tsc_multiplier = vhm_tsc_multiplier(khz[i], tsc_khz);
+		now = vhm_guest_tsc(f->apic->vcpu, apic_host_tsc);
+		target = now + 1000000007;
+		vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, target);
+		least = f->apic->timer_target_tsc;
+		KUNIT_EXPECT_GE(test, vhm_guest_tsc(f->apic->vcpu, least), target);
+		/* a tick of the one is no whole number of the other's */
+		KUNIT_EXPECT_LE(test, vhm_guest_tsc(f->apic->vcpu, least),
+				target + 1 + (apic_tsc_multiplier >> 48));
+		KUNIT_EXPECT_TRUE(test, fires_at(f->apic, least));
+	}
+	/* further than any host lives */
+	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, U64_MAX);
+	KUNIT_EXPECT_FALSE(test, is_quiet(f->apic));
+	KUNIT_EXPECT_FALSE(test, fires(f->apic));
+}
+
 /* Counting and deadline modes disarm each other; the counting ones do not. */
 static void mode_switches(struct kunit *test)
 {
@@ -411,6 +443,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(periodic_floor),
 	KUNIT_CASE(divide_while_running),
 	KUNIT_CASE(deadline),
+	KUNIT_CASE(deadline_of_scaled_tsc),
 	KUNIT_CASE(mode_switches),
 	KUNIT_CASE(expiry_before_write),
 	KUNIT_CASE(reset_stops),

@@ -100,7 +100,8 @@ enum vhm_feature {
  * @gpa_bits: out: width of a guest-physical address, bits
  * @max_cpuid_entries: out: most entries VHM_VCPU_SET_CPUID takes
  * @run_page_bytes: out: bytes to mmap() from a vCPU at offset 0
- * @tsc_khz: out: frequency of the host's and so of a guest's TSC, kHz
+ * @tsc_khz: out: frequency of the host's TSC, kHz, and of a guest's unless vhm_time.tsc_khz
+ *	says otherwise
  * @apic_timer_hz: out: frequency of the local APIC timer before division, Hz
  * @state_bytes: out: a buffer of this many bytes holds the whole state of any
  *	vCPU on this machine (VHM_VCPU_GET_STATE)
@@ -976,11 +977,20 @@ struct vhm_apic_state {
  * struct vhm_time - section VHM_SECTION_TIME
  * @tsc: the guest's TSC when the section was read
  * @host_tsc: the host's TSC at the same moment; on load: 0 lets the guest's TSC go
- *	on from @tsc at the moment of loading, else its offset becomes @tsc - @host_tsc
+ *	on from @tsc at the moment of loading, else it goes on as if it had been @tsc at that moment
+ * @tsc_khz: frequency of the guest's TSC, kHz; on load: 0 leaves it as it is. One that differs from
+ *	vhm_info.tsc_khz, by less than 16 times, takes VHM_FEATURE_TSC_SCALING (EOPNOTSUPP)
+ * @reserved: zero
+ *
+ * A vCPU begins with the host's frequency, or with that of vCPU 0 if there is one. Leaves 15H and
+ * 16H of CPUID tell the guest its own frequency as long as they have the crystal clock and the bus
+ * frequency that VHM_GET_CPUID gives.
  */
 struct vhm_time {
 	__u64 tsc;
 	__u64 host_tsc;
+	__u32 tsc_khz;
+	__u32 reserved;
 };
 
 /**
