@@ -97,10 +97,9 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 	vmx_apic_state_changed(vcpu);
 }
 
-static void write_interrupt_status(struct vmx_vcpu *v, int rvi, int svi)
+static void write_interrupt_status(int rvi, int svi)
 {
 	vmwrite(GUEST_INTR_STATUS, (u64)max(rvi, 0) | (u64)max(svi, 0) << 8);
-	v->rvi = rvi;
 }
 
 /* The model's IRR or ISR was written from outside: the processor's copies follow. */
@@ -110,7 +109,7 @@ void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 
 	if (!(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
 		return;
-	write_interrupt_status(v, vhm_apic_highest_irr(vcpu->apic),
+	write_interrupt_status(vhm_apic_highest_irr(vcpu->apic),
 			       vhm_apic_highest_isr(vcpu->apic));
 	bitmap_fill(v->eoi_exit_bitmap, 256);	/* differs from any real one: written next */
 	set_bit(VHM_REQ_APIC, &vcpu->requests);

@@ -52,7 +52,7 @@ void vmx_skip_insn(struct vmx_vcpu *v)
 
 static enum vmx_exit_outcome exit_external_interrupt(struct vmx_vcpu *v)
 {
-	return VMX_RESUME;	/* served when interrupts came on */
+	return VMX_RESUME;	/* served in vmx/run.c */
 }
 
 static enum vmx_exit_outcome exit_hlt(struct vmx_vcpu *v)

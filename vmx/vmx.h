@@ -22,7 +22,7 @@
 #include "vhm/vhm.h"
 #include "caps.h"
 
-/* MSRs that hold the guest's value until the thread returns to user space (vmx/msr_switch.c) */
+/* MSRs that hold the guest's value until the thread returns to user space (vmx/switch.c) */
 enum vmx_lazy_msr {
 	VMX_LAZY_STAR,
 	VMX_LAZY_LSTAR,
@@ -160,10 +160,8 @@ extern u64 vmx_host_xcr0;
  * @injected_error: its error code
  * @injected_length: instruction length for software events
  * @exception: exception to inject when @injected is free
- * @exception_cr2_or_dr6: its payload is due
  * @nmi_window: NMI-window exiting is on
  * @irq_window: interrupt-window exiting is on
- * @rvi: RVI in the VMCS, -1 if unknown
  * @eoi_exit_bitmap: last written
  * @pin: controls as in the VMCS
  * @primary: controls as in the VMCS
@@ -220,7 +218,6 @@ struct vmx_vcpu {
 	struct vhm_event exception;
 	bool nmi_window;
 	bool irq_window;
-	int rvi;
 	DECLARE_BITMAP(eoi_exit_bitmap, 256);
 	u32 pin;
 	u32 primary;
