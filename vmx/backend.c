@@ -22,13 +22,13 @@ static void describe(struct vhm_info *info)
 		features |= VHM_FEATURE_POSTED_INTERRUPTS;
 	if (vmx_caps.tsc_scaling)
 		features |= VHM_FEATURE_TSC_SCALING;
-	if (vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT)
+	if (vmx_caps.ept_features & VMX_EPT_EXECUTE_ONLY_BIT)
 		features |= VHM_FEATURE_EXECUTE_ONLY;
-	if (vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT)
+	if (vmx_caps.ept_features & VMX_EPT_2MB_PAGE_BIT)
 		features |= VHM_FEATURE_EPT_2M;
-	if (vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT)
+	if (vmx_caps.ept_features & VMX_EPT_1GB_PAGE_BIT)
 		features |= VHM_FEATURE_EPT_1G;
-	if (vmx_caps.ept_vpid & VMX_EPT_AD_BIT)
+	if (vmx_caps.ept_features & VMX_EPT_AD_BIT)
 		features |= VHM_FEATURE_EPT_AD;
 	info->features = features;
 	info->gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS);
@@ -38,9 +38,9 @@ static void describe(struct vhm_info *info)
 static struct vhm_vm *vm_alloc(void)
 {
 	const struct ept_caps caps = {
-		.execute_only = vmx_caps.ept_vpid & VMX_EPT_EXECUTE_ONLY_BIT,
-		.page_2m = vmx_caps.ept_vpid & VMX_EPT_2MB_PAGE_BIT,
-		.page_1g = vmx_caps.ept_vpid & VMX_EPT_1GB_PAGE_BIT,
+		.execute_only = vmx_caps.ept_features & VMX_EPT_EXECUTE_ONLY_BIT,
+		.page_2m = vmx_caps.ept_features & VMX_EPT_2MB_PAGE_BIT,
+		.page_1g = vmx_caps.ept_features & VMX_EPT_1GB_PAGE_BIT,
 		.large_execute = vmx_speculation_large_execute(),
 		/*
 		 * With accessed and dirty flags the guest's page-table walks count as writes

@@ -183,8 +183,8 @@ static void settle_optional(struct vmx_caps *c)
 	c->primary &= ~CPU_BASED_MONITOR_TRAP_FLAG;
 
 	c->vpid = vpid && c->secondary & SECONDARY_EXEC_ENABLE_VPID &&
-		  c->ept_vpid & VMX_VPID_INVVPID_BIT &&
-		  c->ept_vpid & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT;
+		  c->vpid_features & VMX_VPID_INVVPID_BIT &&
+		  c->vpid_features & VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT;
 	if (!c->vpid)
 		c->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
 	settle_perf_global_ctrl(c);
@@ -205,12 +205,16 @@ static bool check_basic(u64 basic)
 
 static bool check_ept(void)
 {
-	if (!read_capability(MSR_IA32_VMX_EPT_VPID_CAP, &vmx_caps.ept_vpid))
+	u64 features;
+
+	if (!read_capability(MSR_IA32_VMX_EPT_VPID_CAP, &features))
 		return false;
-	if ((vmx_caps.ept_vpid & EPT_NEEDED) != EPT_NEEDED ||
-	    (vmx_caps.ept_vpid & INVEPT_NEEDED) != INVEPT_NEEDED) {
-		pr_err("EPT lacks 4-level write-back tables or INVEPT (capabilities %#llx)\n",
-		       vmx_caps.ept_vpid);
+	vmx_caps.ept_features = (u32)features;
+	vmx_caps.vpid_features = features >> 32;
+	if ((vmx_caps.ept_features & EPT_NEEDED) != EPT_NEEDED ||
+	    (vmx_caps.ept_features & INVEPT_NEEDED) != INVEPT_NEEDED) {
+		pr_err("EPT lacks 4-level write-back tables or INVEPT (capabilities %#x)\n",
+		       vmx_caps.ept_features);
 		return false;
 	}
 	return true;

@@ -41,7 +41,8 @@ u32 vmx_adjust_controls(const struct vmx_control_request *request, u64 capabilit
  * @secondary: secondary processor-based controls, likewise
  * @exit: VM-exit controls, likewise
  * @entry: VM-entry controls, likewise
- * @ept_vpid: IA32_VMX_EPT_VPID_CAP
+ * @ept_features: low half of IA32_VMX_EPT_VPID_CAP (A.10): VMX_EPT_*
+ * @vpid_features: its high half: VMX_VPID_*
  * @misc: IA32_VMX_MISC
  * @cr0_fixed0: CR0 bits that must be 1, without PE and PG (unrestricted guest)
  * @cr0_fixed1: CR0 bits that may be 1
@@ -64,7 +65,8 @@ struct vmx_caps {
 	u32 secondary;
 	u32 exit;
 	u32 entry;
-	u64 ept_vpid;
+	u32 ept_features;
+	u32 vpid_features;
 	u64 misc;
 	u64 cr0_fixed0, cr0_fixed1;
 	u64 cr4_fixed0, cr4_fixed1;

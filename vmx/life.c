@@ -176,7 +176,7 @@ static int cpu_on_irqsoff(struct vmx_cpu *cpu)
 	cpu->on = true;
 	/* what another hypervisor left tagged by an EPTP or VPID of ours */
 	invept(VMX_EPT_EXTENT_GLOBAL, 0);
-	if (vmx_caps.vpid && vmx_caps.ept_vpid & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
+	if (vmx_caps.vpid && vmx_caps.vpid_features & VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 		invvpid(VMX_VPID_EXTENT_ALL_CONTEXT, 0);
 	return 0;
 }

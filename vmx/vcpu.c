@@ -278,8 +278,10 @@ static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
 	if (v->host.cpu != cpu) {
 		v->host.cpu = cpu;
 		write_host_cpu_state(v, cpu);
-		/* this CPU may hold translations of ours from an earlier stay */
-		v->vpid_stale = true;
+		/*
+		 * This CPU may hold translations of ours from an earlier stay. With EPT all that
+		 * are tagged by the VPID are combined mappings, which INVEPT drops, too (29.4.3.1).
+		 */
 		v->ept_generation = 0;
 	}
 	if (unlikely(v->tsc_lost != vhm_tsc_lost))

@@ -69,16 +69,6 @@ static bool from_outside(bool (*act)(struct checker *checker), struct checker *c
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
-static void pin(pid_t tid, unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(tid, sizeof(set), &set))
-		give_up("sched_setaffinity: %s", strerror(errno));
-}
-
 static bool set_online(unsigned int cpu, bool online)
 {
 	char path[64];

@@ -120,6 +120,23 @@ TEST_F(memory, discarded)
 	EXPECT_EQ(0x12, *word(self->window, 0));
 }
 
+/* The first CPU still knows the page that the guest had when it was there. */
+TEST_F(memory, discarded_while_on_another_cpu)
+{
+	if (cpus_online() < 2)
+		SKIP(return, "one CPU");
+	for (uint32_t i = 1; i <= 3; i++) {
+		pin(0, 0);
+		EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, i));
+		pin(0, 1);
+		EXPECT_EQ(i, guest_read(&self->vcpu, 0));
+		ASSERT_EQ(0, madvise(self->window, WINDOW_BYTES, MADV_DONTNEED));
+		EXPECT_EQ(0, guest_read(&self->vcpu, 0));
+		pin(0, 0);
+		EXPECT_EQ(0, guest_read(&self->vcpu, 0));
+	}
+}
+
 TEST_F(memory, unmapped_and_mapped_again)
 {
 	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, 0x11));

@@ -367,6 +367,24 @@ TEST_F(state, read_after_load)
 }
 
 /* Order does not matter where the state is the same. */
+GUEST_CODE(in_real_mode, 16, "1: mov $0x1234, %ax\nout %ax, $0x10\njmp 1b\n");
+GUEST_CODE(in_long_mode, 64, "1: mov $0x12345678, %eax\nout %eax, $0x10\njmp 1b\n");
+
+/* Paging goes on and off between two entries, and no translation of the other mode is used. */
+TEST_F(state, modes_alternate)
+{
+	struct vhm_sregisters real;
+
+	vcpu_get(&self->vcpu, VHM_SECTION_SREGISTERS, &real);
+	for (int i = 0; i < 3; i++) {
+		guest_run_long(&self->vcpu, in_long_mode);
+		EXPECT_EQ(0x12345678, guest_out(&self->vcpu, 0x10));
+		must(vcpu_set(&self->vcpu, VHM_SECTION_SREGISTERS, &real));
+		guest_run_real(&self->vcpu, in_real_mode);
+		EXPECT_EQ(0x1234, guest_out(&self->vcpu, 0x10));
+	}
+}
+
 TEST_F(state, any_order)
 {
 	static struct buffer all, reversed, after;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A VM, its memory and its vCPUs, by raw ioctls. See vm.h. */
+#define _GNU_SOURCE
 #include "vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -280,6 +282,16 @@ void sleep_us(uint64_t microseconds)
 unsigned int cpus_online(void)
 {
 	return (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+void pin(pid_t tid, unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(tid, sizeof(set), &set))
+		give_up("sched_setaffinity: %s", strerror(errno));
 }
 
 long meminfo_kib(const char *field)

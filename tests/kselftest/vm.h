@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <linux/vhm.h>
@@ -110,6 +111,7 @@ void *thread_join(void *thread);
 uint64_t now_ns(void);
 void sleep_us(uint64_t microseconds);
 unsigned int cpus_online(void);
+void pin(pid_t tid, unsigned int cpu);		/* tid 0: this thread */
 /* A field of /proc/meminfo, KiB. */
 long meminfo_kib(const char *field);
 long available_kib(void);
