@@ -191,7 +191,8 @@ TEST(transparent)
 	setup(&self, map_aligned(pages * PAGE_BYTES, 0), pages * PAGE_BYTES, 0);
 	warm_up(&self.vcpu, 0);
 	EXPECT_LE(faults_of_writing(&self.vcpu, 0, pages), 40);
-	EXPECT_EQ(32, vcpu_stat(&self.vcpu, VHM_STAT_PAGES_MAPPED_2M));
+	/* the memory of the guest's code may be one, too */
+	EXPECT_GE(vcpu_stat(&self.vcpu, VHM_STAT_PAGES_MAPPED_2M), 32);
 	EXPECT_EQ(0, faults_of_writing(&self.vcpu, 0, pages));
 	EXPECT_EQ(0, faults_of_reading(&self.vcpu, 0, pages));
 	teardown(&self);
