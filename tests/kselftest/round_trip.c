@@ -5,7 +5,7 @@
  * and goes on there. The guest must never notice, and the VMM must get from the new vCPU what it
  * would have got from the old: each device access once, with the same data.
  *
- * Where it stops is random: by a deadline some ticks ahead, a kick, a signal, a request to return, a
+ * Now and then the thread goes to another CPU. Where the guest stops is random: by a deadline some ticks ahead, a kick, a signal, a request to return, a
  * single step, or an exit of the guest's own, of which the VMM has done nothing, or all, or all
  * but telling the kernel. VHM_SEED repeats a run's choices.
  */
@@ -13,6 +13,7 @@
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -384,14 +385,26 @@ static void do_mmio(struct journey *j)
 
 /* ---------------------------------------------------------------------------- driver -- */
 
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	must(sched_setaffinity(0, sizeof(set), &set));
+}
+
 /* Something that brings the vCPU back, soon or at once. */
 static void choose_stop(struct journey *j)
 {
+	const unsigned int cpus = cpus_online();
 	struct vhm_run *run = j->vcpu.run;
 	struct itimerval timer = { .it_value.tv_usec = 1 + (long)below(j, 5000) };
 
 	run->deadline_tsc = 0;
 	set_control(j, false, 0);
+	if (!below(j, 8))
+		run_on((unsigned int)below(j, cpus));
 	switch (below(j, j->step ? 32 : 16)) {
 	case 0:
 		must(vcpu_kick(&j->vcpu));
@@ -586,21 +599,6 @@ static void fill_msrs(struct journey *j, const struct vhm_cpuid *cpuid)
 		add_msr(j, &n, 0xda0, 0);			/* XSS */
 }
 
-static void fill_tiles(struct journey *j, uint64_t *seed)
-{
-	uint8_t *config = j->vm.memory + RT_TILE_CONFIG;
-	int i;
-
-	memset(config, 0, 64);
-	config[0] = 1;
-	for (i = 0; i < 8; i++) {
-		config[16 + 2 * i] = 64;
-		config[48 + i] = 16;
-	}
-	for (i = 0; i < 1024; i++)
-		quad(j, RT_TILE)[i] = random_next(seed);
-}
-
 static void fill_memory(struct journey *j, bool x2apic, uint32_t tsc_khz)
 {
 	struct vhm_cpuid_entry entries[256];
@@ -621,7 +619,6 @@ static void fill_memory(struct journey *j, bool x2apic, uint32_t tsc_khz)
 		quad(j, RT_OPMASKS)[i] = random_next(&seed) & 0xffff;
 	for (i = 0; i < RT_STRING_OUTS; i++)
 		j->vm.memory[RT_STRING_OUT + i] = (uint8_t)(0xa0 + i);
-	fill_tiles(j, &seed);
 	*word(j, RT_X2APIC) = x2apic;
 	*quad(j, RT_XCR0) = info.xcr0;
 	*word(j, RT_PKRU) = guest_has(&cpuid, 7, 0, 2, 3) ? 0xfff00ff0 : 0;
@@ -639,7 +636,8 @@ static void depart(struct journey *j, bool x2apic, bool step, uint32_t tsc_khz)
 	const char *seed = getenv("VHM_SEED");
 
 	*j = (struct journey) { .random = seed ? strtoull(seed, NULL, 0) : now_ns() | 1, .step = step };
-	printf("# VHM_SEED=%#llx\n", (unsigned long long)j->random);
+	printf("# VHM_SEED=%#llx, XCR0 %#llx\n", (unsigned long long)j->random,
+	       (unsigned long long)device_info().xcr0);
 	vm_create(&j->vm, 0);
 	vcpu_create(&j->vcpu, &j->vm, 0);
 	vcpu_set_cpuid(&j->vcpu);

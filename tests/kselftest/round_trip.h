@@ -36,7 +36,6 @@
 #define RT_ONE_SHOT_TSC	0x101728	/* TSC ticks of RT_TIMER_COUNT */
 #define RT_PERIOD_TSC	0x101730	/* TSC ticks of RT_PERIOD_COUNT */
 #define RT_HAS_DEADLINE	0x101738
-#define RT_TILES	0x101740	/* AMX */
 
 #define RT_TIMER_COUNT	100000
 #define RT_PERIOD_COUNT	60000
@@ -54,9 +53,6 @@
 #define RT_VECTORS	0x10a000	/* ZMM0-31, 64 bytes each, then K0-K7 */
 #define RT_OPMASKS	0x10a800
 #define RT_FX		0x10b000	/* FXSAVE area of x87 and SSE as it must stay */
-#define RT_TILE_CONFIG	0x10c000
-#define RT_TILE		0x10c040	/* 8 tiles of 1 KiB */
-#define RT_TILE_SCRATCH	0x10e100
 
 #define RT_STRING_OUTS	13		/* elements of 1 byte */
 #define RT_STRING_INS	11		/* elements of 2 bytes */

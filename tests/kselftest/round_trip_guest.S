@@ -178,15 +178,7 @@ init_vectors:
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
 	kmovw	RT_OPMASKS + 8 * \n, %k\n
 	.endr
-3:	testl	$0x40000, RT_XCR0
-	jz	4f
-	ldtilecfg RT_TILE_CONFIG
-	movl	$64, %eax
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movl	$(RT_TILE + 1024 * \n), %ebx
-	tileloadd (%rbx,%rax,1), %tmm\n
-	.endr
-4:	fxsave64 RT_FX
+3:	fxsave64 RT_FX
 	ret
 
 clear_fault_page:
@@ -206,7 +198,6 @@ check_registers:
 	EXPECT(e)
 	.endr
 	call	check_vectors
-	call	check_tiles
 
 	/* CR0 to CR4 as guest.c and init have set them */
 	movq	%cr0, %rax
@@ -313,25 +304,6 @@ check_vectors:
 	EXPECT(e)
 	.endr
 	ret
-
-check_tiles:
-	testl	$0x40000, RT_XCR0
-	jz	1f
-	movl	$64, %eax
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movl	$RT_TILE_SCRATCH, %ebx
-	tilestored %tmm\n, (%rbx,%rax,1)
-	leaq	RT_TILE_SCRATCH, %rsi
-	leaq	RT_TILE + 1024 * \n, %rdi
-	movl	$1024 / 8, %ecx
-	call	compare
-	.endr
-	sttilecfg RT_TILE_SCRATCH
-	leaq	RT_TILE_SCRATCH, %rsi
-	leaq	RT_TILE_CONFIG, %rdi
-	movl	$64 / 8, %ecx
-	call	compare
-1:	ret
 
 /* RAX: the TSC. Clobbers RDX. */
 read_tsc:
