@@ -38,9 +38,9 @@ static u64 any_multiplier(struct kunit *test, struct rnd_state *random)
 	} while (!vhm_tsc_khz_valid(guest, host));
 	multiplier = vhm_tsc_multiplier(guest, host);
 	/* the largest whose product with the host's frequency is not above the guest's */
-	KUNIT_EXPECT_TRUE(test, (unsigned __int128)multiplier * host <= (unsigned __int128)guest << 48);
-	KUNIT_EXPECT_TRUE(test, (unsigned __int128)(multiplier + 1) * host >
-				(unsigned __int128)guest << 48);
+	KUNIT_EXPECT_TRUE(test, (__uint128_t)multiplier * host <= (__uint128_t)guest << 48);
+	KUNIT_EXPECT_TRUE(test, (__uint128_t)(multiplier + 1) * host >
+				(__uint128_t)guest << 48);
 	return multiplier;
 }
 
@@ -54,7 +54,7 @@ static void scaling(struct kunit *test)
 		u64 multiplier = any_multiplier(test, &random), host = any_number(&random);
 
 		KUNIT_ASSERT_EQ(test, vhm_tsc_scale(host, multiplier),
-				(u64)((unsigned __int128)host * multiplier >> 48));
+				(u64)((__uint128_t)host * multiplier >> 48));
 		KUNIT_ASSERT_EQ(test, vhm_tsc_scale(host, VHM_TSC_UNSCALED), host);
 	}
 }
@@ -71,14 +71,14 @@ static void unscaling(struct kunit *test)
 		u64 host = vhm_tsc_unscale(guest, multiplier);
 
 		if (host == U64_MAX) {
-			KUNIT_ASSERT_TRUE(test, (unsigned __int128)BIT_ULL(62) * multiplier <
-						(unsigned __int128)guest << 48);
+			KUNIT_ASSERT_TRUE(test, (__uint128_t)BIT_ULL(62) * multiplier <
+						(__uint128_t)guest << 48);
 			continue;
 		}
-		KUNIT_ASSERT_TRUE(test, (unsigned __int128)host * multiplier >= (unsigned __int128)guest << 48);
+		KUNIT_ASSERT_TRUE(test, (__uint128_t)host * multiplier >= (__uint128_t)guest << 48);
 		if (host)
-			KUNIT_ASSERT_TRUE(test, (unsigned __int128)(host - 1) * multiplier <
-						(unsigned __int128)guest << 48);
+			KUNIT_ASSERT_TRUE(test, (__uint128_t)(host - 1) * multiplier <
+						(__uint128_t)guest << 48);
 		KUNIT_ASSERT_EQ(test, vhm_tsc_unscale(guest, VHM_TSC_UNSCALED), guest);
 	}
 }
