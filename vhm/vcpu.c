@@ -400,6 +400,9 @@ static int run_loop(struct vhm_vcpu *vcpu)
 		ret = become_runnable(vcpu);
 		if (ret)
 			return min(ret, 0);
+		/* it has slept; the backend would prepare an entry before it finds out */
+		if (vhm_request_test_clear(vcpu, VHM_REQ_PV))
+			vhm_pv_update(vcpu);
 	}
 }
 
