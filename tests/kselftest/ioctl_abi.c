@@ -537,6 +537,47 @@ TEST_F(abi, info)
 	EXPECT_EQ(0, info.reserved);
 }
 
+static bool processor_has(const char *vmx_flag)
+{
+	char line[4096], word[32];
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	bool has = false;
+
+	if (!file)
+		give_up("/proc/cpuinfo: %s", strerror(errno));
+	snprintf(word, sizeof(word), " %s ", vmx_flag);
+	while (!has && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "vmx flags", 9))
+			continue;
+		line[strcspn(line, "\n")] = ' ';
+		has = strstr(line, word);
+	}
+	fclose(file);
+	return has;
+}
+
+/* What the host's kernel finds in the processor, and no parameter of the module decides about. */
+TEST_F(abi, features_of_the_processor)
+{
+	static const struct {
+		const char *vmx_flag;
+		uint64_t feature;
+	} rows[] = {
+		{ "vpid", VHM_FEATURE_VPID },
+		{ "ept_x_only", VHM_FEATURE_EXECUTE_ONLY },
+		{ "ept_1gb", VHM_FEATURE_EPT_1G },
+		{ "ept_ad", VHM_FEATURE_EPT_AD },
+		{ "tsc_scaling", VHM_FEATURE_TSC_SCALING },
+	};
+	const uint64_t features = device_info().features;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		EXPECT_EQ(processor_has(rows[i].vmx_flag), !!(features & rows[i].feature)) {
+			TH_LOG("%s", rows[i].vmx_flag);
+		}
+	}
+}
+
 /* vhm_cpuid.entry_count: in: room, out: entries there are; written only if they fit. */
 TEST_F(abi, cpuid_room)
 {

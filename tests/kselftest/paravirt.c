@@ -709,20 +709,11 @@ struct hog {
 	volatile bool stop;
 };
 
-static void pin(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	must(sched_setaffinity(0, sizeof(set), &set));
-}
-
 static void *hog(void *context)
 {
 	struct hog *self = context;
 
-	pin(0);
+	pin(0, 0);
 	while (!self->stop)
 		;
 	return NULL;
@@ -730,7 +721,7 @@ static void *hog(void *context)
 
 static void *run_on_first_cpu(void *context)
 {
-	pin(0);
+	pin(0, 0);
 	return run_until_kicked(context);
 }
 
@@ -748,7 +739,7 @@ TEST_F(paravirt, steal_time)
 	EXPECT_EQ(0, steal->preempted);
 	if (cpus_online() < 2)
 		SKIP(return, "needs a second CPU to look on");
-	pin(1);
+	pin(0, 1);
 	flushes = vcpu_stat(&self->vcpu, VHM_STAT_TLB_FLUSHES);
 	guest_run_long(&self->vcpu, spins);
 	hog_thread = thread_start(hog, &competitor);
