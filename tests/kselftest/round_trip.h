@@ -38,7 +38,7 @@
 #define RT_HAS_DEADLINE	0x101738
 
 #define RT_TIMER_COUNT	100000
-#define RT_PERIOD_COUNT	60000
+#define RT_PERIOD_COUNT	300000	/* longer than a move, or there is nothing but ticks */
 #define RT_DEADLINE_TSC	300000
 
 #define RT_GENERAL	0x101800	/* u64[8]: R8 to R15 */
