@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "pages.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -23,11 +23,6 @@
 #ifndef MFD_HUGETLB
 #define MFD_HUGETLB	0x0004U
 #endif
-#define HUGETLB_1G	(30u << 26)	/* MAP_HUGE_1GB, MFD_HUGE_1GB */
-
-#define WINDOW		0x40000000ull	/* where the slots under test lie */
-#define LARGE_BYTES	(2u << 20)
-#define LARGE_PAGES	(LARGE_BYTES / PAGE_BYTES)
 #define WINDOW_BYTES	(2 * LARGE_BYTES)
 #define WINDOW_PAGES	(2 * LARGE_PAGES)
 #define MIDDLE		(LARGE_BYTES / 2)
@@ -38,121 +33,6 @@ FIXTURE(large) {
 	struct vhm_run *run;
 	uint8_t *window;	/* WINDOW_BYTES, aligned to a large page */
 };
-
-/* ------------------------------------------------------------------- host -- */
-
-/* Anonymous memory at @offset behind the border of a large page. */
-static uint8_t *map_aligned(size_t bytes, size_t offset)
-{
-	uint8_t *room = mmap(NULL, bytes + 2 * LARGE_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t before = -(uintptr_t)room % LARGE_BYTES;
-
-	if (room == MAP_FAILED)
-		give_up("mmap: %s", strerror(errno));
-	munmap(room, before);
-	munmap(room + before + bytes + offset, 2 * LARGE_BYTES - before - offset);
-	if (madvise(room + before, bytes + offset, MADV_HUGEPAGE))
-		give_up("no transparent huge pages: %s", strerror(errno));
-	return room + before + offset;
-}
-
-static void *map_hugetlb(size_t bytes, int size_flag)
-{
-	return mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size_flag, -1, 0);
-}
-
-/* In the host's pool; false if it has no room. */
-static bool reserve_huge_pages(const char *size, int count)
-{
-	char path[96], text[16] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%s/nr_hugepages", size);
-	fd = open(path, O_RDWR);
-	if (fd < 0)
-		return false;
-	if (dprintf(fd, "%d\n", count) < 0 || pread(fd, text, sizeof(text) - 1, 0) < 0)
-		text[0] = 0;
-	close(fd);
-	return atoi(text) >= count;
-}
-
-static uint32_t *word(uint8_t *window, size_t offset)
-{
-	return (uint32_t *)(window + offset);
-}
-
-/* ------------------------------------------------------------------ guest -- */
-
-/* Writes, or reads, one word in each of RCX pages from RBX on. */
-GUEST_CODE(write_pages, 64,
-	"1: mov	%eax, (%rbx)\n"
-	"add	$0x1000, %rbx\n"
-	"dec	%rcx\n"
-	"jnz	1b\n"
-	"out	%eax, $0x10\n");
-GUEST_CODE(read_pages, 64,
-	"1: mov	(%rbx), %eax\n"
-	"add	$0x1000, %rbx\n"
-	"dec	%rcx\n"
-	"jnz	1b\n"
-	"out	%eax, $0x10\n");
-
-/* The reason of the exit; the last word that was read is in the run page's io.data. */
-static uint32_t go_over(struct vcpu *vcpu, const uint8_t *code, size_t bytes, uint64_t gpa,
-			uint64_t pages, uint32_t value)
-{
-	struct vhm_registers regs = {
-		.rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = gpa, .rcx = pages,
-		.rax = value,
-	};
-
-	guest_long(vcpu, code, bytes);
-	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
-	return guest_exit(vcpu);
-}
-
-static uint32_t guest_write(struct vcpu *vcpu, uint64_t offset, uint64_t pages, uint32_t value)
-{
-	return go_over(vcpu, write_pages, CODE_BYTES(write_pages), WINDOW + offset, pages, value);
-}
-
-/* What the guest reads last; anything but success is all ones. */
-static uint32_t guest_read(struct vcpu *vcpu, uint64_t offset, uint64_t pages)
-{
-	uint32_t reason = go_over(vcpu, read_pages, CODE_BYTES(read_pages), WINDOW + offset,
-				  pages, 0);
-
-	return reason == VHM_EXIT_IO ? vcpu->run->io.data : ~0u;
-}
-
-/* EPT violations of a pass over @pages from @offset on; the guest's own code has had its own. */
-static uint64_t faults_of_writing(struct vcpu *vcpu, uint64_t offset, uint64_t pages)
-{
-	uint64_t before = vcpu_stat(vcpu, VHM_STAT_EXIT_EPT);
-
-	if (guest_write(vcpu, offset, pages, 1) != VHM_EXIT_IO)
-		give_up("exit %u", vcpu->run->exit_reason);
-	return vcpu_stat(vcpu, VHM_STAT_EXIT_EPT) - before;
-}
-
-static uint64_t faults_of_reading(struct vcpu *vcpu, uint64_t offset, uint64_t pages)
-{
-	uint64_t before = vcpu_stat(vcpu, VHM_STAT_EXIT_EPT);
-
-	if (guest_read(vcpu, offset, pages) == ~0u)
-		give_up("exit %u", vcpu->run->exit_reason);
-	return vcpu_stat(vcpu, VHM_STAT_EXIT_EPT) - before;
-}
-
-/* Its own pages (tables, stack, code) are mapped by a first run that touches one page of @offset. */
-static void warm_up(struct vcpu *vcpu, uint64_t offset)
-{
-	guest_write(vcpu, offset, 1, 1);
-	guest_read(vcpu, offset, 1);
-}
 
 static void setup(FIXTURE_DATA(large) *self, uint8_t *window, size_t bytes, uint32_t flags)
 {
@@ -235,33 +115,6 @@ TEST(hugetlb)
 	munmap(self.window, WINDOW_BYTES);
 	close(fd);
 	reserve_huge_pages("2048kB", 0);
-}
-
-/* One entry for all of it; in a slot of half of it, entries of 2 MiB. */
-TEST(gigabyte)
-{
-	const uint64_t bytes = 1ull << 30, pages = bytes / PAGE_BYTES;
-	FIXTURE_DATA(large) self;
-	void *memory;
-
-	if (!reserve_huge_pages("1048576kB", 1))
-		SKIP(return, "no room for a 1 GiB page");
-	memory = map_hugetlb(bytes, HUGETLB_1G);
-	ASSERT_NE(MAP_FAILED, memory);
-	setup(&self, memory, bytes, 0);
-	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self.vcpu, 0x12345000, 1, 7));
-	EXPECT_EQ(0, faults_of_writing(&self.vcpu, 0, pages));
-	EXPECT_EQ(1, vcpu_stat(&self.vcpu, VHM_STAT_PAGES_MAPPED_1G));
-	*word(memory, 0x3ffff000) = 8;
-	EXPECT_EQ(8, guest_read(&self.vcpu, 0x3ffff000, 1));
-	must(vm_remove_slot(&self.vm, 1));
-	must(vm_add_slot(&self.vm, 1, 0, WINDOW, bytes / 2, memory));
-	EXPECT_EQ(256, faults_of_reading(&self.vcpu, 0, pages / 2));
-	EXPECT_EQ(~0u, guest_read(&self.vcpu, bytes / 2, 1));
-	EXPECT_EQ(VHM_EXIT_MMIO, self.run->exit_reason);
-	teardown(&self);
-	munmap(memory, bytes);
-	reserve_huge_pages("1048576kB", 0);
 }
 
 /* User memory and guest-physical memory do not lie alike in large pages. */
