@@ -726,7 +726,11 @@ one_shot:
 3:	subq	RT_PERIOD_TSC, %rsi
 	jmp	1b
 4:	APIC_WRITE(INITIAL, 0)
-	/* one that was pending has come by now */
+	/* one that is pending comes yet, late if single steps hold it back */
+5:	movl	$IRR + 0x10 * (RT_TIMER_VECTOR / 32), %ecx
+	call	apic_read
+	testl	$1 << (RT_TIMER_VECTOR % 32), %eax
+	jnz	5b
 	movl	RT_COUNT + 4 * RT_TIMER_VECTOR, %ebp
 	movl	$CURRENT, %ecx
 	call	apic_read
