@@ -6,7 +6,7 @@
  * runs in the vCPU's thread, so no lock is needed, and all is reckoned in the host's TSC: the
  * three modes differ in where timer_target_tsc comes from. Nothing here waits for it. The
  * backend ends the guest's stay in time (VMX-preemption timer), a halted vCPU's thread sleeps
- * until then (vhm/vcpu.c), and both call lapic_timer_poll() by way of vhm_apic_sync(). So a
+ * until then (vhm/halt.c), and both call lapic_timer_poll() by way of vhm_apic_sync(). So a
  * vCPU that does not run costs the host nothing.
  */
 #include "apic_internal.h"

@@ -237,6 +237,7 @@ void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in)
 	pv->msr[VHM_PV_EOI] = in->eoi;
 	pv->msr[VHM_PV_POLL_CONTROL] = in->poll_control;
 	WRITE_ONCE(pv->unhalted, in->flags & VHM_PARAVIRT_UNHALTED);
-	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz);
+	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz,
+			  vhm_guest_tsc(vcpu, vhm_host_tsc()));
 	vhm_pv_steal_changed(vcpu);
 }

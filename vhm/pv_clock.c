@@ -42,17 +42,16 @@ void vhm_pv_clock_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first)
  * @tsc: a value of the guest's TSC
  * @ns: what the clock shows then
  * @khz: frequency of the TSC that made nanoseconds so far
+ * @turn_tsc: value of the guest's TSC up to which it did, if it has another frequency now
  */
-void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz)
+void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz, u64 turn_tsc)
 {
 	struct vhm_pv *pv = &vcpu->pv;
-	u64 now;
 
-	/* another slope: it turns here, and is not to be behind by what was rounded off */
+	/* another slope, and not to be behind by what was rounded off */
 	if (khz != vhm_vcpu_tsc_khz(vcpu)) {
-		now = vhm_guest_tsc(vcpu, vhm_host_tsc());
-		ns += pv_scale_ns(pv_scale(khz), now - tsc) + 1;
-		tsc = now;
+		ns += pv_scale_ns(pv_scale(khz), turn_tsc - tsc) + 1;
+		tsc = turn_tsc;
 	}
 	WRITE_ONCE(pv->clock_tsc, tsc);
 	WRITE_ONCE(pv->clock_ns, ns);

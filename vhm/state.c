@@ -259,7 +259,8 @@ static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 
 	vhm_backend->set_tsc(vcpu, time->tsc_khz ?: old_khz, host_tsc, time->tsc);
 	if (vhm_vcpu_tsc_khz(vcpu) != old_khz)
-		vhm_pv_clock_load(vcpu, vcpu->pv.clock_tsc, vcpu->pv.clock_ns, old_khz);
+		/* at the section's moment, not at this one: the same line for all vCPUs */
+		vhm_pv_clock_load(vcpu, vcpu->pv.clock_tsc, vcpu->pv.clock_ns, old_khz, time->tsc);
 	return 0;
 }
 

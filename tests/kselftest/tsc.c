@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 #include <x86intrin.h>
 
 #include "emit.h"
@@ -71,7 +72,6 @@ TEST_F(tsc, refusals)
 	time.reserved = 1;
 	EXPECT_EQ(-EINVAL, vcpu_set(&self->vcpu[0], VHM_SECTION_TIME, &time));
 	time = good;
-	time.tsc_khz = 0;
 	EXPECT_EQ(0, vcpu_set(&self->vcpu[0], VHM_SECTION_TIME, &time));
 	time.tsc_khz = 16 * host;
 	EXPECT_EQ(-EINVAL, vcpu_set(&self->vcpu[0], VHM_SECTION_TIME, &time));
@@ -148,6 +148,39 @@ TEST_F(tsc, of_later_vcpus)
 	EXPECT_EQ(first.tsc - scaled(first.host_tsc, time.tsc_khz, self->info.tsc_khz),
 		  later.tsc - scaled(later.host_tsc, time.tsc_khz, self->info.tsc_khz));
 	vcpu_destroy(&vcpu);
+}
+
+/*
+ * The guest's clock turns with its TSC, for all vCPUs at the moment that the section tells: however
+ * long after each other they get it, it is one clock. Before that it went on at the old rate.
+ */
+TEST_F(tsc, turns_the_clocks_of_all_vcpus_alike)
+{
+	struct vhm_time time = { .tsc_khz = self->info.tsc_khz / 2 };
+	struct vhm_paravirt clocks[COUNT(self->vcpu)];
+
+	if (!self->scaling)
+		SKIP(return, "no TSC scaling");
+	vcpu_get(&self->vcpu[0], VHM_SECTION_PARAVIRT, &clocks[0]);
+	time.host_tsc = __rdtsc();
+	time.tsc = clocks[0].clock_tsc + 1000ull * clocks[0].clock_khz;
+	for (uint32_t id = 0; id < COUNT(self->vcpu); id++) {
+		sleep_us(1000);
+		ASSERT_EQ(0, vcpu_set(&self->vcpu[id], VHM_SECTION_TIME, &time));
+	}
+	/* a second of the old clock, to the rounding of its scale */
+	time.tsc_khz = 0;
+	for (uint32_t id = 0; id < COUNT(self->vcpu); id++) {
+		uint64_t ns = clocks[0].clock_ns;
+
+		vcpu_get(&self->vcpu[id], VHM_SECTION_PARAVIRT, &clocks[id]);
+		EXPECT_EQ(time.tsc, clocks[id].clock_tsc);
+		if (!id) {
+			EXPECT_LE(ns + 1000000000 - 1000, clocks[0].clock_ns);
+			EXPECT_GE(ns + 1000000000 + 1000, clocks[0].clock_ns);
+		}
+		EXPECT_EQ(0, memcmp(&clocks[0], &clocks[id], sizeof(clocks[0])));
+	}
 }
 
 /* Store a TSC at flag[n]. */

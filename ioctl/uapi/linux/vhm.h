@@ -1007,8 +1007,10 @@ struct vhm_time {
  *
  * The clock shows @clock_ns + (TSC - @clock_tsc) * 1000000 / @clock_khz. It stands still while the
  * TSC does, and VHM_SECTION_TIME moves both; a VMM that sets one of them does so for all vCPUs,
- * which else differ. Where the TSC has another frequency than @clock_khz the clock goes on from
- * what it shows when this section is loaded, so load VHM_SECTION_TIME before.
+ * which else differ. A frequency that VHM_SECTION_TIME changes counts from the moment which that
+ * section tells, for the clock, too. Where the TSC has another frequency than @clock_khz the clock
+ * goes on from what it shows when this section is loaded, so load VHM_SECTION_TIME before; and to
+ * give it to more than one vCPU, read it back from the first and load that into the others.
  */
 struct vhm_paravirt {
 	__u64 wall_clock;
