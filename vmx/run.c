@@ -218,6 +218,12 @@ static void set_host_timer(struct vmx_vcpu *v)
 	vhm_vcpu_arm_wake_timer(&v->base, next);
 }
 
+/* It has, since set_host_timer(): what it was for is due, or it was early and is to be set again. */
+static bool host_timer_fired(struct vmx_vcpu *v)
+{
+	return !vmx_caps.preemption_timer && READ_ONCE(v->base.wake_timer_fired);
+}
+
 /* Into the guest and back, the state of both as the rest of this file leaves it. */
 static void switch_worlds(struct vmx_vcpu *v)
 {
@@ -302,7 +308,7 @@ static enum vmx_exit_outcome try_enter(struct vmx_vcpu *v)
 
 	prepare_events(v);
 	tick_nohz_user_enter_prepare();
-	if (likely(nothing_wanted(v))) {
+	if (likely(nothing_wanted(v) && !host_timer_fired(v))) {
 		v->base.has_run = true;
 		outcome = enter_guest(v);
 	} else {
