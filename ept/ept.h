@@ -178,6 +178,28 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 				       const struct ept_fault *fault, int *error);
 
 /**
+ * ept_populate - map a range as the guest's accesses would
+ * @ept: the tables, started
+ * @gpa: where to begin, page aligned; then where it stopped
+ * @end: where to end, page aligned
+ * @write: the accesses are writes where the slot allows them
+ *
+ * Context: a thread whose current->mm is vm->mm; no locks; may sleep.
+ * Return: 0, -ENOENT no slot at @gpa, -EINTR a signal is pending, -EIO the VM is dead, or as
+ * *error of ept_fault_handle().
+ */
+int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write);
+
+/**
+ * ept_get_mapped - count the leaves in a range, without fixed pages, and all tables
+ * @ept: the tables
+ * @mapped: gpa and bytes are valid, the rest is filled in
+ *
+ * Context: may sleep.
+ */
+void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped);
+
+/**
  * ept_slot_track - follow the user addresses of a slot
  * @ept: the tables, started
  * @slot: not yet published

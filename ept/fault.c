@@ -223,7 +223,10 @@ static int install_with_tables(struct ept *ept, struct attempt *attempt,
 	}
 }
 
-/* Return: 0 or 1 done; -ENXIO: not memory; -EBUSY: again; else what the host said. */
+/*
+ * Return: 0 or 1 done; -ENXIO: no slot; -EROFS: not to be written; -EEXIST: a fixed page is in
+ * front of the slot's; -EBUSY: again; else what the host said.
+ */
 static int try_fault(struct ept *ept, const struct ept_fault *fault,
 		     struct attempt *attempt, struct ept_page_cache *cache)
 {
@@ -232,8 +235,10 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 	attempt->slot_edits = atomic64_read(&ept->vm->slot_edits);
 	/* Before the slots; partner: vhm_slots raises it after it has published them. */
 	smp_rmb();
-	if (!look_up_slot(ept, attempt) || (fault->write && attempt->readonly))
+	if (!look_up_slot(ept, attempt))
 		return -ENXIO;
+	if (fault->write && attempt->readonly)
+		return -EROFS;
 
 	ret = resolve(ept, attempt, fault->write);
 	if (ret)
@@ -242,33 +247,42 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 	/* a large leaf has replaced a table */
 	if (!list_empty_careful(&ept->dead))
 		ept_flush(ept);
-	return ret == -EEXIST ? -ENXIO : ret;
+	return ret;
+}
+
+/* Return: as try_fault(); -EBUSY and -EAGAIN: a signal is pending. */
+static int try_until_settled(struct ept *ept, const struct ept_fault *fault,
+			     struct attempt *attempt)
+{
+	struct ept_page_cache cache = { 0 };
+	int ret;
+
+	for (;;) {
+		ret = try_fault(ept, fault, attempt, &cache);
+		if (ret != -EBUSY && ret != -EAGAIN)
+			break;
+		/* The host needs time to finish: no lock is held, so it can. */
+		if (signal_pending(current) ||
+		    wait_event_interruptible(ept->process->wait,
+					     !ept_process_busy(ept->process, leaf_start(attempt),
+							       leaf_bytes(attempt))))
+			break;
+		cond_resched();
+	}
+	ept_page_cache_drain(&cache);
+	return ret;
 }
 
 enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 				       const struct ept_fault *fault, int *error)
 {
 	struct attempt attempt = { .gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch };
-	struct ept_page_cache cache = { 0 };
 	int ret;
 
 	if (fault->gpa >> EPT_GPA_BITS)
 		return EPT_FAULT_MMIO;
 
-	for (;;) {
-		ret = try_fault(ept, fault, &attempt, &cache);
-		if (ret != -EBUSY && ret != -EAGAIN)
-			break;
-		/* The host needs time to finish: no lock is held, so it can. */
-		if (signal_pending(current) ||
-		    wait_event_interruptible(ept->process->wait,
-					     !ept_process_busy(ept->process, leaf_start(&attempt),
-							       leaf_bytes(&attempt))))
-			break;
-		cond_resched();
-	}
-	ept_page_cache_drain(&cache);
-
+	ret = try_until_settled(ept, fault, &attempt);
 	switch (ret) {
 	case 1:
 		vcpu->stats[VHM_STAT_PAGES_MAPPED]++;
@@ -279,6 +293,8 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 	case 0:
 		return EPT_FAULT_FIXED;
 	case -ENXIO:
+	case -EROFS:
+	case -EEXIST:
 		return EPT_FAULT_MMIO;
 	case -EBUSY:
 	case -EAGAIN:
@@ -287,5 +303,48 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
 	default:
 		*error = -ret;
 		return EPT_FAULT_ERROR;
+	}
+}
+
+/* One leaf. Return: its level, or an error of ept_populate(). */
+static int populate_leaf(struct ept *ept, gpa_t gpa, bool write)
+{
+	struct ept_fault fault = { .gpa = gpa, .read = !write, .write = write };
+	struct attempt attempt = { .gfn = gpa >> PAGE_SHIFT };
+	int ret = try_until_settled(ept, &fault, &attempt);
+
+	if (ret == -EROFS) {
+		fault.write = false;
+		ret = try_until_settled(ept, &fault, &attempt);
+	}
+	switch (ret) {
+	case 0:
+	case 1:
+		return attempt.level;
+	case -EEXIST:
+		return 1;	/* the guest has a fixed page there: nothing to do */
+	case -ENXIO:
+		return -ENOENT;
+	case -EBUSY:
+	case -EAGAIN:
+		return -EINTR;
+	default:
+		return ret;
+	}
+}
+
+int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)
+{
+	for (;;) {
+		int level = READ_ONCE(ept->vm->dead) ? -EIO : populate_leaf(ept, *gpa, write);
+
+		if (level < 0)
+			return level;
+		*gpa = min(end, (*gpa | ((ept_level_pages(level) << PAGE_SHIFT) - 1)) + 1);
+		if (*gpa == end)
+			return 0;
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 }

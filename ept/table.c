@@ -11,6 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 #include "ept/format.h"
 #include "ept/iter.h"
@@ -185,6 +186,31 @@ void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
 		    ept_iter_covers_entry(&iter, start))
 			remove_entry(ept, iter.entry, iter.level);
 	}
+}
+
+void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
+{
+	gfn_t gfn = mapped->gpa >> PAGE_SHIFT, end = gfn + (mapped->bytes >> PAGE_SHIFT);
+	struct ept_iter iter;
+
+	memset(mapped->entries, 0, sizeof(mapped->entries));
+	end = min(end, 1ULL << (EPT_GPA_BITS - PAGE_SHIFT));
+	do {
+		unsigned int visits = 1 << 16;	/* bounds how long the lock is held */
+
+		spin_lock(&ept->lock);
+		for_each_ept_entry(&iter, ept->root, gfn, end) {
+			if (!visits--)
+				break;
+			if (ept_entry_is_leaf(iter.value, iter.level) &&
+			    !ept_entry_is_fixed(iter.value))
+				mapped->entries[iter.level - 1]++;
+		}
+		mapped->tables = ept->tables;
+		spin_unlock(&ept->lock);
+		gfn = iter.gfn;
+		cond_resched();
+	} while (gfn < end);
 }
 
 static void free_tables(struct list_head *tables)

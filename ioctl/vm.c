@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VM descriptor: vCPUs, slots, messages.
+ * VM descriptor: vCPUs, slots, messages, what of the memory is mapped.
  */
 #include "ioctl.h"
 
 #include <linux/anon_inodes.h>
 #include <linux/compat.h>
 #include <linux/file.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 
 #include "vhm/apic.h"
@@ -46,11 +47,45 @@ static long vm_msi(struct file *file, void *arg, void __user *user)
 	return vhm_apic_deliver_msi(file_vm(file), msi->address, msi->data);
 }
 
+static bool is_range(u64 gpa, u64 bytes)
+{
+	return bytes && PAGE_ALIGNED(gpa | bytes) && gpa + bytes > gpa;
+}
+
+/* What is left is told in any case: who was interrupted calls again. */
+static long vm_populate(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_vm *vm = file_vm(file);
+	struct vhm_populate *range = arg;
+	u64 end = range->gpa + range->bytes;
+	long ret;
+
+	if (current->mm != vm->mm)
+		return -EPERM;
+	if (range->flags & ~VHM_POPULATE_WRITE || !is_range(range->gpa, range->bytes))
+		return -EINVAL;
+	ret = vhm_backend->populate(vm, &range->gpa, end, range->flags & VHM_POPULATE_WRITE);
+	range->bytes = end - range->gpa;
+	return vhm_copy_back(user, range, sizeof(*range)) ?: ret;
+}
+
+static long vm_get_mapped(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_mapped *mapped = arg;
+
+	if (mapped->flags || !is_range(mapped->gpa, mapped->bytes))
+		return -EINVAL;
+	vhm_backend->get_mapped(file_vm(file), mapped);
+	return vhm_copy_back(user, mapped, sizeof(*mapped));
+}
+
 static const struct vhm_command vm_commands[] = {
 	VHM_COMMAND(VHM_VM_MSI, struct vhm_msi, vm_msi),
 	VHM_COMMAND(VHM_VCPU_CREATE, struct vhm_vcpu_create, vcpu_create),
 	VHM_COMMAND(VHM_SLOT_ADD, struct vhm_slot, slot_add),
 	VHM_COMMAND(VHM_SLOT_REMOVE, struct vhm_slot, slot_remove),
+	VHM_COMMAND(VHM_VM_POPULATE, struct vhm_populate, vm_populate),
+	VHM_COMMAND(VHM_VM_GET_MAPPED, struct vhm_mapped, vm_get_mapped),
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

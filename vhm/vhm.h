@@ -352,6 +352,11 @@ struct vhm_backend_ops {
 	/* a slot is gone from vm->slots: forget its addresses and zap its pages */
 	void (*slot_untrack)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
 
+	/* map [*gpa, end) ahead of the guest, *gpa advances; 0 or the errors of VHM_VM_POPULATE */
+	int (*populate)(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write);
+	/* VHM_VM_GET_MAPPED; gpa and bytes are checked */
+	void (*get_mapped)(struct vhm_vm *vm, struct vhm_mapped *mapped);
+
 	struct vhm_vcpu *(*vcpu_alloc)(struct vhm_vm *vm);
 	int (*vcpu_init)(struct vhm_vcpu *vcpu);	/* vcpu->apic and id are set */
 	void (*vcpu_free)(struct vhm_vcpu *vcpu);

@@ -123,6 +123,16 @@ static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)
 	ept_slot_untrack(&to_vmx_vm(vm)->ept, slot);
 }
 
+static int populate(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write)
+{
+	return ept_populate(&to_vmx_vm(vm)->ept, gpa, end, write);
+}
+
+static void get_mapped(struct vhm_vm *vm, struct vhm_mapped *mapped)
+{
+	ept_get_mapped(&to_vmx_vm(vm)->ept, mapped);
+}
+
 /* The guest's FPU state is in the registers for the whole of VHM_VCPU_RUN. */
 static void run_begin(struct vhm_vcpu *vcpu)
 {
@@ -166,6 +176,8 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.unkeep			= unkeep,
 	.slot_track		= slot_track,
 	.slot_untrack		= slot_untrack,
+	.populate		= populate,
+	.get_mapped		= get_mapped,
 	.vcpu_alloc		= vmx_vcpu_alloc,
 	.vcpu_init		= vmx_vcpu_init,
 	.vcpu_free		= vmx_vcpu_free,

@@ -85,6 +85,23 @@ static void fill_msi(abi_data *self, void *argument)
 	msi->data = 0x40;
 }
 
+/* slot 0 */
+static void fill_populate(abi_data *self, void *argument)
+{
+	struct vhm_populate *range = argument;
+
+	(void)self;
+	range->bytes = 4 * PAGE_BYTES;
+}
+
+static void fill_mapped(abi_data *self, void *argument)
+{
+	struct vhm_mapped *mapped = argument;
+
+	(void)self;
+	mapped->bytes = PAGE_BYTES;
+}
+
 static void fill_get_state(abi_data *self, void *argument)
 {
 	struct vhm_state *state = argument;
@@ -182,6 +199,24 @@ static const struct row rows[] = {
 		BAD(vhm_msi, address, 0xfef00000, EINVAL),
 		BAD(vhm_msi, data, 1 << 11, EINVAL),
 		BAD(vhm_msi, data, 1u << 31, EINVAL),
+	} },
+	{ ROW(VHM_VM_POPULATE, VM, vhm_populate), .answers = true, .fill = fill_populate, .bad = {
+		BAD(vhm_populate, flags, 1 << 1, EINVAL),
+		BAD(vhm_populate, flags, 1u << 31, EINVAL),
+		BAD(vhm_populate, gpa, 1, EINVAL),
+		BAD(vhm_populate, gpa, ~0ull << 12, EINVAL),
+		BAD(vhm_populate, gpa, 1ull << 62, ENOENT),
+		BAD(vhm_populate, bytes, 0, EINVAL),
+		BAD(vhm_populate, bytes, 1, EINVAL),
+		BAD(vhm_populate, bytes, ~0ull << 12, ENOENT),
+	} },
+	{ ROW(VHM_VM_GET_MAPPED, VM, vhm_mapped), .answers = true, .fill = fill_mapped, .bad = {
+		BAD(vhm_mapped, flags, 1, EINVAL),
+		BAD(vhm_mapped, flags, 1u << 31, EINVAL),
+		BAD(vhm_mapped, gpa, 1, EINVAL),
+		BAD(vhm_mapped, gpa, ~0ull << 12, EINVAL),
+		BAD(vhm_mapped, bytes, 0, EINVAL),
+		BAD(vhm_mapped, bytes, 1, EINVAL),
 	} },
 	{ "VHM_VCPU_RUN", VHM_VCPU_RUN, VCPU },
 	{ "VHM_VCPU_KICK", VHM_VCPU_KICK, VCPU },

@@ -337,14 +337,38 @@ static void check_page(struct context *context, gfn_t gfn)
 			   level, want->leaf, want->level);
 }
 
+/* The report of a range: each leaf once, also one that lies in it with a part. */
+static void check_report(struct context *context, gfn_t start, gfn_t end)
+{
+	struct vhm_mapped mapped = {
+		.gpa = start << PAGE_SHIFT, .bytes = (end - start) << PAGE_SHIFT,
+	};
+	u64 count[3] = { 0 };
+	gfn_t gfn;
+
+	for (gfn = start; gfn < end; gfn++) {
+		const struct reference *here = reference_of(context, gfn);
+
+		if (here->leaf && (gfn == start || !(gfn & (ept_level_pages(here->level) - 1))))
+			count[here->level - 1]++;
+	}
+	ept_get_mapped(&context->tvm->ept, &mapped);
+	KUNIT_EXPECT_EQ(context->test, memcmp(mapped.entries, count, sizeof(count)), 0);
+	KUNIT_EXPECT_EQ(context->test, mapped.tables, context->tvm->ept.tables);
+}
+
 static void check_all(struct context *context)
 {
+	const gfn_t window_end = WINDOW_START + WINDOW_PAGES;
 	struct ept *ept = &context->tvm->ept;
 	gfn_t gfn;
 
 	for (gfn = WINDOW_START; gfn < WINDOW_START + WINDOW_PAGES; gfn++)
 		check_page(context, gfn);
 	KUNIT_EXPECT_EQ(context->test, count_tables(ept->root, 4), ept->tables);
+	check_report(context, WINDOW_START, window_end);
+	gfn = random_gfn(context);
+	check_report(context, gfn, gfn + 1 + test_random(&context->random, window_end - gfn));
 }
 
 /* ----------------------------------------------------------------- cases -- */

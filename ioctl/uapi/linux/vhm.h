@@ -18,8 +18,8 @@
  * - E2BIG: the struct is larger than known and the unknown tail is not zero
  * - EFAULT: the struct, or memory it points to, cannot be accessed
  * - EOPNOTSUPP: known, but not supported on this machine
- * - EPERM: slots, running, state, CPUID and APIC access: the caller's address space is not
- *   the creator's
+ * - EPERM: slots, populating, running, state, CPUID and APIC access: the caller's address
+ *   space is not the creator's
  * - EIO: the VM is dead (its creator's address space is gone, or the processor
  *   refused an operation that cannot fail; the kernel log says which)
  *
@@ -51,6 +51,8 @@
 #define VHM_VCPU_SET_CPUID	_IO(VHM_IOCTL_TYPE, 0x40)
 
 #define VHM_VM_MSI		_IO(VHM_IOCTL_TYPE, 0x60)
+#define VHM_VM_POPULATE		_IO(VHM_IOCTL_TYPE, 0x61)
+#define VHM_VM_GET_MAPPED	_IO(VHM_IOCTL_TYPE, 0x62)
 
 #define VHM_VCPU_RUN		_IO(VHM_IOCTL_TYPE, 0x80)
 #define VHM_VCPU_KICK		_IO(VHM_IOCTL_TYPE, 0x81)
@@ -280,6 +282,64 @@ struct vhm_msi {
 	__u32 size;
 	__u32 data;
 	__u64 address;
+};
+
+/**
+ * enum vhm_populate_flag - flags of VHM_VM_POPULATE
+ * @VHM_POPULATE_WRITE: as a guest's writes would, except in a slot with VHM_SLOT_READONLY;
+ *	without it as its reads would, which make the host copy and allocate nothing: pages of
+ *	zeros and pages shared copy-on-write stay so until the guest writes
+ */
+enum vhm_populate_flag {
+	VHM_POPULATE_WRITE	= 1 << 0,
+};
+
+/**
+ * struct vhm_populate - VHM_VM_POPULATE: map guest memory before the guest touches it
+ * @size: size of this struct, bytes
+ * @flags: bits of enum vhm_populate_flag
+ * @gpa: guest-physical address of the first byte, page aligned; out: where it stopped
+ * @bytes: whole pages, not zero; may span slots; out: what is left of them, 0 when all is done
+ *
+ * The guest then accesses the range without an EPT violation, as long as the host leaves the
+ * pages where they are: nothing is pinned. Code in large pages is an exception on processors
+ * that must not execute from them (iTLB multihit). May be called while vCPUs run and before
+ * there are any.
+ *
+ * After an error @gpa is the page that has it, and @bytes what is left from there on: after
+ * EINTR the same call goes on. Each call that a signal finds running has done a page or more,
+ * unless the host was changing that very memory.
+ *
+ * Errors: ENOENT no slot is at @gpa; EFAULT the creator's address space has nothing there or
+ * does not permit it; EHWPOISON broken memory; ENOMEM; EINTR a signal is pending.
+ */
+struct vhm_populate {
+	__u32 size;
+	__u32 flags;
+	__u64 gpa;
+	__u64 bytes;
+};
+
+/**
+ * struct vhm_mapped - VHM_VM_GET_MAPPED: what of guest memory is mapped now, at which size
+ * @size: size of this struct, bytes
+ * @flags: zero
+ * @gpa: guest-physical address of the first byte, page aligned
+ * @bytes: whole pages, not zero
+ * @entries: out: EPT entries of 4 KiB, 2 MiB and 1 GiB that map the range or a part of it
+ * @tables: out: pages that hold EPT entries, of the whole VM
+ *
+ * A snapshot, and of a large range one taken piece by piece: guest and host go on mapping and
+ * unmapping. The page of a local APIC is not counted. Callable by any process that holds the
+ * descriptor.
+ */
+struct vhm_mapped {
+	__u32 size;
+	__u32 flags;
+	__u64 gpa;
+	__u64 bytes;
+	__u64 entries[3];
+	__u64 tables;
 };
 
 /* ------------------------------------------------------------------ vCPU -- */
