@@ -105,6 +105,19 @@ static int slot_remove(const struct vhm_slot *arg)
 	return 0;
 }
 
+/* All but the last page, as if a signal had come; the last page alone is done. */
+static int populate(struct vhm_populate *arg)
+{
+	uint64_t part = arg->bytes > 4096 ? arg->bytes - 4096 : arg->bytes;
+
+	if (arg->flags & ~VHM_POPULATE_WRITE || !arg->bytes || (arg->gpa | arg->bytes) & 4095)
+		return EINVAL;
+	fake.populated += part;
+	arg->gpa += part;
+	arg->bytes -= part;
+	return arg->bytes ? EINTR : 0;
+}
+
 /* Where the state of a section lives, and its size. */
 static void *section_storage(unsigned int type, unsigned int *bytes)
 {
@@ -200,6 +213,12 @@ static int execute(unsigned long command, void *arg, int *result)
 		return slot_add(arg);
 	case VHM_SLOT_REMOVE:
 		return slot_remove(arg);
+	case VHM_VM_POPULATE:
+		return populate(arg);
+	case VHM_VM_GET_MAPPED:
+		((struct vhm_mapped *)arg)->entries[1] = 6;
+		((struct vhm_mapped *)arg)->tables = ((struct vhm_mapped *)arg)->gpa / 4096;
+		return 0;
 	case VHM_VCPU_SET_CPUID:
 		return set_cpuid(arg);
 	case VHM_VM_MSI:
@@ -245,6 +264,8 @@ static bool size_is_right(unsigned long command, const void *arg)
 		{ VHM_VCPU_CREATE, sizeof(struct vhm_vcpu_create) },
 		{ VHM_SLOT_ADD, sizeof(struct vhm_slot) },
 		{ VHM_SLOT_REMOVE, sizeof(struct vhm_slot) },
+		{ VHM_VM_POPULATE, sizeof(struct vhm_populate) },
+		{ VHM_VM_GET_MAPPED, sizeof(struct vhm_mapped) },
 		{ VHM_VCPU_SET_CPUID, sizeof(struct vhm_cpuid) },
 		{ VHM_VM_MSI, sizeof(struct vhm_msi) },
 		{ VHM_VCPU_GET_STATE, sizeof(struct vhm_state) },

@@ -27,6 +27,7 @@ struct fake {
 	unsigned int apic[64];		/* register at offset 16 * i */
 	unsigned int apic_reads, apic_writes;
 	struct vhm_msi msi;		/* the last one */
+	unsigned long long populated;	/* bytes, in all */
 	struct vhm_slot slot[64];
 	unsigned int slots;
 	struct vhm_cpuid_entry cpuid[64];	/* what the vCPU was given */

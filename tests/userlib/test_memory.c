@@ -215,6 +215,32 @@ static void next_memory(void)
 	test_vm_destroy(&test);
 }
 
+static void populate(void)
+{
+	struct vhm_mapped mapped;
+	uint64_t done = 7;
+	struct test_vm test;
+
+	test_vm_create(&test);
+	CHECK_EQ(vhm_vm_populate(test.vm, 2 * PAGE, 5 * PAGE, VHM_POPULATE_WRITE, &done), -EINTR);
+	CHECK_EQ(done, 4 * PAGE);
+	CHECK_EQ(vhm_vm_populate(test.vm, 6 * PAGE, PAGE, 0, &done), 0);
+	CHECK_EQ(done, PAGE);
+	CHECK_EQ(fake.populated, 5 * PAGE);
+	CHECK_EQ(vhm_vm_populate(test.vm, 6 * PAGE, PAGE, 0, NULL), 0);
+	CHECK_EQ(vhm_vm_populate(test.vm, 1, PAGE, 0, &done), -EINVAL);
+	CHECK_EQ(done, 0);
+	CHECK_EQ(vhm_vm_populate(test.vm, 0, PAGE, ~0u, NULL), -EINVAL);
+	CHECK_EQ(vhm_vm_get_mapped(test.vm, 3 * PAGE, PAGE, &mapped), 0);
+	CHECK_EQ(mapped.entries[1], 6);
+	CHECK_EQ(mapped.tables, 3);
+	CHECK_EQ(mapped.entries[0] + mapped.entries[2], 0);
+	fake.fail_command = VHM_VM_GET_MAPPED;
+	fake.fail_errno = EIO;
+	CHECK_EQ(vhm_vm_get_mapped(test.vm, 0, PAGE, &mapped), -EIO);
+	test_vm_destroy(&test);
+}
+
 static atomic_bool stop_threads;
 
 static void *copy_in_thread(void *context)
@@ -259,6 +285,7 @@ const struct test_case memory_cases[] = {
 	{ "memory: random edits and copies against a model", against_model },
 	{ "memory: ranges that wrap", wrapping_ranges },
 	{ "memory: next slot", next_memory },
+	{ "memory: ahead of the guest", populate },
 	{ "memory: removal under copies of other threads", remove_under_copies },
 	{ 0 },
 };

@@ -692,9 +692,12 @@ static void bad_command_lines(void)
 	CHECK_ERROR(2, "too small", "--flat", "x", "--memory", "4K");
 	CHECK_ERROR(2, "more than", "--flat", "x", "--memory", "1024T");
 	CHECK_ERROR(2, "not a size", "--flat", "x", "--memory", ",hugepages=2M");
-	CHECK_ERROR(2, "hugepages=2M or", "--flat", "x", "--memory", "4M,hugepages=4K");
-	CHECK_ERROR(2, "hugepages=2M or", "--flat", "x", "--memory", "4M,");
-	CHECK_ERROR(2, "multiple of the 2 MiB", "--flat", "x", "--memory", "5M,hugepages=2M");
+	CHECK_ERROR(2, "hugepages=2M, hu", "--flat", "x", "--memory", "4M,hugepages=4K");
+	CHECK_ERROR(2, "hugepages=2M, hu", "--flat", "x", "--memory", "4M,");
+	CHECK_ERROR(2, "'populate=1'", "--flat", "x", "--memory", "4M,hugepages=2M,populate=1");
+	CHECK_ERROR(2, "'': give", "--flat", "x", "--memory", "4M,populate,");
+	CHECK_ERROR(2, "'popul': give", "--flat", "x", "--memory", "4M,popul,hugepages=2M");
+	CHECK_ERROR(2, "multiple of the 2 MiB", "--flat", "x", "--memory", "5M,populate,hugepages=2M");
 	CHECK_ERROR(2, "multiple of the 1024 MiB", "--flat", "x", "--memory", "4M,hugepages=1G");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "0");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "256");
@@ -717,6 +720,20 @@ static void bad_images(void)
 	CHECK_ERROR(1, "No such file", "--kernel", "damaged", "--initrd", "missing");
 }
 
+/* A run that says @text about its memory. */
+static void check_mapped(int line, const char *text, const char *memory)
+{
+	struct session *s = start(ARGUMENTS("-v", "-m", memory, "--flat", "hello.bin"));
+
+	check_status(line, finish(s), EXITED(0));
+	if (!strstr(s->complaint, text)) {
+		failures++;
+		printf("%s:%d: wanted '%s', got '%s'\n", __FILE__, line, text, s->complaint);
+	}
+}
+
+#define CHECK_MAPPED(text, memory) check_mapped(__LINE__, text, memory)
+
 /* The pool of the host is empty, and then it is not. */
 static void huge_pages(void)
 {
@@ -728,7 +745,23 @@ static void huge_pages(void)
 	write_file(pool, "2", 1);
 	CHECK_STATUS(finish(start(ARGUMENTS("--memory", "4M,hugepages=2M", "--flat",
 					    "hello.bin"))), EXITED(0));
+	CHECK_MAPPED("mapped 0 pages of 4 KiB, 2 of 2 MiB, 0 of", "4M,hugepages=2M,populate");
+	CHECK_MAPPED("mapped 0 pages of 4 KiB, 2 of 2 MiB, 0 of", "4M,populate,hugepages=2M");
 	write_file(pool, "0", 1);
+}
+
+/* Below 1 MiB there are small pages; above it the host may have large ones. */
+static void populated(void)
+{
+	struct session *s = start(ARGUMENTS("-v", "-m", "1M", "--flat", "hello.bin"));
+
+	CHECK_STATUS(finish(s), EXITED(0));
+	if (strstr(s->complaint, "vhmrun: mapped")) {
+		failures++;
+		printf("mapped unasked: '%s'\n", s->complaint);
+	}
+	CHECK_MAPPED("mapped 256 pages of 4 KiB, 0 of 2 MiB, 0 of", "1M,populate");
+	CHECK_MAPPED(" of 2 MiB, 0 of 1 GiB", "64M,populate");
 }
 
 static void too_many_vcpus(void)
@@ -783,6 +816,7 @@ static const struct {
 	{ "bad command lines", bad_command_lines },
 	{ "bad images", bad_images },
 	{ "huge pages", huge_pages },
+	{ "memory ahead of the guest", populated },
 	{ "too many vCPUs", too_many_vcpus },
 	{ "help and version", help_and_version },
 };

@@ -255,6 +255,32 @@ int vhm_vm_add_user_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint
 int vhm_vm_remove_memory(struct vhm_vm *vm, uint64_t gpa);
 
 /**
+ * vhm_vm_populate - map guest memory before the guest touches it
+ * @vm: the VM
+ * @gpa: from where, page aligned
+ * @bytes: how much, whole pages, not zero; may cross slots
+ * @flags: bits of enum vhm_populate_flag
+ * @done: out, or NULL: how far it came, bytes; what could be done is done after an error, too
+ *
+ * Errors: EINTR a signal came: call again with what is left; ENOENT no memory at @gpa + @done;
+ * EFAULT, EHWPOISON or ENOMEM the host has no page there; EPERM; EINVAL.
+ */
+int vhm_vm_populate(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
+		    uint64_t *done);
+
+/**
+ * vhm_vm_get_mapped - what of guest memory is mapped now, at which size
+ * @vm: the VM
+ * @gpa: from where, page aligned
+ * @bytes: how much, whole pages, not zero; need not be memory
+ * @mapped: out: see struct vhm_mapped
+ *
+ * Any thread. Errors: EINVAL.
+ */
+int vhm_vm_get_mapped(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes,
+		      struct vhm_mapped *mapped);
+
+/**
  * vhm_vm_read - copy from guest memory
  * @vm: the VM
  * @gpa: from where

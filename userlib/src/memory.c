@@ -245,6 +245,26 @@ EXPORT int vhm_vm_next_memory(struct vhm_vm *vm, uint64_t gpa, struct vhm_memory
 	return ret;
 }
 
+EXPORT int vhm_vm_populate(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
+			   uint64_t *done)
+{
+	struct vhm_populate arg = {
+		.size = sizeof(arg), .flags = flags, .gpa = gpa, .bytes = bytes,
+	};
+	int ret = vhm_sys_ioctl(vm->fd, VHM_VM_POPULATE, &arg);
+
+	if (done)
+		*done = arg.gpa - gpa;
+	return ret;
+}
+
+EXPORT int vhm_vm_get_mapped(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes,
+			     struct vhm_mapped *mapped)
+{
+	*mapped = (struct vhm_mapped){ .size = sizeof(*mapped), .gpa = gpa, .bytes = bytes };
+	return vhm_sys_ioctl(vm->fd, VHM_VM_GET_MAPPED, mapped);
+}
+
 /* ---------------------------------------------------------------- copies -- */
 
 static bool range_is_memory(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
 #define RTC_IRQ			8
+#define POPULATE_BYTES		(256ull << 20)	/* at a time, a fraction of a second */
 
 /* --------------------------------------------------------------- callbacks -- */
 
@@ -177,6 +179,52 @@ static int add_slot(struct machine *machine, uint32_t i, void **address)
 	return error;
 }
 
+/* A signal that ends the program is held back until the machine is there (main.c). */
+static bool end_is_near(void)
+{
+	sigset_t pending;
+
+	sigemptyset(&pending);
+	sigpending(&pending);
+	return sigismember(&pending, SIGHUP) || sigismember(&pending, SIGINT) ||
+	       sigismember(&pending, SIGQUIT) || sigismember(&pending, SIGTERM);
+}
+
+static int populate_slot(struct machine *machine, const struct vhm_memory_range *slot)
+{
+	uint64_t offset = 0, done;
+	int error = 0;
+
+	while (offset < slot->bytes && (!error || error == -EINTR) && !end_is_near()) {
+		uint64_t left = slot->bytes - offset;
+
+		error = vhm_vm_populate(machine->vm, slot->gpa + offset,
+					left < POPULATE_BYTES ? left : POPULATE_BYTES,
+					VHM_POPULATE_WRITE, &done);
+		offset += done;
+	}
+	return error == -EINTR ? 0 : error;
+}
+
+static bool populate_ram(struct machine *machine)
+{
+	const struct memory_map *map = &machine->memory_map;
+	struct vhm_mapped mapped;
+	int error = 0;
+	uint32_t i;
+
+	for (i = 0; !error && i < map->slot_count; i++)
+		error = populate_slot(machine, &map->slot[i]);
+	if (!error)
+		error = vhm_vm_get_mapped(machine->vm, 0, memory_map_end(map), &mapped);
+	if (error)
+		return fail(VHM_STEP_MEMORY, error);
+	if (machine->options->verbose)
+		message("mapped %llu pages of 4 KiB, %llu of 2 MiB, %llu of 1 GiB",
+			mapped.entries[0], mapped.entries[1], mapped.entries[2]);
+	return true;
+}
+
 static bool add_ram(struct machine *machine)
 {
 	const struct vhm_info *info = vhm_get_info(machine->vhm);
@@ -195,7 +243,9 @@ static bool add_ram(struct machine *machine)
 	/* Few pages of the lowest are used, for tables: not worth clearing a large one. */
 	if (!error && low)
 		madvise(low, LOW_BYTES, MADV_NOHUGEPAGE);
-	return !error;
+	if (error)
+		return false;
+	return !machine->options->populate || populate_ram(machine);
 }
 
 static bool add_acpi_tables(struct machine *machine)

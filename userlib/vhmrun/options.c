@@ -59,9 +59,10 @@ static const char help_text[] =
 "  -a, --append TEXT       command line of the kernel, e.g. 'console=ttyS0'\n"
 "  -f, --flat FILE         run a flat binary in real mode instead of a kernel\n"
 "      --flat-address GPA  where to load and enter it (default 0x7c00)\n"
-"  -m, --memory SIZE[,hugepages=2M|1G]\n"
+"  -m, --memory SIZE[,hugepages=2M|1G][,populate]\n"
 "                          guest memory: 256M, 2G, ...; a plain number counts MiB\n"
-"                          (default 256M); from the host's pool of huge pages\n"
+"                          (default 256M); from the host's pool of huge pages;\n"
+"                          all of it before the guest starts\n"
 "  -c, --cpus N            virtual CPUs (default 1)\n"
 "      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
 "      --pv=on|off         let Linux use KVM's paravirtual interface (default on)\n"
@@ -122,18 +123,39 @@ static bool parse_number(const char *text, unsigned long least, unsigned long mo
 	       *value >= least && *value <= most;
 }
 
-/* The part of --memory behind the size. */
-static int parse_huge_pages(struct options *options, const char *text)
+/* One word of --memory behind the size. */
+static int parse_memory_word(struct options *options, const char *word, size_t length)
 {
-	if (!strcmp(text, "hugepages=2M")) {
-		options->huge_page_bytes = 2ull << 20;
-	} else if (!strcmp(text, "hugepages=1G")) {
-		options->huge_page_bytes = 1ull << 30;
-	} else {
-		message("--memory '%s': give hugepages=2M or hugepages=1G", text);
+	static const char *const words[] = { "hugepages=2M", "hugepages=1G", "populate" };
+	size_t i, count = sizeof(words) / sizeof(words[0]);
+
+	for (i = 0; i < count; i++)
+		if (length == strlen(words[i]) && !strncmp(word, words[i], length))
+			break;
+	if (i == count) {
+		message("--memory: '%.*s': give hugepages=2M, hugepages=1G or populate",
+			(int)length, word);
 		return STATUS_USAGE;
 	}
-	if (options->memory_bytes % options->huge_page_bytes) {
+	if (i == 2)
+		options->populate = true;
+	else
+		options->huge_page_bytes = i ? 1ull << 30 : 2ull << 20;
+	return -1;
+}
+
+/* @text: what is behind the size: words, a comma in front of each. */
+static int parse_memory_words(struct options *options, const char *text)
+{
+	while (*text) {
+		size_t length = strcspn(text + 1, ",");
+		int status = parse_memory_word(options, text + 1, length);
+
+		if (status >= 0)
+			return status;
+		text += 1 + length;
+	}
+	if (options->huge_page_bytes && options->memory_bytes % options->huge_page_bytes) {
 		message("--memory: give a multiple of the %llu MiB of a huge page",
 			(unsigned long long)(options->huge_page_bytes >> 20));
 		return STATUS_USAGE;
@@ -166,7 +188,8 @@ static int parse_memory(struct options *options, const char *text)
 	}
 	options->memory_bytes &= ~page_mask;
 	options->huge_page_bytes = 0;
-	return *comma ? parse_huge_pages(options, comma + 1) : -1;
+	options->populate = false;
+	return parse_memory_words(options, comma);
 }
 
 static int parse_cpus(struct options *options, const char *text)

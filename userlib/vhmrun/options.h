@@ -34,6 +34,7 @@ enum exit_status {
  * @command_line: the kernel's command line
  * @memory_bytes: guest memory, whole pages
  * @huge_page_bytes: size of the pages of the host's pool to take it from, 0: ordinary memory
+ * @populate: map all memory before the guest starts
  * @flat_gpa: where to load and enter @flat
  * @cpu_count: vCPUs
  * @x2apic: let Linux use the local APIC's x2APIC mode
@@ -50,6 +51,7 @@ struct options {
 	const char *gdb;
 	uint64_t memory_bytes;
 	uint64_t huge_page_bytes;
+	bool populate;
 	uint32_t flat_gpa;
 	unsigned int cpu_count;
 	bool x2apic;

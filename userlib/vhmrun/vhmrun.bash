@@ -27,7 +27,8 @@ _vhmrun()
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
 	--x2apic | --pv) _vhmrun_words "$current" 'on off' ;;
-	-m | --memory) _vhmrun_words "$current" '128M 256M 512M 1G 2G 4G 1G,hugepages=2M' ;;
+	-m | --memory) _vhmrun_words "$current" '128M 256M 512M 1G 2G 4G 1G,hugepages=2M
+		1G,populate' ;;
 	-c | --cpus) _vhmrun_words "$current" '1 2 4' ;;
 	-a | --append) _vhmrun_words "$current" 'console=ttyS0' ;;
 	--flat-address) COMPREPLY=() ;;
