@@ -218,7 +218,7 @@ static void set_host_timer(struct vmx_vcpu *v)
 	vhm_vcpu_arm_wake_timer(&v->base, next);
 }
 
-/* It has, since set_host_timer(): what it was for is due, or it was early and is to be set again. */
+/* It has since set_host_timer(): what it was for is due, or it was early and is set again. */
 static bool host_timer_fired(struct vmx_vcpu *v)
 {
 	return !vmx_caps.preemption_timer && READ_ONCE(v->base.wake_timer_fired);
