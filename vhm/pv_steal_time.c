@@ -15,6 +15,7 @@
 #include "pv_internal.h"
 #include "vhm.h"
 
+/* The byte may change under us; after this often nobody plays by the rules. */
 #define TRIES	4
 
 static gpa_t steal_gpa(const struct vhm_vcpu *vcpu)
@@ -63,10 +64,10 @@ void vhm_pv_sched_out(struct vhm_vcpu *vcpu)
 							    &preempted, sizeof(preempted));
 }
 
-/* What the byte was, which is 0 now; a negative error. */
+/* What the byte was, which is 0 now; -EAGAIN: it did not hold still; another error. */
 static int exchange_preempted(struct vhm_vcpu *vcpu)
 {
-	int ret = -ENOENT;
+	int ret = -ENOENT, i;
 	u8 __user *user;
 	u8 old = 0;
 
@@ -74,12 +75,14 @@ static int exchange_preempted(struct vhm_vcpu *vcpu)
 	user = vhm_guest_pointer(vcpu->vm, preempted_gpa(vcpu), sizeof(*user));
 	if (user && access_ok(user, sizeof(*user))) {
 		pagefault_disable();
-		do {	/* above 0: it was another value than expected, which @old has now */
+		/* above 0: it was another value than expected, which @old has now */
+		for (i = 0, ret = 1; i < TRIES && ret > 0; i++)
 			ret = __try_cmpxchg_user(user, &old, 0, out);
-		} while (ret > 0);
 		pagefault_enable();
 	}
 	rcu_read_unlock();
+	if (ret > 0)
+		return -EAGAIN;
 	return ret ?: old;
 }
 
@@ -94,7 +97,7 @@ static void show_running(struct vhm_vcpu *vcpu)
 			break;
 	}
 	vcpu->pv.shows_preempted = false;
-	if (old > 0 && old & KVM_VCPU_FLUSH_TLB)
+	if (old == -EAGAIN || (old > 0 && old & KVM_VCPU_FLUSH_TLB))
 		vhm_backend->flush_guest_translations(vcpu);
 }
 
