@@ -25,8 +25,6 @@ MODULE_PARM_DESC(halt_poll_ns, "Longest time a halted vCPU polls before it sleep
 
 #define FIRST_POLL_NS	10000u
 
-u64 vhm_tsc_lost;
-
 static u64 ns_to_tsc(u64 ns)
 {
 	return mul_u64_u32_div(ns, tsc_khz, NSEC_PER_MSEC);

@@ -309,6 +309,7 @@ void vmx_put(void)
 	mutex_unlock(&life_lock);
 }
 
+u64 vhm_tsc_lost;
 static u64 life_suspended_tsc;
 
 /* Syscore: the last CPU online, interrupts off, nothing else runs. */
