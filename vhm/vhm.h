@@ -7,6 +7,8 @@
  *   vm->lock        set-up of the VM: vCPU table, slot edits
  *   process->lock   host-mm notifier of a process (ept/notifier.c)
  *   ept->lock       second-level tables of one VM (ept/ept.h)
+ * Innermost, alone:
+ *   vcpu->pid_lock  whose thread runs a vCPU (vhm/yield.c)
  *
  * This folder knows the x86 architecture (CPUID, local APIC), but no bit of VMX or
  * EPT: those are behind struct vhm_backend_ops.
