@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Paravirtual interface: arithmetic and checks, pure. Nothing outside vhm/pv*.c and its tests
- * includes this.
+ * Paravirtual interface: arithmetic, checks and its signature in CPUID, pure. Nothing outside
+ * vhm/ and its tests includes this.
  */
 #ifndef VHM_PV_INTERNAL_H
 #define VHM_PV_INTERNAL_H
