@@ -253,6 +253,17 @@ uint32_t guest_exit(struct vcpu *vcpu)
 	return vcpu->run->exit_reason;
 }
 
+void *run_past_memory_faults(void *context)
+{
+	struct vcpu *vcpu = context;
+	long error;
+
+	do {
+		error = vcpu_run(vcpu);
+	} while (!error && vcpu->run->exit_reason == VHM_EXIT_MEMORY_FAULT);
+	return (void *)(error ? error : (long)vcpu->run->exit_reason);
+}
+
 uint32_t guest_out(struct vcpu *vcpu, uint16_t port)
 {
 	struct vhm_run *run = vcpu->run;

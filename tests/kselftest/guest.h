@@ -107,6 +107,11 @@ struct vhm_registers *guest_registers(struct vcpu *vcpu);
  * MOV EAX, [RBX] and writes it by MOV [RBX], EAX, no other way.
  */
 uint32_t guest_exit(struct vcpu *vcpu);
+/*
+ * A thread's: runs the vCPU given as its context, past accesses to memory that the host has not.
+ * Returns the exit that ended it, or a negative error.
+ */
+void *run_past_memory_faults(void *vcpu);
 /* The same, and it must be an OUT to @port; its data. It is retired. */
 uint32_t guest_out(struct vcpu *vcpu, uint16_t port);
 /* The event that the guest reports next; it is retired, the guest goes on behind its handler. */

@@ -323,18 +323,6 @@ GUEST_CODE(check_pages, 64,
 	"4: mov	%esi, %eax\n"
 	"out	%eax, $0x10\n");
 
-/* In a thread: goes on after what the host does not give. */
-static void *run_on(void *context)
-{
-	struct vcpu *vcpu = context;
-	long error;
-
-	do {
-		error = vcpu_run(vcpu);
-	} while (!error && vcpu->run->exit_reason == VHM_EXIT_MEMORY_FAULT);
-	return (void *)(error ? error : (long)vcpu->run->exit_reason);
-}
-
 /* Something happens to @pages from @page on, after which they are as good as new. */
 static void disturb(uint8_t *window, uint32_t kind, uint32_t page, uint32_t pages)
 {
@@ -389,7 +377,7 @@ TEST_F_TIMEOUT(large, disturbed_under_a_run, 120)
 
 	guest_run_long(&self->vcpu, check_pages);
 	must(vcpu_set(&self->vcpu, VHM_SECTION_REGISTERS, &regs));
-	thread = thread_start(run_on, &self->vcpu);
+	thread = thread_start(run_past_memory_faults, &self->vcpu);
 	for (uint32_t stamp = 1; stamp <= DISTURBANCES; stamp++) {
 		uint32_t page, pages;
 

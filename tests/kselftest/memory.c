@@ -201,18 +201,6 @@ struct running {
 	void *thread;
 };
 
-/* In a thread: goes on after what the host does not give. */
-static void *run_on(void *context)
-{
-	struct vcpu *vcpu = context;
-	long error;
-
-	do {
-		error = vcpu_run(vcpu);
-	} while (!error && vcpu->run->exit_reason == VHM_EXIT_MEMORY_FAULT);
-	return (void *)(error ? error : (long)vcpu->run->exit_reason);
-}
-
 static void start_reader(struct vm *vm, struct vcpu *vcpu, struct running *running)
 {
 	struct vhm_registers regs = {
@@ -224,7 +212,7 @@ static void start_reader(struct vm *vm, struct vcpu *vcpu, struct running *runni
 	running->vcpu = vcpu;
 	running->seen = (uint32_t *)&guest_mail(vm)->flag[0];
 	running->rounds = (uint32_t *)&guest_mail(vm)->flag[1];
-	running->thread = thread_start(run_on, vcpu);
+	running->thread = thread_start(run_past_memory_faults, vcpu);
 	while (!*running->rounds)
 		sleep_us(POLL_US);
 }
@@ -319,7 +307,7 @@ TEST_F(memory, slot_changed_under_a_run)
 			/* it looked in between */
 			ASSERT_EQ(VHM_EXIT_MMIO, (long)thread_join(running.thread));
 			running.vcpu->run->exit_reason = VHM_EXIT_NONE;
-			running.thread = thread_start(run_on, &self->vcpu);
+			running.thread = thread_start(run_past_memory_faults, &self->vcpu);
 		}
 		swap = now;
 		now = next;
@@ -349,7 +337,7 @@ TEST_F(memory, fork_under_a_run)
 
 	guest_run_long(&self->vcpu, writer);
 	ASSERT_EQ(0, vcpu_set(&self->vcpu, VHM_SECTION_REGISTERS, &regs));
-	thread = thread_start(run_on, &self->vcpu);
+	thread = thread_start(run_past_memory_faults, &self->vcpu);
 	for (int i = 0; i < 10; i++) {
 		uint32_t before = *counter;
 		int status;

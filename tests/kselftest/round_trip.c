@@ -385,15 +385,6 @@ static void do_mmio(struct journey *j)
 
 /* ---------------------------------------------------------------------------- driver -- */
 
-static void run_on(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	must(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* Something that brings the vCPU back, soon or at once. */
 static void choose_stop(struct journey *j)
 {
@@ -404,7 +395,7 @@ static void choose_stop(struct journey *j)
 	run->deadline_tsc = 0;
 	set_control(j, false, 0);
 	if (!below(j, 8))
-		run_on((unsigned int)below(j, cpus));
+		pin(0, (unsigned int)below(j, cpus));
 	switch (below(j, j->step ? 32 : 16)) {
 	case 0:
 		must(vcpu_kick(&j->vcpu));

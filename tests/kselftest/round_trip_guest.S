@@ -56,8 +56,8 @@ failed:
 	outl	%eax, $RT_PORT_FAILED
 	jmp	failed
 
-/* ECX: offset of the register, EAX: value. Clobbers RBX, RCX, RDX. */
-apic_write:
+/* The guest's code and its handler lie in different places: each has its own. */
+.macro apic_write_body
 	xorl	%edx, %edx
 	cmpl	$0, RT_X2APIC
 	je	1f
@@ -68,6 +68,11 @@ apic_write:
 1:	leal	-0x1200000(%rcx), %ebx
 	movl	%eax, (%rbx)
 	ret
+.endm
+
+/* ECX: offset of the register, EAX: value. Clobbers RBX, RCX, RDX. */
+apic_write:
+	apic_write_body
 
 /* ECX: offset. EAX: value. Clobbers RBX, RCX, RDX. */
 apic_read:
@@ -839,16 +844,7 @@ interrupt:
 	jmp	done
 
 handler_write:
-	xorl	%edx, %edx
-	cmpl	$0, RT_X2APIC
-	je	1f
-	shrl	$4, %ecx
-	orl	$0x800, %ecx
-	wrmsr
-	ret
-1:	leal	-0x1200000(%rcx), %ebx
-	movl	%eax, (%rbx)
-	ret
+	apic_write_body
 
 user_done:
 	popq	%rsi

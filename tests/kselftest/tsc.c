@@ -51,15 +51,6 @@ static uint64_t scaled(uint64_t host, uint32_t khz, uint32_t host_khz)
 	return (uint64_t)((unsigned __int128)host * multiplier >> 48);
 }
 
-static void run_on(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	must(sched_setaffinity(0, sizeof(set), &set));
-}
-
 TEST_F(tsc, refusals)
 {
 	const uint32_t host = self->info.tsc_khz;
@@ -120,7 +111,7 @@ TEST_F(tsc, exactly_scaled)
 			struct vcpu *vcpu = &self->vcpu[round & 1];
 			uint64_t before, after, zero = scaled(time.host_tsc, khz[i], host);
 
-			run_on(round / 2 % cpus_online());
+			pin(0, round / 2 % cpus_online());
 			before = scaled(__rdtsc(), khz[i], host) - zero + START;
 			guest_out(vcpu, PORT_DONE);
 			after = scaled(__rdtsc(), khz[i], host) - zero + START;
