@@ -9,15 +9,11 @@
  */
 #include "vmx.h"
 
-#include <asm/processor-flags.h>
+#include <asm/debugreg.h>
 
-#include "instruction.h"
 #include "registers.h"
 
-#define DB_VECTOR	1
-#define PF_VECTOR	14
-
-#define HOST_VECTORS	(BIT(2) | BIT(18))	/* NMI, #MC */
+#define HOST_VECTORS	(BIT(X86_TRAP_NMI) | BIT(X86_TRAP_MC))
 
 #define DR6_HITS	0xfull			/* B0-B3 */
 #define DR6_BD		BIT_ULL(13)
@@ -61,7 +57,7 @@ static void write_dr(struct vmx_vcpu *v, u32 number, u64 value)
 	if (number < 4)
 		v->db[number] = value;
 	else if (number == 6)
-		v->dr6 = (value & DR6_CAUSES) | 0xffff0ff0;
+		v->dr6 = (value & DR6_CAUSES) | DR6_RESERVED;
 	else
 		vmx_write_dr7(v, value);
 }
@@ -74,21 +70,17 @@ static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
 {
 	const struct vhm_event detected = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = DB_VECTOR,
+		.vector = X86_TRAP_DB,
 		.payload = DR6_BD,
 	};
 	u64 qualification = vmx_qualification(v), value;
 	u32 number = DR_NUMBER(qualification);
 
-	if (vmx_cpl()) {
-		vmx_queue_gp(v);
-		return VMX_RESUME;
-	}
+	if (vmx_cpl())
+		return vmx_queue_gp(v);
 	if ((number & 6) == 4) {	/* DR4 and DR5 are DR6 and DR7, or nothing */
-		if (vmx_read_cr4(v) & X86_CR4_DE) {
-			vmx_queue_ud(v);
-			return VMX_RESUME;
-		}
+		if (vmx_read_cr4(v) & X86_CR4_DE)
+			return vmx_queue_ud(v);
 		number |= 2;
 	}
 	if (v->dr7 & DR7_GD) {
@@ -97,19 +89,15 @@ static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
 	}
 	if (DR_IS_READ(qualification)) {
 		vmx_write_gpr(v, DR_REGISTER(qualification), read_dr(v, number));
-		vmx_skip_insn(v);
-		return VMX_RESUME;
+		return vmx_skip_insn(v);
 	}
 	value = vmx_read_gpr(v, DR_REGISTER(qualification));
 	if (!(vmread(GUEST_CS_AR_BYTES) & BIT(13)))
 		value = (u32)value;
-	if (number > 3 && value >> 32) {
-		vmx_queue_gp(v);
-		return VMX_RESUME;
-	}
+	if (number > 3 && value >> 32)
+		return vmx_queue_gp(v);
 	write_dr(v, number, value);
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 /*
@@ -121,8 +109,7 @@ enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v)
 	if (vmx_has_breakpoints(v))
 		return move_displaced(v);
 	v->debug_live = true;
-	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, false);
 	return VMX_RESUME;
 }
 
@@ -149,10 +136,10 @@ enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info)
 		event.flags |= VHM_EVENT_HAS_ERROR_CODE;
 	if (info & INTR_INFO_DELIVER_CODE_MASK)
 		event.error_code = (u32)vmread(VM_EXIT_INTR_ERROR_CODE);
-	if (event.vector == PF_VECTOR) {
+	if (event.vector == X86_TRAP_PF) {
 		event.flags |= VHM_EVENT_HAS_PAYLOAD;
 		event.payload = vmx_qualification(v);
-	} else if (event.vector == DB_VECTOR && type != INTR_TYPE_PRIV_SW_EXCEPTION) {
+	} else if (event.vector == X86_TRAP_DB && type != INTR_TYPE_PRIV_SW_EXCEPTION) {
 		event.flags |= VHM_EVENT_HAS_PAYLOAD;
 		event.payload = vmx_qualification(v) & DR6_CAUSES;
 	}
@@ -197,7 +184,7 @@ enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v)
 	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
 	const struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = DB_VECTOR,
+		.vector = X86_TRAP_DB,
 		.payload = vmx_take_hits(v, &pending) | DR6_BS,
 	};
 

@@ -10,10 +10,9 @@
 #include <linux/nospec.h>
 #include <uapi/linux/kvm_para.h>
 #include <asm/msr-index.h>
-#include <asm/processor-flags.h>
 
-#include "instruction.h"
 #include "registers.h"
+#include "vhm/cpuid.h"
 #include "vhm/trace.h"
 
 /*
@@ -45,23 +44,51 @@ void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes)
 			vmread(GUEST_PENDING_DBG_EXCEPTIONS) | BIT(14));
 }
 
-void vmx_skip_insn(struct vmx_vcpu *v)
+enum vmx_exit_outcome vmx_skip_insn(struct vmx_vcpu *v)
 {
 	vmx_retire(&v->base, vmx_insn_bytes(v));
+	return VMX_RESUME;
 }
 
-static enum vmx_exit_outcome exit_external_interrupt(struct vmx_vcpu *v)
+/* What user space needs to fetch, decode and perform an instruction that accesses @gpa. */
+enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags, gva_t linear)
 {
-	return VMX_RESUME;	/* served in vmx/run.c */
+	v->base.run->mmio = (struct vhm_exit_mmio) {
+		.gpa = gpa,
+		.flags = flags,
+		.linear_address = linear,
+		.cs_base = vmread(GUEST_CS_BASE),
+		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES),
+		.cpl = vmx_cpl(),
+		.cr0 = vmx_read_cr0(v),
+		.cr3 = vmread(GUEST_CR3),
+		.cr4 = vmx_read_cr4(v),
+		.efer = vmread(GUEST_IA32_EFER),
+	};
+	return vmx_exit_to_user(v, VHM_EXIT_MMIO);
+}
+
+/*
+ * The exit was what it is for. Interrupts have been served in vmx/run.c; the next entry takes in
+ * what the APIC's timer brings or a lower TPR lets through, and the core sees the deadline.
+ */
+static enum vmx_exit_outcome exit_served(struct vmx_vcpu *v)
+{
+	return VMX_RESUME;
+}
+
+/* The table and its dynamic fields are vhm/cpuid.c's. */
+static enum vmx_exit_outcome exit_cpuid(struct vmx_vcpu *v)
+{
+	/* the bits it may depend on are host-owned: the shadow has them */
+	vhm_cpuid_answer(&v->base, v->cr4_shadow, v->xcr0, &v->base.regs);
+	return vmx_skip_insn(v);
 }
 
 static enum vmx_exit_outcome exit_hlt(struct vmx_vcpu *v)
 {
-	if (v->base.vm->flags & VHM_VM_EXIT_HLT) {
-		vmx_exit_to_user(v, VHM_EXIT_HLT);
-		v->base.run->insn_bytes = vmx_insn_bytes(v);
-		return VMX_TO_USER;
-	}
+	if (v->base.vm->flags & VHM_VM_EXIT_HLT)
+		return vmx_insn_to_user(v, VHM_EXIT_HLT);
 	vmx_skip_insn(v);
 	v->base.run_state = VHM_RUN_STATE_HALTED;
 	return VMX_NOT_RUNNABLE;
@@ -73,60 +100,25 @@ static noinline enum vmx_exit_outcome pv_hypercall(struct vmx_vcpu *v)
 	bool bits64 = vmread(GUEST_CS_AR_BYTES) & BIT(13);
 	s64 result = -KVM_EPERM;
 
-	if (!(vmread(GUEST_SS_AR_BYTES) >> 5 & 3))
+	if (!vmx_cpl())
 		result = vhm_pv_hypercall(&v->base, &v->base.regs, bits64);
 	v->base.regs.rax = bits64 ? (u64)result : (u32)result;
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 static enum vmx_exit_outcome exit_vmcall(struct vmx_vcpu *v)
 {
 	if (unlikely(vhm_pv_has_hypercall(&v->base.pv, v->base.regs.rax)))
 		return pv_hypercall(v);
-	if (v->base.vm->flags & VHM_VM_EXIT_HYPERCALL) {
-		vmx_exit_to_user(v, VHM_EXIT_HYPERCALL);
-		v->base.run->insn_bytes = vmx_insn_bytes(v);
-		return VMX_TO_USER;
-	}
 	v->base.regs.rax = -KVM_ENOSYS;
-	vmx_skip_insn(v);
-	return VMX_RESUME;
-}
-
-/* The next entry takes the expiry in; the core sees the deadline. */
-static enum vmx_exit_outcome exit_preemption_timer(struct vmx_vcpu *v)
-{
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 /* A loop of PAUSEs waits for another vCPU: let that one run. */
 static enum vmx_exit_outcome exit_pause(struct vmx_vcpu *v)
 {
 	vhm_vcpu_yield(&v->base);
-	vmx_skip_insn(v);
-	return VMX_RESUME;
-}
-
-/* All memory of the guest is coherent: nothing to write back. */
-static enum vmx_exit_outcome exit_cache(struct vmx_vcpu *v)
-{
-	vmx_skip_insn(v);
-	return VMX_RESUME;
-}
-
-/* Instructions whose CPUID bits a guest is never given. */
-static enum vmx_exit_outcome exit_undefined(struct vmx_vcpu *v)
-{
-	vmx_queue_ud(v);
-	return VMX_RESUME;
-}
-
-/* No performance counters are offered (SDM vol. 2, RDPMC). */
-static enum vmx_exit_outcome exit_rdpmc(struct vmx_vcpu *v)
-{
-	vmx_queue_gp(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 static enum vmx_exit_outcome exit_unhandled(struct vmx_vcpu *v)
@@ -139,49 +131,46 @@ struct exit_row {
 	enum vhm_stat stat;
 };
 
+/*
+ * #UD: instructions whose CPUID bits a guest is never given; VMCLEAR to VMXON are nine. Caches
+ * have nothing to write back, all memory of the guest is coherent. No performance counters are
+ * offered (SDM vol. 2, RDPMC).
+ */
 static const struct exit_row exit_table[] = {
 	[EXIT_REASON_EXCEPTION_NMI]	= { vmx_exit_exception, VHM_STAT_EXIT_NMI },
-	[EXIT_REASON_EXTERNAL_INTERRUPT] = { exit_external_interrupt, VHM_STAT_EXIT_INTERRUPT },
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = { exit_served, VHM_STAT_EXIT_INTERRUPT },
 	[EXIT_REASON_TRIPLE_FAULT]	= { vmx_exit_triple_fault, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_INTERRUPT_WINDOW]	= { vmx_exit_irq_window, VHM_STAT_EXIT_IRQ_WINDOW },
 	[EXIT_REASON_NMI_WINDOW]	= { vmx_exit_nmi_window, VHM_STAT_EXIT_IRQ_WINDOW },
 	[EXIT_REASON_TASK_SWITCH]	= { vmx_exit_task_switch, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_CPUID]		= { vmx_exit_cpuid, VHM_STAT_EXIT_CPUID },
+	[EXIT_REASON_CPUID]		= { exit_cpuid, VHM_STAT_EXIT_CPUID },
 	[EXIT_REASON_HLT]		= { exit_hlt, VHM_STAT_EXIT_HLT },
-	[EXIT_REASON_INVD]		= { exit_cache, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_WBINVD]		= { exit_cache, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_RDPMC]		= { exit_rdpmc, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_INVD]		= { vmx_skip_insn, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_WBINVD]		= { vmx_skip_insn, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_RDPMC]		= { vmx_queue_gp, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_VMCALL]		= { exit_vmcall, VHM_STAT_EXIT_HYPERCALL },
-	[EXIT_REASON_VMCLEAR]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMLAUNCH]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMPTRLD]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMPTRST]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMREAD]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMRESUME]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMWRITE]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMOFF]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_VMON]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMCLEAR ... EXIT_REASON_VMON] = { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_CR_ACCESS]		= { vmx_exit_cr, VHM_STAT_EXIT_CR },
 	[EXIT_REASON_DR_ACCESS]		= { vmx_exit_dr, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_IO_INSTRUCTION]	= { vmx_exit_io, VHM_STAT_EXIT_IO },
 	[EXIT_REASON_MSR_READ]		= { vmx_exit_rdmsr, VHM_STAT_EXIT_MSR },
 	[EXIT_REASON_MSR_WRITE]		= { vmx_exit_wrmsr, VHM_STAT_EXIT_MSR },
-	[EXIT_REASON_MWAIT_INSTRUCTION]	= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_MWAIT_INSTRUCTION]	= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_MONITOR_TRAP_FLAG]	= { vmx_exit_step, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_MONITOR_INSTRUCTION] = { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_MONITOR_INSTRUCTION] = { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_PAUSE_INSTRUCTION]	= { exit_pause, VHM_STAT_EXIT_PAUSE },
-	[EXIT_REASON_TPR_BELOW_THRESHOLD] = { vmx_exit_tpr, VHM_STAT_EXIT_APIC },
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = { exit_served, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_APIC_ACCESS]	= { vmx_exit_apic_access, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_EOI_INDUCED]	= { vmx_exit_eoi, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_EPT_VIOLATION]	= { vmx_exit_ept_violation, VHM_STAT_EXIT_EPT },
 	[EXIT_REASON_EPT_MISCONFIG]	= { vmx_exit_ept_misconfig, VHM_STAT_EXIT_EPT },
-	[EXIT_REASON_PREEMPTION_TIMER]	= { exit_preemption_timer, VHM_STAT_EXIT_PREEMPTION_TIMER },
-	[EXIT_REASON_INVEPT]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_INVVPID]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_PREEMPTION_TIMER]	= { exit_served, VHM_STAT_EXIT_PREEMPTION_TIMER },
+	[EXIT_REASON_INVEPT]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_INVVPID]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_XSETBV]		= { vmx_exit_xsetbv, VHM_STAT_EXIT_CR },
 	[EXIT_REASON_APIC_WRITE]	= { vmx_exit_apic_write, VHM_STAT_EXIT_APIC },
-	[EXIT_REASON_VMFUNC]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
-	[EXIT_REASON_ENCLS]		= { exit_undefined, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_VMFUNC]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
+	[EXIT_REASON_ENCLS]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 };
 
 /* SDM vol. 3, 27.8: the guest's state did not pass, or its MSRs did not load. */
@@ -225,7 +214,7 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 		break;
 	case EXIT_REASON_CPUID:
 		stat = VHM_STAT_EXIT_CPUID;
-		outcome = vmx_exit_cpuid(v);
+		outcome = exit_cpuid(v);
 		break;
 	case EXIT_REASON_VMCALL:
 		if (unlikely((u32)v->base.regs.rax == KVM_HC_SCHED_YIELD))

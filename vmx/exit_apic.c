@@ -4,9 +4,8 @@
  */
 #include "vmx.h"
 
-#include <asm/processor-flags.h>
+#include <asm/apicdef.h>
 
-#include "instruction.h"
 #include "registers.h"
 
 /* table 28-6, Exit Qualification for APIC-Access VM Exits */
@@ -28,25 +27,14 @@ enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v)
 {
 	u64 qualification = vmx_qualification(v);
 	u32 type = ACCESS_TYPE(qualification);
-	struct vhm_exit_mmio mmio = {
-		.gpa = 0xfee00000 | ACCESS_OFFSET(qualification),
-		.flags = VHM_MMIO_APIC,
-		.cs_base = vmread(GUEST_CS_BASE),
-		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES),
-		.cpl = (vmread(GUEST_SS_AR_BYTES) >> 5) & 3,
-		.cr0 = vmx_read_cr0(v),
-		.cr3 = vmread(GUEST_CR3),
-		.cr4 = vmx_read_cr4(v),
-		.efer = vmread(GUEST_IA32_EFER),
-	};
+	u32 access = type == ACCESS_LINEAR_READ ? VHM_MMIO_READ :
+		     type == ACCESS_LINEAR_WRITE ? VHM_MMIO_WRITE : VHM_MMIO_FETCH;
 
+	/* ACCESS_EVENT_DELIVERY, and guest-physical ones */
 	if (type > ACCESS_LINEAR_FETCH)
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
-	mmio.flags |= type == ACCESS_LINEAR_READ ? VHM_MMIO_READ :
-		      type == ACCESS_LINEAR_WRITE ? VHM_MMIO_WRITE : VHM_MMIO_FETCH;
-	vmx_exit_to_user(v, VHM_EXIT_MMIO);
-	v->base.run->mmio = mmio;
-	return VMX_TO_USER;
+	return vmx_mmio_to_user(v, APIC_DEFAULT_PHYS_BASE | ACCESS_OFFSET(qualification),
+				VHM_MMIO_APIC | access, 0);
 }
 
 /* Trap-like: the register holds the new value and the instruction is done (30.4.3.3). */
@@ -56,21 +44,9 @@ enum vmx_exit_outcome vmx_exit_apic_write(struct vmx_vcpu *v)
 	return VMX_RESUME;
 }
 
-static enum vmx_exit_outcome tell_eoi(struct vmx_vcpu *v, u32 vector)
-{
-	vmx_exit_to_user(v, VHM_EXIT_EOI);
-	v->base.run->eoi = (struct vhm_exit_eoi) { .vector = vector };
-	return VMX_TO_USER;
-}
-
 /* Trap-like: a level-triggered vector of the EOI-exit bitmap was ended (30.1.4). */
 enum vmx_exit_outcome vmx_exit_eoi(struct vmx_vcpu *v)
 {
-	return tell_eoi(v, vmx_qualification(v) & 0xff);
-}
-
-/* The next entry finds the interrupt deliverable. */
-enum vmx_exit_outcome vmx_exit_tpr(struct vmx_vcpu *v)
-{
-	return VMX_RESUME;
+	v->base.run->eoi = (struct vhm_exit_eoi) { .vector = vmx_qualification(v) & 0xff };
+	return vmx_exit_to_user(v, VHM_EXIT_EOI);
 }

@@ -5,9 +5,7 @@
 #include "vmx.h"
 
 #include <asm/fpu/xcr.h>
-#include <asm/processor-flags.h>
 
-#include "instruction.h"
 #include "registers.h"
 #include "vhm/cpuid.h"
 
@@ -68,15 +66,12 @@ static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
 }
 
 /* Only without a TPR shadow. */
-static enum vmx_exit_outcome guest_write_cr8(struct vmx_vcpu *v, u64 cr8)
+static bool guest_write_cr8(struct vmx_vcpu *v, u64 cr8)
 {
-	if (cr8 & ~0xfull) {
-		vmx_queue_gp(v);
-		return VMX_RESUME;
-	}
+	if (cr8 & ~0xfull)
+		return false;
 	vhm_apic_set_cr8(v->base.apic, cr8);
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return true;
 }
 
 static enum vmx_exit_outcome mov_to_cr(struct vmx_vcpu *v, u32 cr, u64 value)
@@ -91,15 +86,12 @@ static enum vmx_exit_outcome mov_to_cr(struct vmx_vcpu *v, u32 cr, u64 value)
 		ok = guest_write_cr4(v, value);
 		break;
 	case 8:
-		return guest_write_cr8(v, value);
+		ok = guest_write_cr8(v, value);
+		break;
 	default:
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	}
-	if (ok)
-		vmx_skip_insn(v);
-	else
-		vmx_queue_gp(v);
-	return VMX_RESUME;
+	return ok ? vmx_skip_insn(v) : vmx_queue_gp(v);
 }
 
 enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
@@ -121,8 +113,7 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 		cr0 = (cr0 & ~0xeull) | (CR_LMSW_DATA(qualification) & 0xf);
 		return mov_to_cr(v, 0, cr0);
 	}
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 /* SDM vol. 1, 13.3: what XSETBV refuses. */
@@ -150,11 +141,8 @@ enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v)
 	struct vhm_registers *regs = &v->base.regs;
 	u64 value = (u32)regs->rax | regs->rdx << 32;
 
-	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value) || value & ~xcr0_of_cpuid(v)) {
-		vmx_queue_gp(v);
-		return VMX_RESUME;
-	}
+	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value) || value & ~xcr0_of_cpuid(v))
+		return vmx_queue_gp(v);
 	v->xcr0 = value;
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }

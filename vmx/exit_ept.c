@@ -4,9 +4,7 @@
  */
 #include "vmx.h"
 
-#include <asm/processor-flags.h>
 
-#include "instruction.h"
 #include "registers.h"
 #include "vhm/trace.h"
 
@@ -39,33 +37,21 @@ static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
 	       vhm_apic_mode(v->base.apic) == VHM_APIC_XAPIC;
 }
 
-/* What user space needs to fetch, decode and perform the instruction. */
 static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault)
 {
-	struct vhm_exit_mmio mmio = {
-		.gpa = fault->gpa,
-		.flags = access_flags(fault),
-		.cs_base = vmread(GUEST_CS_BASE),
-		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES),
-		.cpl = (vmread(GUEST_SS_AR_BYTES) >> 5) & 3,
-		.cr0 = vmx_read_cr0(v),
-		.cr3 = vmread(GUEST_CR3),
-		.cr4 = vmx_read_cr4(v),
-		.efer = vmread(GUEST_IA32_EFER),
-	};
+	u32 flags = access_flags(fault);
+	gva_t linear_address = 0;
 
 	/* delivery of an event did it: there is no instruction that could be performed */
 	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	if (vmx_qualification(v) & EPT_LINEAR_VALID) {
-		mmio.flags |= VHM_MMIO_LINEAR_VALID;
-		mmio.linear_address = vmread(GUEST_LINEAR_ADDRESS);
+		flags |= VHM_MMIO_LINEAR_VALID;
+		linear_address = vmread(GUEST_LINEAR_ADDRESS);
 	}
 	if (is_apic_page(v, fault->gpa))
-		mmio.flags |= VHM_MMIO_APIC;
-	vmx_exit_to_user(v, VHM_EXIT_MMIO);
-	v->base.run->mmio = mmio;
-	return VMX_TO_USER;
+		flags |= VHM_MMIO_APIC;
+	return vmx_mmio_to_user(v, fault->gpa, flags, linear_address);
 }
 
 static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct ept_fault *fault,
@@ -108,10 +94,8 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	int error = 0;
 
 	/* the IRET that unblocked NMIs did not finish: block again (28.2.3) */
-	if (qualification & EPT_IRET_UNBLOCKED_NMI &&
-	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
-		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
-			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	if (qualification & EPT_IRET_UNBLOCKED_NMI)
+		vmx_block_nmi_again(v);
 
 	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, &v->base, &fault, &error);
 	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);

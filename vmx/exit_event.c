@@ -5,16 +5,8 @@
 #include "vmx.h"
 
 #include <asm/cpu.h>
-#include <asm/processor-flags.h>
 
-#include "instruction.h"
 #include "registers.h"
-
-#define DB_VECTOR	1
-#define AC_VECTOR	17
-#define MC_VECTOR	18
-
-#define INTR_INFO_IRET_UNBLOCKED_NMI	BIT(12)
 
 /*
  * #DB: what delivery would have done to DR6 and DR7.GD is in the qualification
@@ -24,14 +16,14 @@ static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 {
 	struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = DB_VECTOR,
+		.vector = X86_TRAP_DB,
 		.payload = vmx_qualification(v) & DR6_CAUSES,
 	};
 	u64 hits;
 
 	/* INT1 is a trap and still ahead of RIP; it leaves DR6 alone */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION) {
-		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_PRIV_SW_EXCEPTION | DB_VECTOR;
+		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_PRIV_SW_EXCEPTION | X86_TRAP_DB;
 		v->injected_length = vmx_insn_bytes(v);
 		return VMX_RESUME;
 	}
@@ -54,7 +46,7 @@ static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
 {
 	const struct vhm_event event = {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE,
-		.vector = AC_VECTOR,
+		.vector = X86_TRAP_AC,
 		.error_code = error_code,
 	};
 
@@ -76,34 +68,25 @@ enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
 	/* served in vmx/run.c */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		return VMX_RESUME;
-	if (info & INTR_INFO_IRET_UNBLOCKED_NMI &&
-	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
-		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
-			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	if (info & INTR_INFO_UNBLOCK_NMI)
+		vmx_block_nmi_again(v);
 	if (v->control.exceptions & BIT(vector & 31))
 		return vmx_exit_wanted_exception(v, info);
 	switch (vector) {
-	case DB_VECTOR:
+	case X86_TRAP_DB:
 		return debug_exception(v, info);
-	case AC_VECTOR:
+	case X86_TRAP_AC:
 		return alignment_check(v, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
-	case MC_VECTOR:
+	case X86_TRAP_MC:
 		return VMX_RESUME;	/* the host's, served in vmx/run.c */
 	default:
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	}
 }
 
-static void close_window(struct vmx_vcpu *v, u32 control)
-{
-	v->primary &= ~control;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
-}
-
 enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v)
 {
-	v->irq_window = false;
-	close_window(v, CPU_BASED_INTR_WINDOW_EXITING);
+	vmx_set_primary(v, CPU_BASED_INTR_WINDOW_EXITING, false);
 	if (!v->base.irq_window_requested)
 		return VMX_RESUME;
 	v->base.irq_window_requested = false;
@@ -112,8 +95,7 @@ enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v)
 
 enum vmx_exit_outcome vmx_exit_nmi_window(struct vmx_vcpu *v)
 {
-	v->nmi_window = false;
-	close_window(v, CPU_BASED_NMI_WINDOW_EXITING);
+	vmx_set_primary(v, CPU_BASED_NMI_WINDOW_EXITING, false);
 	return VMX_RESUME;
 }
 

@@ -2,7 +2,6 @@
 /* Port accesses. All go to user space; nothing about them is kept here. */
 #include "vmx.h"
 
-#include "instruction.h"
 #include "registers.h"
 
 /* SDM vol. 3, table 28-5, Exit Qualification for I/O Instructions */
@@ -39,8 +38,6 @@ enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v)
 	struct vhm_exit_io *io = &v->base.run->io;
 	u32 bytes = IO_SIZE(qualification), flags = 0, data = 0;
 
-	vmx_exit_to_user(v, VHM_EXIT_IO);
-	v->base.run->insn_bytes = vmx_insn_bytes(v);
 	io->segment = 0;
 	io->reserved = 0;
 	io->linear_address = 0;
@@ -56,5 +53,5 @@ enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v)
 	io->bytes = bytes;
 	io->flags = flags;
 	io->data = data;
-	return VMX_TO_USER;
+	return vmx_insn_to_user(v, VHM_EXIT_IO);
 }

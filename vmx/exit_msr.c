@@ -11,16 +11,12 @@ static enum vmx_exit_outcome refuse(struct vmx_vcpu *v, u32 index, u32 flags, u6
 {
 	struct vhm_exit_msr *msr = &v->base.run->msr;
 
-	if (error != -ENOENT || !(v->base.vm->flags & VHM_VM_EXIT_UNKNOWN_MSR)) {
-		vmx_queue_gp(v);
-		return VMX_RESUME;
-	}
-	vmx_exit_to_user(v, VHM_EXIT_MSR);
+	if (error != -ENOENT || !(v->base.vm->flags & VHM_VM_EXIT_UNKNOWN_MSR))
+		return vmx_queue_gp(v);
 	msr->index = index;
 	msr->flags = flags;
 	msr->value = value;
-	v->base.run->insn_bytes = vmx_insn_bytes(v);
-	return VMX_TO_USER;
+	return vmx_insn_to_user(v, VHM_EXIT_MSR);
 }
 
 enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v)
@@ -33,8 +29,7 @@ enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v)
 		return refuse(v, index, 0, 0, error);
 	v->base.regs.rax = (u32)value;
 	v->base.regs.rdx = value >> 32;
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }
 
 /*
@@ -61,6 +56,5 @@ enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v)
 
 	if (error)
 		return refuse(v, index, VHM_MSR_WRITE, value, error);
-	vmx_skip_insn(v);
-	return VMX_RESUME;
+	return vmx_skip_insn(v);
 }

@@ -9,15 +9,9 @@
 #include "vmx.h"
 
 #include <asm/debugreg.h>
-#include <asm/processor-flags.h>
 
-#include "instruction.h"
 #include "registers.h"
 #include "vhm/trace.h"
-
-#define NMI	2	/* <asm/irq_vectors.h> has it in some kernels */
-#define DF_VECTOR	8
-#define CP_VECTOR	21
 
 /* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC (SDM vol. 3, table 6-1, 27.2.1.3) */
 #define HAS_ERROR_CODE	(BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
@@ -33,9 +27,9 @@ static bool protected_mode(struct vmx_vcpu *v)
 /* INT3, INTO and INT1: RIP is at them, and the exception's frame behind (SDM vol. 3, 27.2.1.3). */
 static u32 software_type(const struct vhm_event *e)
 {
-	if (e->vector == 3 || e->vector == 4)
+	if (e->vector == X86_TRAP_BP || e->vector == X86_TRAP_OF)
 		return INTR_TYPE_SOFT_EXCEPTION;
-	if (e->vector == 1 && !(e->flags & VHM_EVENT_HAS_PAYLOAD))
+	if (e->vector == X86_TRAP_DB && !(e->flags & VHM_EVENT_HAS_PAYLOAD))
 		return INTR_TYPE_PRIV_SW_EXCEPTION;
 	return 0;
 }
@@ -70,13 +64,13 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 		u32 first = v->injected & INTR_INFO_VECTOR_MASK;
 
 		/* a third one ends it: the core sees it before the next entry */
-		if (first == DF_VECTOR && BIT(vector) & (CONTRIBUTORY | PF_BIT)) {
+		if (first == X86_TRAP_DF && BIT(vector) & (CONTRIBUTORY | PF_BIT)) {
 			v->injected = 0;
 			v->base.run_state = VHM_RUN_STATE_SHUTDOWN;
 			return;
 		}
 		if (first < 32 && escalates(first, vector)) {
-			vector = DF_VECTOR;
+			vector = X86_TRAP_DF;
 			has_error = true;
 			error = 0;
 		}
@@ -96,6 +90,18 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 	};
 }
 
+enum vmx_exit_outcome vmx_queue_gp(struct vmx_vcpu *v)
+{
+	vmx_queue_exception(v, X86_TRAP_GP, true, 0);
+	return VMX_RESUME;
+}
+
+enum vmx_exit_outcome vmx_queue_ud(struct vmx_vcpu *v)
+{
+	vmx_queue_exception(v, X86_TRAP_UD, false, 0);
+	return VMX_RESUME;
+}
+
 bool vmx_exception_has_error(u32 vector)
 {
 	return vector < 32 && BIT(vector) & HAS_ERROR_CODE;
@@ -110,7 +116,7 @@ int vmx_check_exception(const struct vhm_event *event)
 	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
 		return -EINVAL;
 	/* no guest has CET, and whether #CP takes a code depends on the processor */
-	if (event->vector > 31 || event->vector == NMI || event->vector == CP_VECTOR)
+	if (event->vector > 31 || event->vector == X86_TRAP_NMI || event->vector == X86_TRAP_CP)
 		return -EINVAL;
 	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
 		return -EINVAL;
@@ -141,7 +147,7 @@ static void deliver_payload(struct vmx_vcpu *v)
 
 	if (!(e->flags & VHM_EVENT_HAS_PAYLOAD))
 		return;
-	if (e->vector == 14) {
+	if (e->vector == X86_TRAP_PF) {
 		v->cr2 = e->payload;
 	} else {
 		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & DR6_CAUSES);
@@ -153,28 +159,29 @@ static void deliver_payload(struct vmx_vcpu *v)
 	}
 }
 
+/* An instruction raised it: the entry must know its length (27.2.1.3). */
+static bool is_software(u32 info)
+{
+	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
+
+	return type == INTR_TYPE_SOFT_INTR || type == INTR_TYPE_PRIV_SW_EXCEPTION ||
+	       type == INTR_TYPE_SOFT_EXCEPTION;
+}
+
 static void write_injection(struct vmx_vcpu *v)
 {
 	vmwrite(VM_ENTRY_INTR_INFO_FIELD, v->injected);
 	if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
 		vmwrite(VM_ENTRY_EXCEPTION_ERROR_CODE, v->injected_error);
-	switch (v->injected & INTR_INFO_INTR_TYPE_MASK) {
-	case INTR_TYPE_SOFT_INTR:
-	case INTR_TYPE_PRIV_SW_EXCEPTION:
-	case INTR_TYPE_SOFT_EXCEPTION:
+	if (is_software(v->injected))
 		vmwrite(VM_ENTRY_INSTRUCTION_LEN, v->injected_length);
-		break;
-	}
 	trace_vhm_inject(&v->base, v->injected, v->injected_error);
 }
 
-static void open_window(struct vmx_vcpu *v, u32 control, bool *open)
+static void open_window(struct vmx_vcpu *v, u32 control)
 {
-	if (*open)
-		return;
-	*open = true;
-	v->primary |= control;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	if (!(v->primary & control))
+		vmx_set_primary(v, control, true);
 }
 
 static bool nmi_possible(void)
@@ -225,7 +232,7 @@ static void select_exception(struct vmx_vcpu *v)
 static void select_nmi(struct vmx_vcpu *v)
 {
 	atomic_dec(&v->base.nmi_pending);
-	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | NMI;
+	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI;
 	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
 }
 
@@ -239,16 +246,16 @@ static void open_nmi_window(struct vmx_vcpu *v)
 		atomic_cmpxchg(&v->base.nmi_pending, 2, 1);
 	/* whether an STI shadow delays the NMI window is up to the processor (26.2) */
 	if (blocking & GUEST_INTR_STATE_STI)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 	else
-		open_window(v, CPU_BASED_NMI_WINDOW_EXITING, &v->nmi_window);
+		open_window(v, CPU_BASED_NMI_WINDOW_EXITING);
 }
 
 /* An acknowledged interrupt that an exception overtook, or that found IF clear. */
 static void select_parked(struct vmx_vcpu *v)
 {
 	if (!interrupt_possible(v)) {
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 		return;
 	}
 	v->injected = v->parked;
@@ -263,14 +270,14 @@ static void select_interrupt(struct vmx_vcpu *v)
 	if (vector < 0)
 		return;
 	if (!interrupt_possible(v)) {
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 		return;
 	}
 	vhm_apic_acknowledge(v->base.apic, vector);
 	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
 	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
 	if (vhm_apic_deliverable(v->base.apic) >= 0)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 }
 
 /*
@@ -298,10 +305,10 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		if (!v->injected)
 			select_interrupt(v);
 		else if (vhm_apic_deliverable(v->base.apic) >= 0)
-			open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+			open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 	}
 	if (v->base.irq_window_requested)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING, &v->irq_window);
+		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
 	if (!virtual_delivery)
 		vhm_pv_eoi_offer(&v->base);
 	if (v->injected)
@@ -348,18 +355,12 @@ void vmx_requeue_interrupted(struct vmx_vcpu *v)
 	v->injected = info & ~BIT(12);
 	if (info & VECTORING_INFO_DELIVER_CODE_MASK)
 		v->injected_error = (u32)vmread(IDT_VECTORING_ERROR_CODE);
-	switch (info & INTR_INFO_INTR_TYPE_MASK) {
-	case INTR_TYPE_NMI_INTR:
-		/* delivery blocked NMIs; injecting it again needs them unblocked (27.3.1.5) */
+	if (is_software(info))
+		v->injected_length = vmx_insn_bytes(v);
+	/* delivery blocked NMIs; injecting it again needs them unblocked (27.3.1.5) */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
 			vmread(GUEST_INTERRUPTIBILITY_INFO) & ~(u64)GUEST_INTR_STATE_NMI);
-		break;
-	case INTR_TYPE_SOFT_INTR:
-	case INTR_TYPE_PRIV_SW_EXCEPTION:
-	case INTR_TYPE_SOFT_EXCEPTION:
-		v->injected_length = vmx_insn_bytes(v);
-		break;
-	}
 }
 
 bool vmx_irq_window_open(struct vhm_vcpu *vcpu)

@@ -71,6 +71,20 @@ static inline void vmx_write_gpr(struct vmx_vcpu *v, u32 number, u64 value)
 		(&v->base.regs.rax)[number] = value;
 }
 
+static inline void vmx_set_primary(struct vmx_vcpu *v, u32 control, bool on)
+{
+	v->primary = on ? v->primary | control : v->primary & ~control;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+}
+
+/* An exit that says so came out of an IRET that had unblocked NMIs: block them again (28.2.3). */
+static inline void vmx_block_nmi_again(struct vmx_vcpu *v)
+{
+	if (!(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+}
+
 static inline u32 vmx_cpl(void)
 {
 	return (vmread(GUEST_SS_AR_BYTES) >> 5) & 3;
@@ -91,6 +105,15 @@ vmx_exit_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
 	run->hardware_reason = v->facts.reason;
 	run->hardware_qualification = vmx_qualification(v);
 	run->insn_bytes = 0;
+	return VMX_TO_USER;
+}
+
+/* Likewise, of an instruction that user space carries out and retires. */
+static inline enum vmx_exit_outcome
+vmx_insn_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
+{
+	vmx_exit_to_user(v, reason);
+	v->base.run->insn_bytes = vmx_insn_bytes(v);
 	return VMX_TO_USER;
 }
 

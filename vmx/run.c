@@ -20,7 +20,6 @@
 #include <asm/tsc.h>
 
 #include "enter.h"
-#include "instruction.h"
 #include "registers.h"
 #include "work.h"
 #include "vhm/trace.h"

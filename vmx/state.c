@@ -11,10 +11,9 @@
 #include <linux/string.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/xcr.h>
-#include <asm/processor-flags.h>
 #include <asm/tsc.h>
 
-#include "instruction.h"
+#include "registers.h"
 #include "vhm/tsc.h"
 
 #define SEGMENT_FIELDS(name)						\
@@ -217,13 +216,12 @@ void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
 
 	for (i = 0; i < 4; i++)
 		v->db[i] = in->db[i];
-	v->dr6 = (in->dr6 & 0xe00full) | 0xffff0ff0;
+	v->dr6 = (in->dr6 & DR6_CAUSES) | DR6_RESERVED;
 	vmx_write_dr7(v, in->dr7);
 	v->debug_live = true;
 	if (vmx_has_breakpoints(v))
 		return;
-	v->primary &= ~CPU_BASED_MOV_DR_EXITING;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, false);
 }
 
 /* ------------------------------------------------------------------ events -- */

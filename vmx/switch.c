@@ -25,7 +25,7 @@
 #include <asm/pkru.h>
 
 #include "enter.h"
-#include "instruction.h"
+#include "registers.h"
 
 static const u32 lazy_msr_index[VMX_LAZY_COUNT] = {
 	[VMX_LAZY_STAR]		= MSR_STAR,
@@ -402,8 +402,7 @@ static noinline void save_debug_registers(struct vmx_vcpu *v)
 	/* without breakpoints of its own the guest does not have them until its next MOV DR */
 	if (!(vmread(GUEST_DR7) & 0xff)) {
 		v->debug_live = false;
-		v->primary |= CPU_BASED_MOV_DR_EXITING;
-		vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+		vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, true);
 	}
 }
 

@@ -6,13 +6,13 @@
 
 #include <linux/idr.h>
 #include <linux/slab.h>
+#include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
 #include "enter.h"
-#include "instruction.h"
 #include "registers.h"
 #include "vhm/tsc.h"
 
@@ -227,7 +227,7 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 	vmx_write_cr4(v, 0);
 	vmx_write_cr0(v, cr0);
 	v->cr2 = 0;
-	v->dr6 = 0xffff0ff0;
+	v->dr6 = DR6_RESERVED;
 	memset(v->db, 0, sizeof(v->db));
 	vmx_write_dr7(v, 0);
 	v->injected = 0;

@@ -14,6 +14,7 @@
 #include <asm/desc_defs.h>
 #include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
+#include <asm/trapnr.h>
 #include <asm/vmx.h>
 
 #include "ept/ept.h"
@@ -160,8 +161,6 @@ extern u64 vmx_host_xcr0;
  * @injected_error: its error code
  * @injected_length: instruction length for software events
  * @exception: exception to inject when @injected is free
- * @nmi_window: NMI-window exiting is on
- * @irq_window: interrupt-window exiting is on
  * @eoi_exit_bitmap: last written
  * @pin: controls as in the VMCS
  * @primary: controls as in the VMCS
@@ -216,8 +215,6 @@ struct vmx_vcpu {
 	u32 injected_error;
 	u32 injected_length;
 	struct vhm_event exception;
-	bool nmi_window;
-	bool irq_window;
 	DECLARE_BITMAP(eoi_exit_bitmap, 256);
 	u32 pin;
 	u32 primary;
@@ -264,11 +261,11 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu);
 /* vmx/exit.c */
 enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v);
-void vmx_skip_insn(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_skip_insn(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags, gva_t linear);
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
 /* exit families, one file each */
-enum vmx_exit_outcome vmx_exit_cpuid(struct vmx_vcpu *v);		/* exit_cpuid.c */
 enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v);			/* exit_io.c */
 enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v);		/* exit_msr.c */
 enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v);
@@ -285,7 +282,6 @@ enum vmx_exit_outcome vmx_exit_task_switch(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v);		/* exit_apic.c */
 enum vmx_exit_outcome vmx_exit_apic_write(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_eoi(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_tpr(struct vmx_vcpu *v);
 
 /* vmx/cr.c */
 void vmx_init_cr_masks(struct vmx_vcpu *v);
@@ -311,16 +307,9 @@ void vmx_inject_pending(struct vmx_vcpu *v);
 void vmx_cancel_injection(struct vmx_vcpu *v);
 void vmx_requeue_interrupted(struct vmx_vcpu *v);
 void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error);
-static inline void vmx_queue_gp(struct vmx_vcpu *v)
-{
-	vmx_queue_exception(v, 13, true, 0);
-}
-
-static inline void vmx_queue_ud(struct vmx_vcpu *v)
-{
-	vmx_queue_exception(v, 6, false, 0);
-}
-
+/* Ends of an exit: the instruction is refused. vmx_skip_insn(): it was carried out. */
+enum vmx_exit_outcome vmx_queue_gp(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_queue_ud(struct vmx_vcpu *v);
 void vmx_settle_shadow(struct vmx_vcpu *v);
 bool vmx_exception_has_error(u32 vector);
 bool vmx_exception_runs_again(struct vmx_vcpu *v);
@@ -402,7 +391,7 @@ void vmx_speculation_vcpu_switch(void);
  * vmx/debug.c. #MC belongs to the host; #AC and #DB delivery can recurse without end inside the
  * processor and would keep the host from this CPU: they exit whatever the VMM wants.
  */
-#define VMX_HOST_EXCEPTIONS	(BIT(18) | BIT(17) | BIT(1))
+#define VMX_HOST_EXCEPTIONS	(BIT(X86_TRAP_MC) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_DB))
 #define DR6_CAUSES		0xe00full	/* B0-B3, BD, BS, BT */
 
 static inline bool vmx_has_breakpoints(const struct vmx_vcpu *v)
