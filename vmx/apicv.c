@@ -117,9 +117,6 @@ void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 
 static void write_eoi_exit_bitmap(struct vmx_vcpu *v)
 {
-	static const unsigned long field[] = {
-		EOI_EXIT_BITMAP0, EOI_EXIT_BITMAP1, EOI_EXIT_BITMAP2, EOI_EXIT_BITMAP3,
-	};
 	DECLARE_BITMAP(level, 256);
 	int i;
 
@@ -128,7 +125,7 @@ static void write_eoi_exit_bitmap(struct vmx_vcpu *v)
 		return;
 	bitmap_copy(v->eoi_exit_bitmap, level, 256);
 	for (i = 0; i < 4; i++)
-		vmwrite(field[i], level[i]);
+		vmwrite(EOI_EXIT_BITMAP0 + 2 * i, level[i]);
 }
 
 /* RVI: the highest requested vector; the processor compares it with the guest's PPR. */

@@ -152,9 +152,6 @@ void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4)
  */
 int vmx_load_pdptes(struct vmx_vcpu *v)
 {
-	static const unsigned long field[] = {
-		GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3,
-	};
 	u64 cr3 = vmread(GUEST_CR3) & 0xffffffe0;
 	u64 pdpte[4], reserved = GENMASK_ULL(63, boot_cpu_data.x86_phys_bits) | 0x1e6;
 	const struct vhm_memory_slot *slot;
@@ -172,6 +169,6 @@ int vmx_load_pdptes(struct vmx_vcpu *v)
 		if (pdpte[i] & 1 && pdpte[i] & reserved)
 			return -EINVAL;
 	for (i = 0; i < 4; i++)
-		vmwrite(field[i], pdpte[i]);
+		vmwrite(GUEST_PDPTR0 + 2 * i, pdpte[i]);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 #define VMCS_HOST_RSP	0x6c14
 
-/* indices into struct vhm_registers */
+/* offsets in struct vhm_registers; R8-R15 have their number times 8 */
 #define R_RAX	(0 * 8)
 #define R_RCX	(1 * 8)
 #define R_RDX	(2 * 8)
@@ -26,14 +26,6 @@
 #define R_RBP	(5 * 8)
 #define R_RSI	(6 * 8)
 #define R_RDI	(7 * 8)
-#define R_R8	(8 * 8)
-#define R_R9	(9 * 8)
-#define R_R10	(10 * 8)
-#define R_R11	(11 * 8)
-#define R_R12	(12 * 8)
-#define R_R13	(13 * 8)
-#define R_R14	(14 * 8)
-#define R_R15	(15 * 8)
 
 .section .noinstr.text, "ax"
 
@@ -70,14 +62,9 @@ SYM_FUNC_START(vmx_enter)
 	mov	R_RBP(%rax), %rbp
 	mov	R_RSI(%rax), %rsi
 	mov	R_RDI(%rax), %rdi
-	mov	R_R8(%rax), %r8
-	mov	R_R9(%rax), %r9
-	mov	R_R10(%rax), %r10
-	mov	R_R11(%rax), %r11
-	mov	R_R12(%rax), %r12
-	mov	R_R13(%rax), %r13
-	mov	R_R14(%rax), %r14
-	mov	R_R15(%rax), %r15
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov	\n * 8(%rax), %r\n
+	.endr
 	mov	R_RAX(%rax), %rax
 
 	/* after the last load of host data: MDS, TAA, RFDS, MMIO stale data */
@@ -113,14 +100,9 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	mov	%rbp, R_RBP(%rax)
 	mov	%rsi, R_RSI(%rax)
 	mov	%rdi, R_RDI(%rax)
-	mov	%r8, R_R8(%rax)
-	mov	%r9, R_R9(%rax)
-	mov	%r10, R_R10(%rax)
-	mov	%r11, R_R11(%rax)
-	mov	%r12, R_R12(%rax)
-	mov	%r13, R_R13(%rax)
-	mov	%r14, R_R14(%rax)
-	mov	%r15, R_R15(%rax)
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov	%r\n, \n * 8(%rax)
+	.endr
 
 	xor	%ebx, %ebx
 .Lleave:
@@ -131,14 +113,9 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	xor	%ebp, %ebp
 	xor	%esi, %esi
 	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	xor	%r\n\()d, %r\n\()d
+	.endr
 
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
 			   X86_FEATURE_RSB_VMEXIT_LITE

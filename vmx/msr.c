@@ -165,7 +165,6 @@ void vmx_msr_reset(struct vmx_vcpu *v)
 	v->args.guest_spec_ctrl = 0;
 	v->spec_ctrl_passthrough = false;
 	v->xcr0 = XFEATURE_MASK_FP;
-	v->xss = 0;
 	v->tsc_adjust = 0;
 }
 
@@ -304,7 +303,7 @@ int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value)
 		*value = v->args.guest_spec_ctrl;
 		return 0;
 	case MSR_IA32_XSS:
-		*value = v->xss;
+		*value = 0;
 		return 0;
 	}
 	return -ENOENT;

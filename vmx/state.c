@@ -16,26 +16,27 @@
 #include "registers.h"
 #include "vhm/tsc.h"
 
-#define SEGMENT_FIELDS(name)						\
-	{ GUEST_##name##_SELECTOR, GUEST_##name##_BASE, GUEST_##name##_LIMIT,	\
-	  GUEST_##name##_AR_BYTES }
-
-static const struct {
-	u32 selector, base, limit, access_rights;
-} segments[8] = {
-	[VHM_SEGMENT_ES] = SEGMENT_FIELDS(ES),
-	[VHM_SEGMENT_CS] = SEGMENT_FIELDS(CS),
-	[VHM_SEGMENT_SS] = SEGMENT_FIELDS(SS),
-	[VHM_SEGMENT_DS] = SEGMENT_FIELDS(DS),
-	[VHM_SEGMENT_FS] = SEGMENT_FIELDS(FS),
-	[VHM_SEGMENT_GS] = SEGMENT_FIELDS(GS),
-	[VHM_SEGMENT_LDTR] = SEGMENT_FIELDS(LDTR),
-	[VHM_SEGMENT_TR] = SEGMENT_FIELDS(TR),
-};
+/* Fields of a kind are two apart, in the order of VHM_SEGMENT_ES to _TR (SDM vol. 3, appendix B). */
+#define SEGMENT_FIELD(kind, number)	(GUEST_ES_##kind + 2 * (number))
+static_assert(SEGMENT_FIELD(SELECTOR, VHM_SEGMENT_TR) == GUEST_TR_SELECTOR);
 
 #define ACCESS_RIGHTS_DEFINED	0x1f0ffu
 
-static const u32 pdpte_field[] = { GUEST_PDPTR0, GUEST_PDPTR1, GUEST_PDPTR2, GUEST_PDPTR3 };
+static void read_segment(u32 number, struct vhm_segment *out)
+{
+	out->selector = vmread(SEGMENT_FIELD(SELECTOR, number));
+	out->base = vmread(SEGMENT_FIELD(BASE, number));
+	out->limit = vmread(SEGMENT_FIELD(LIMIT, number));
+	out->access_rights = vmread(SEGMENT_FIELD(AR_BYTES, number));
+}
+
+void vmx_write_segment(u32 number, const struct vhm_segment *in)
+{
+	vmwrite(SEGMENT_FIELD(SELECTOR, number), in->selector);
+	vmwrite(SEGMENT_FIELD(BASE, number), in->base);
+	vmwrite(SEGMENT_FIELD(LIMIT, number), in->limit);
+	vmwrite(SEGMENT_FIELD(AR_BYTES, number), in->access_rights);
+}
 
 static bool pae_paging(const struct vhm_sregisters *s)
 {
@@ -48,12 +49,8 @@ void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
 	int i;
 
 	memset(out, 0, sizeof(*out));
-	for (i = 0; i < 8; i++) {
-		out->segment[i].selector = vmread(segments[i].selector);
-		out->segment[i].base = vmread(segments[i].base);
-		out->segment[i].limit = vmread(segments[i].limit);
-		out->segment[i].access_rights = vmread(segments[i].access_rights);
-	}
+	for (i = 0; i < 8; i++)
+		read_segment(i, &out->segment[i]);
 	out->gdt.base = vmread(GUEST_GDTR_BASE);
 	out->gdt.limit = vmread(GUEST_GDTR_LIMIT);
 	out->idt.base = vmread(GUEST_IDTR_BASE);
@@ -68,7 +65,7 @@ void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
 	if (pae_paging(out)) {
 		out->flags = VHM_SREGISTERS_PDPTE;
 		for (i = 0; i < 4; i++)
-			out->pdpte[i] = vmread(pdpte_field[i]);
+			out->pdpte[i] = vmread(GUEST_PDPTR0 + 2 * i);
 	}
 }
 
@@ -101,12 +98,8 @@ void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	int i;
 
-	for (i = 0; i < 8; i++) {
-		vmwrite(segments[i].selector, in->segment[i].selector);
-		vmwrite(segments[i].base, in->segment[i].base);
-		vmwrite(segments[i].limit, in->segment[i].limit);
-		vmwrite(segments[i].access_rights, in->segment[i].access_rights);
-	}
+	for (i = 0; i < 8; i++)
+		vmx_write_segment(i, &in->segment[i]);
 	vmwrite(GUEST_GDTR_BASE, in->gdt.base);
 	vmwrite(GUEST_GDTR_LIMIT, in->gdt.limit);
 	vmwrite(GUEST_IDTR_BASE, in->idt.base);
@@ -125,7 +118,7 @@ void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
 	if (in->flags & VHM_SREGISTERS_PDPTE)
 		for (i = 0; i < 4; i++)
-			vmwrite(pdpte_field[i], in->pdpte[i]);
+			vmwrite(GUEST_PDPTR0 + 2 * i, in->pdpte[i]);
 	else
 		vmx_load_pdptes(v);
 }

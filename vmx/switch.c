@@ -216,8 +216,6 @@ unsigned long vmx_host_interrupt(u8 vector)
 /* SDM vol. 3, 25.5, Host-State Area; checks in 27.2.2 and 27.2.3. */
 void vmx_host_constant_state(struct vmx_vcpu *v)
 {
-	u64 value;
-
 	vmwrite(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmwrite(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmwrite(HOST_SS_SELECTOR, __KERNEL_DS);
@@ -229,14 +227,11 @@ void vmx_host_constant_state(struct vmx_vcpu *v)
 	vmwrite(HOST_GS_SELECTOR, 0);
 	vmwrite(HOST_IDTR_BASE, (unsigned long)host_idt);
 	vmwrite(HOST_RIP, (unsigned long)vmx_exit_point);
-	rdmsrl(MSR_IA32_SYSENTER_CS, value);	/* architectural on all CPUs with VMX */
-	vmwrite(HOST_IA32_SYSENTER_CS, value);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
-	vmwrite(HOST_IA32_SYSENTER_EIP, value);
-	rdmsrl(MSR_IA32_CR_PAT, value);
-	vmwrite(HOST_IA32_PAT, value);
-	rdmsrl(MSR_EFER, value);
-	vmwrite(HOST_IA32_EFER, value);
+	/* architectural on all CPUs with VMX */
+	vmwrite(HOST_IA32_SYSENTER_CS, __rdmsr(MSR_IA32_SYSENTER_CS));
+	vmwrite(HOST_IA32_SYSENTER_EIP, __rdmsr(MSR_IA32_SYSENTER_EIP));
+	vmwrite(HOST_IA32_PAT, __rdmsr(MSR_IA32_CR_PAT));
+	vmwrite(HOST_IA32_EFER, __rdmsr(MSR_EFER));
 	if (vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL)
 		vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, 0);
 }
@@ -412,6 +407,17 @@ static __always_inline bool guest_uses_pkru(struct vmx_vcpu *v)
 	       (v->xcr0 & XFEATURE_MASK_PKRU || v->cr4_shadow & X86_CR4_PKE);
 }
 
+/* The guest's or the host's, where they differ. A guest's IA32_XSS is 0 always. */
+static __always_inline void load_xcr0_xss(struct vmx_vcpu *v, u64 xcr0, u64 xss)
+{
+	if (!cpu_feature_enabled(X86_FEATURE_OSXSAVE))
+		return;
+	if (v->xcr0 != vmx_host_xcr0)
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, xcr0);
+	if (host_xss && v->secondary & SECONDARY_EXEC_XSAVES)
+		wrmsrl(MSR_IA32_XSS, xss);
+}
+
 /* Interrupts off. */
 void vmx_entry_state_load(struct vmx_vcpu *v)
 {
@@ -424,12 +430,7 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 	/* a softirq may have used the FPU since run_begin */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
-	if (cpu_feature_enabled(X86_FEATURE_OSXSAVE)) {
-		if (v->xcr0 != vmx_host_xcr0)
-			xsetbv(XCR_XFEATURE_ENABLED_MASK, v->xcr0);
-		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)
-			wrmsrl(MSR_IA32_XSS, v->xss);
-	}
+	load_xcr0_xss(v, v->xcr0, 0);
 	if (guest_uses_pkru(v)) {
 		v->host.pkru = rdpkru();
 		if (v->pkru != v->host.pkru)
@@ -455,10 +456,5 @@ void vmx_entry_state_restore(struct vmx_vcpu *v)
 		if (v->pkru != v->host.pkru)
 			wrpkru(v->host.pkru);
 	}
-	if (cpu_feature_enabled(X86_FEATURE_OSXSAVE)) {
-		if (v->xcr0 != vmx_host_xcr0)
-			xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_host_xcr0);
-		if (v->secondary & SECONDARY_EXEC_XSAVES && v->xss != host_xss)
-			wrmsrl(MSR_IA32_XSS, host_xss);
-	}
+	load_xcr0_xss(v, vmx_host_xcr0, host_xss);
 }

@@ -157,32 +157,17 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 
 static void reset_segments(void)
 {
-	static const struct {
-		unsigned long selector, base, limit, rights;
-		u32 access_rights;
-	} data[] = {
-		{ GUEST_ES_SELECTOR, GUEST_ES_BASE, GUEST_ES_LIMIT, GUEST_ES_AR_BYTES, 0x93 },
-		{ GUEST_SS_SELECTOR, GUEST_SS_BASE, GUEST_SS_LIMIT, GUEST_SS_AR_BYTES, 0x93 },
-		{ GUEST_DS_SELECTOR, GUEST_DS_BASE, GUEST_DS_LIMIT, GUEST_DS_AR_BYTES, 0x93 },
-		{ GUEST_FS_SELECTOR, GUEST_FS_BASE, GUEST_FS_LIMIT, GUEST_FS_AR_BYTES, 0x93 },
-		{ GUEST_GS_SELECTOR, GUEST_GS_BASE, GUEST_GS_LIMIT, GUEST_GS_AR_BYTES, 0x93 },
-		{ GUEST_LDTR_SELECTOR, GUEST_LDTR_BASE, GUEST_LDTR_LIMIT, GUEST_LDTR_AR_BYTES,
-		  0x82 },
-		{ GUEST_TR_SELECTOR, GUEST_TR_BASE, GUEST_TR_LIMIT, GUEST_TR_AR_BYTES,
-		  0x8b },
-	};
-	unsigned int i;
+	/* ES, CS, SS, DS, FS, GS; an LDT, a busy TSS of 32 bits */
+	static const u32 access_rights[] = { 0x93, 0x9b, 0x93, 0x93, 0x93, 0x93, 0x82, 0x8b };
+	struct vhm_segment segment = { .limit = 0xffff };
+	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(data); i++) {
-		vmwrite(data[i].selector, 0);
-		vmwrite(data[i].base, 0);
-		vmwrite(data[i].limit, 0xffff);
-		vmwrite(data[i].rights, data[i].access_rights);
+	for (i = 0; i < ARRAY_SIZE(access_rights); i++) {
+		segment.access_rights = access_rights[i];
+		vmx_write_segment(i, &segment);
 	}
 	vmwrite(GUEST_CS_SELECTOR, 0xf000);
 	vmwrite(GUEST_CS_BASE, 0xffff0000);
-	vmwrite(GUEST_CS_LIMIT, 0xffff);
-	vmwrite(GUEST_CS_AR_BYTES, 0x9b);
 	vmwrite(GUEST_GDTR_BASE, 0);
 	vmwrite(GUEST_GDTR_LIMIT, 0xffff);
 	vmwrite(GUEST_IDTR_BASE, 0);
@@ -249,14 +234,6 @@ void vmx_vcpu_sipi(struct vhm_vcpu *vcpu, u8 vector)
 	vmx_set_rip(to_vmx(vcpu), 0);
 }
 
-static u64 this_gs_base(void)
-{
-	u64 base;
-
-	rdmsrl(MSR_GS_BASE, base);	/* architectural in 64-bit mode */
-	return base;
-}
-
 /* Host-state fields that differ between CPUs (SDM vol. 3, 25.5). */
 static void write_host_cpu_state(struct vmx_vcpu *v, int cpu)
 {
@@ -266,7 +243,7 @@ static void write_host_cpu_state(struct vmx_vcpu *v, int cpu)
 	};
 	vmwrite(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
 	vmwrite(HOST_GDTR_BASE, v->host.gdt.address);
-	vmwrite(HOST_GS_BASE, this_gs_base());
+	vmwrite(HOST_GS_BASE, __rdmsr(MSR_GS_BASE));
 	vmwrite(HOST_IA32_SYSENTER_ESP, (unsigned long)(cpu_entry_stack(cpu) + 1));
 }
 

@@ -131,7 +131,6 @@ extern u64 vmx_host_xcr0;
  * @host: displaced host state
  * @fpu: guest's FPU state, in the registers between run_begin and run_end
  * @xcr0: guest's XCR0
- * @xss: guest's IA32_XSS
  * @pkru: guest's PKRU while the host's is loaded
  * @cr0_shadow: CR0 as the guest reads it
  * @cr4_shadow: CR4 as the guest reads it, where it does not own the bit
@@ -185,7 +184,6 @@ struct vmx_vcpu {
 	struct vmx_host_state host;
 	struct fpu_guest fpu;
 	u64 xcr0;
-	u64 xss;
 	u32 pkru;
 	u64 cr0_shadow;
 	u64 cr4_shadow;
@@ -412,6 +410,7 @@ enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_
 
 /* vmx/state.c: sections */
 void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);
+void vmx_write_segment(u32 number, const struct vhm_segment *in);
 int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
 void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
 u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu);
