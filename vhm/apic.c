@@ -79,16 +79,9 @@ const struct lapic_register *lapic_find_register(u32 offset, u32 access)
 	return reg->access & access ? reg : NULL;
 }
 
-bool lapic_guest_has(const struct vhm_apic *apic, u32 feature_bit_of_leaf_1_ecx)
-{
-	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(apic->vcpu, 1, 0);
-
-	return entry && entry->ecx & BIT(feature_bit_of_leaf_1_ecx);
-}
-
 static bool guest_has_deadline(const struct vhm_apic *apic)
 {
-	return lapic_guest_has(apic, VHM_CPUID_1_ECX_TSC_DEADLINE);
+	return vhm_cpuid_has(apic->vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
 }
 
 /* Bits of the LVT timer register that are reserved for this guest (10.5.1, figure 10-8) */
@@ -366,7 +359,7 @@ static int write_base(struct vhm_apic *apic, u64 base)
 		return -EINVAL;
 	if (to == from)
 		return 0;
-	if (to == VHM_APIC_X2APIC && !lapic_guest_has(apic, VHM_CPUID_1_ECX_X2APIC))
+	if (to == VHM_APIC_X2APIC && !vhm_cpuid_has(apic->vcpu, X86_FEATURE_X2APIC))
 		return -EINVAL;
 	lapic_set(apic, lapic_icr_high(apic), 0);
 	vhm_apic_set_base(apic, base);

@@ -289,6 +289,31 @@ const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 le
 	return find(vcpu, leaf, subleaf);
 }
 
+/**
+ * vhm_cpuid_has - does a guest's CPUID say that it has a feature?
+ * @vcpu: the vCPU
+ * @feature: X86_FEATURE_*, of a word that is a register of the processor's and known here
+ */
+bool vhm_cpuid_has(const struct vhm_vcpu *vcpu, u32 feature)
+{
+	enum { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
+	static const struct {
+		u32 leaf, subleaf, reg;
+	} words[] = {
+		[X86_FEATURE_FPU / 32]		= { 1, 0, REG_EDX },
+		[X86_FEATURE_SYSCALL / 32]	= { EXTENDED + 1, 0, REG_EDX },
+		[X86_FEATURE_XMM3 / 32]		= { 1, 0, REG_ECX },
+		[X86_FEATURE_FSGSBASE / 32]	= { 7, 0, REG_EBX },
+		[X86_FEATURE_XSAVEOPT / 32]	= { 0xd, 1, REG_EAX },
+		[X86_FEATURE_UMIP / 32]		= { 7, 0, REG_ECX },
+		[X86_FEATURE_SPEC_CTRL / 32]	= { 7, 0, REG_EDX },
+	};
+	const struct vhm_cpuid_entry *entry = find(vcpu, words[feature / 32].leaf,
+						   words[feature / 32].subleaf);
+
+	return entry && (&entry->eax)[words[feature / 32].reg] & BIT(feature % 32);
+}
+
 /* bytes of the XSAVE area for these components (SDM vol. 1, 13.4.2 and 13.4.3) */
 static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact)
 {

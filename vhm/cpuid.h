@@ -5,11 +5,8 @@
 #ifndef VHM_CPUID_H
 #define VHM_CPUID_H
 
+#include <asm/cpufeatures.h>
 #include "vhm.h"
-
-/* bits of leaf 1, ECX, that the local APIC asks for */
-#define VHM_CPUID_1_ECX_X2APIC		21
-#define VHM_CPUID_1_ECX_TSC_DEADLINE	24
 
 /* most entries of the supported table */
 #define VHM_CPUID_MAX_SUPPORTED		64
@@ -77,6 +74,7 @@ void vhm_cpuid_tsc_ratio(u32 tsc_khz, u32 *numerator, u32 *denominator);
 int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, u32 count);
 void vhm_cpuid_free(struct vhm_vcpu *vcpu);
 const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf);
+bool vhm_cpuid_has(const struct vhm_vcpu *vcpu, u32 feature);
 void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, struct vhm_registers *regs);
 
 #endif /* VHM_CPUID_H */

@@ -6,7 +6,6 @@
 #define VHM_CPUID_INTERNAL_H
 
 #include <linux/bits.h>
-#include <asm/cpufeatures.h>
 #include "cpuid.h"
 
 #define VHM_CPUID_BUS_MHZ	100	/* leaf 16H ECX */

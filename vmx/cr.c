@@ -29,16 +29,16 @@
 			 X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP)
 
 static const struct {
-	u32 leaf, reg, bit;
+	u32 feature;
 	u64 cr4;
 } cr4_by_cpuid[] = {
-	{ 1, 2, 17, X86_CR4_PCIDE },
-	{ 1, 2, 26, X86_CR4_OSXSAVE },
-	{ 7, 1, 0, X86_CR4_FSGSBASE },
-	{ 7, 1, 7, X86_CR4_SMEP },
-	{ 7, 1, 20, X86_CR4_SMAP },
-	{ 7, 2, 2, X86_CR4_UMIP },
-	{ 7, 2, 3, X86_CR4_PKE },
+	{ X86_FEATURE_PCID, X86_CR4_PCIDE },
+	{ X86_FEATURE_XSAVE, X86_CR4_OSXSAVE },
+	{ X86_FEATURE_FSGSBASE, X86_CR4_FSGSBASE },
+	{ X86_FEATURE_SMEP, X86_CR4_SMEP },
+	{ X86_FEATURE_SMAP, X86_CR4_SMAP },
+	{ X86_FEATURE_UMIP, X86_CR4_UMIP },
+	{ X86_FEATURE_PKU, X86_CR4_PKE },
 };
 
 /* Controls of the VMCS follow the CPUID table. The VMCS is current. */
@@ -49,13 +49,9 @@ void vmx_init_cr_masks(struct vmx_vcpu *v)
 		      X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(cr4_by_cpuid); i++) {
-		const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, cr4_by_cpuid[i].leaf, 0);
-		u32 value = !e ? 0 : cr4_by_cpuid[i].reg == 1 ? e->ebx : e->ecx;
-
-		if (value & BIT(cr4_by_cpuid[i].bit))
+	for (i = 0; i < ARRAY_SIZE(cr4_by_cpuid); i++)
+		if (vhm_cpuid_has(&v->base, cr4_by_cpuid[i].feature))
 			allowed |= cr4_by_cpuid[i].cr4;
-	}
 	v->cr4_allowed = allowed & vmx_caps.cr4_fixed1;
 	v->cr4_owned = v->cr4_allowed & CR4_OWNABLE & ~vmx_caps.cr4_fixed0;
 	vmwrite(CR4_GUEST_HOST_MASK, ~v->cr4_owned);

@@ -110,6 +110,8 @@ static enum vmx_exit_outcome exit_vmcall(struct vmx_vcpu *v)
 {
 	if (unlikely(vhm_pv_has_hypercall(&v->base.pv, v->base.regs.rax)))
 		return pv_hypercall(v);
+	if (v->base.vm->flags & VHM_VM_EXIT_HYPERCALL)
+		return vmx_insn_to_user(v, VHM_EXIT_HYPERCALL);
 	v->base.regs.rax = -KVM_ENOSYS;
 	return vmx_skip_insn(v);
 }

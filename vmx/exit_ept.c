@@ -4,7 +4,6 @@
  */
 #include "vmx.h"
 
-
 #include "registers.h"
 #include "vhm/trace.h"
 

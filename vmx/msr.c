@@ -8,17 +8,14 @@
  */
 #include "vmx.h"
 
-#include <linux/nospec.h>
 #include <asm/msr.h>
-#include <asm/mtrr.h>
 
 #include "instruction.h"
 #include "vhm/cpuid.h"
 
 /* fast strings on; no BTS, no PEBS */
 #define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
-#define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_MTRR_VARIABLE)	/* WC, fixed */
-#define MSR_IA32_MTRR_DEF_TYPE	0x2ff
+#define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_VARIABLE_MTRRS)	/* WC, fixed */
 
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
 static bool canonical(u64 address)
@@ -28,59 +25,64 @@ static bool canonical(u64 address)
 	return (u64)((s64)(address << unused_bits) >> unused_bits) == address;
 }
 
-/* ------------------------------------------------------------------ stored -- */
+/* ------------------------------------------------------------------- MTRRs -- */
 
-static const u32 stored_fixed[] = {
-	0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
-	MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MCG_STATUS, MSR_MISC_FEATURES_ENABLES,
-};
+/* memory types (SDM vol. 3, tables 12-2 and 12-10); what an MTRR cannot have is UC- */
+#define MTRR_TYPES	(BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6))
+#define PAT_TYPES	(MTRR_TYPES | BIT(7))
 
-static u32 stored_index(u32 n)
+/* Eight of a byte each. */
+static bool types_valid(u64 value, u32 types)
 {
-	return n < 2 * VMX_MTRR_VARIABLE ? 0x200 + n : stored_fixed[n - 2 * VMX_MTRR_VARIABLE];
+	int i;
+
+	for (i = 0; i < 8; i++, value >>= 8)
+		if ((u8)value > 7 || !(types & BIT((u8)value)))
+			return false;
+	return true;
 }
 
-#define STORED_COUNT	(2 * VMX_MTRR_VARIABLE + ARRAY_SIZE(stored_fixed))
-static_assert(STORED_COUNT <= VMX_STORED_MSRS);
-
-static u64 *stored(struct vmx_vcpu *v, u32 index)
+static bool pat_valid(u64 value)
 {
-	u32 i;
+	return types_valid(value, PAT_TYPES);
+}
 
-	if (index >= 0x200 && index < 0x200 + 2 * VMX_MTRR_VARIABLE)
-		return &v->stored_msrs[array_index_nospec(index - 0x200, 2 * VMX_MTRR_VARIABLE)];
-	for (i = 0; i < ARRAY_SIZE(stored_fixed); i++)
-		if (stored_fixed[i] == index)
-			return &v->stored_msrs[2 * VMX_MTRR_VARIABLE + i];
+/* One, in the lowest byte; 0 is a type, too. */
+static bool mtrr_type_valid(u64 value)
+{
+	return types_valid((u8)value, MTRR_TYPES);
+}
+
+/* First the variable ones, then the fixed ones. */
+static u32 mtrr_index(u32 n)
+{
+	static const u16 fixed[VMX_MTRRS - 2 * VMX_VARIABLE_MTRRS] = {
+		0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
+	};
+
+	return n < 2 * VMX_VARIABLE_MTRRS ? 0x200 + n : fixed[n - 2 * VMX_VARIABLE_MTRRS];
+}
+
+static u64 *find_mtrr(struct vmx_vcpu *v, u32 index)
+{
+	u32 n;
+
+	for (n = 0; n < VMX_MTRRS; n++)
+		if (mtrr_index(n) == index)
+			return &v->mtrrs[n];
 	return NULL;
 }
 
-static bool mtrr_type_valid(u8 type)
-{
-	return type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
-}
-
 /* SDM vol. 3, 12.11.2, Setting Memory Ranges with MTRRs */
-static bool stored_valid(u32 index, u64 value)
+static bool mtrr_valid(u32 index, u64 value)
 {
 	u64 address_reserved = GENMASK_ULL(63, boot_cpu_data.x86_phys_bits);
-	int i;
 
-	if (index >= 0x250 && index <= 0x26f) {
-		for (i = 0; i < 8; i++)
-			if (!mtrr_type_valid(value >> (8 * i)))
-				return false;
-		return true;
-	}
-	if (index == MSR_IA32_MTRR_DEF_TYPE)
-		return !(value & ~0xcffull) && mtrr_type_valid(value);
-	if (index == MSR_MISC_FEATURES_ENABLES)
-		return value == 0;
-	if (index < 0x250 && index & 1)
+	if (index >= 0x250)
+		return types_valid(value, MTRR_TYPES);
+	if (index & 1)
 		return !(value & (address_reserved | 0x7ff));
-	if (index < 0x250)
-		return !(value & (address_reserved | 0xf00)) && mtrr_type_valid(value);
-	return true;
+	return !(value & (address_reserved | 0xf00)) && mtrr_type_valid(value);
 }
 
 /* ------------------------------------------------------------------ bitmap -- */
@@ -106,51 +108,39 @@ void vmx_msr_init(struct vmx_vcpu *v)
 	vmx_msr_intercept(v, MSR_IA32_TSC, false, true);
 }
 
-static bool guest_has(struct vmx_vcpu *v, u32 leaf, char reg, u32 bit)
+static bool guest_has(struct vmx_vcpu *v, u32 feature)
 {
-	const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, leaf, 0);
-	u32 value;
-
-	if (!e)
-		return false;
-	value = reg == 'b' ? e->ebx : reg == 'c' ? e->ecx : e->edx;
-	return value & BIT(bit);
-}
-
-static bool guest_has_spec_ctrl(struct vmx_vcpu *v)
-{
-	return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) &&
-	       (guest_has(v, 7, 'd', 26) || guest_has(v, 7, 'd', 27) || guest_has(v, 7, 'd', 31));
+	return vhm_cpuid_has(&v->base, feature);
 }
 
 bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v)
 {
-	return guest_has(v, 0x80000001, 'd', 27) || guest_has(v, 7, 'c', 22);
+	return guest_has(v, X86_FEATURE_RDTSCP) || guest_has(v, X86_FEATURE_RDPID);
 }
 
 /* The CPUID table was set: what may be let through. The VMCS is current. */
 void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	bool ibpb = guest_has(v, 7, 'd', 26) && boot_cpu_has(X86_FEATURE_IBPB);
-	bool flush = guest_has(v, 7, 'd', 28) && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+	bool ibpb = guest_has(v, X86_FEATURE_SPEC_CTRL) && boot_cpu_has(X86_FEATURE_IBPB);
+	bool flush = guest_has(v, X86_FEATURE_FLUSH_L1D) && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
+	u32 denied = 0;
 
 	vmx_init_cr_masks(v);
 	vmx_msr_intercept(v, MSR_IA32_PRED_CMD, true, !ibpb);
 	vmx_msr_intercept(v, MSR_IA32_FLUSH_CMD, true, !flush);
-	if (!guest_has(v, 7, 'b', 10))
-		v->secondary &= ~SECONDARY_EXEC_ENABLE_INVPCID;
-	else
-		v->secondary |= vmx_caps.secondary & SECONDARY_EXEC_ENABLE_INVPCID;
+	if (!guest_has(v, X86_FEATURE_INVPCID))
+		denied |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (!vmx_guest_has_tsc_aux(v))
-		v->secondary &= ~SECONDARY_EXEC_ENABLE_RDTSCP;
-	else
-		v->secondary |= vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP;
+		denied |= SECONDARY_EXEC_ENABLE_RDTSCP;
+	v->secondary |= vmx_caps.secondary &
+			(SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_RDTSCP);
+	v->secondary &= ~denied;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmx_lazy_msr_changed(v);
 }
 
-/* Power-up; INIT keeps them. The VMCS is current. */
+/* Power-up, where the vCPU is new and what is not named here is 0. The VMCS is current. */
 void vmx_msr_reset(struct vmx_vcpu *v)
 {
 	vmwrite(GUEST_SYSENTER_CS, 0);
@@ -158,77 +148,11 @@ void vmx_msr_reset(struct vmx_vcpu *v)
 	vmwrite(GUEST_SYSENTER_EIP, 0);
 	vmwrite(GUEST_IA32_DEBUGCTL, 0);
 	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
-	memset(v->lazy_msrs, 0, sizeof(v->lazy_msrs));
-	memset(v->stored_msrs, 0, sizeof(v->stored_msrs));
-	v->kernel_gs_base = 0;
 	v->misc_enable = MISC_ENABLE_RESET;
-	v->args.guest_spec_ctrl = 0;
-	v->spec_ctrl_passthrough = false;
 	v->xcr0 = XFEATURE_MASK_FP;
-	v->tsc_adjust = 0;
 }
 
 /* ------------------------------------------------------------------ values -- */
-
-static const struct {
-	u32 index;
-	enum vmx_lazy_msr lazy;
-	bool address;
-} lazy_msrs[] = {
-	{ MSR_STAR, VMX_LAZY_STAR, false },
-	{ MSR_LSTAR, VMX_LAZY_LSTAR, true },
-	{ MSR_CSTAR, VMX_LAZY_CSTAR, true },
-	{ MSR_SYSCALL_MASK, VMX_LAZY_SYSCALL_MASK, false },
-	{ MSR_TSC_AUX, VMX_LAZY_TSC_AUX, false },
-};
-
-static const struct {
-	u32 index;
-	u32 field;
-	bool address;
-} vmcs_msrs[] = {
-	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS, false },
-	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP, true },
-	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP, true },
-	{ MSR_FS_BASE, GUEST_FS_BASE, true },
-	{ MSR_GS_BASE, GUEST_GS_BASE, true },
-};
-
-/* Where an MSR of these two tables is kept; false: in neither. */
-static bool table_msr(u32 index, int *lazy, u32 *field, bool *address)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(lazy_msrs); i++) {
-		if (lazy_msrs[i].index == index) {
-			*lazy = lazy_msrs[i].lazy;
-			*address = lazy_msrs[i].address;
-			return true;
-		}
-	}
-	*lazy = -1;
-	for (i = 0; i < ARRAY_SIZE(vmcs_msrs); i++) {
-		if (vmcs_msrs[i].index == index) {
-			*field = vmcs_msrs[i].field;
-			*address = vmcs_msrs[i].address;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool pat_valid(u64 value)
-{
-	int i;
-
-	for (i = 0; i < 8; i++) {
-		u8 type = value >> (8 * i);
-
-		if (!mtrr_type_valid(type) && type != 7)
-			return false;
-	}
-	return true;
-}
 
 static u64 guest_tsc(struct vmx_vcpu *v)
 {
@@ -249,75 +173,6 @@ static u64 read_kernel_gs_base(struct vmx_vcpu *v)
 	value = v->kernel_gs_base;
 	preempt_enable();
 	return value;
-}
-
-static void write_kernel_gs_base(struct vmx_vcpu *v, u64 value)
-{
-	preempt_disable();
-	if (v->host.loaded)
-		wrmsrl(MSR_KERNEL_GS_BASE, value);
-	v->kernel_gs_base = value;
-	preempt_enable();
-}
-
-int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value)
-{
-	struct vmx_vcpu *v = to_vmx(vcpu);
-	bool address;
-	u64 *store;
-	u32 field;
-	int lazy;
-
-	if (table_msr(index, &lazy, &field, &address)) {
-		*value = lazy >= 0 ? v->lazy_msrs[lazy] : vmread(field);
-		return 0;
-	}
-	store = stored(v, index);
-	if (store) {
-		*value = *store;
-		return 0;
-	}
-	switch (index) {
-	case MSR_KERNEL_GS_BASE:
-		*value = read_kernel_gs_base(v);
-		return 0;
-	case MSR_EFER:
-		*value = vmread(GUEST_IA32_EFER);
-		return 0;
-	case MSR_IA32_CR_PAT:
-		*value = vmread(GUEST_IA32_PAT);
-		return 0;
-	case MSR_IA32_DEBUGCTLMSR:
-		*value = vmread(GUEST_IA32_DEBUGCTL);
-		return 0;
-	case MSR_IA32_TSC:
-		*value = guest_tsc(v);
-		return 0;
-	case MSR_IA32_TSC_ADJUST:
-		*value = v->tsc_adjust;
-		return 0;
-	case MSR_IA32_MISC_ENABLE:
-		*value = v->misc_enable;
-		return 0;
-	case MSR_IA32_SPEC_CTRL:
-		*value = v->args.guest_spec_ctrl;
-		return 0;
-	case MSR_IA32_XSS:
-		*value = 0;
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static int set_lazy(struct vmx_vcpu *v, int lazy, u64 value)
-{
-	if (lazy == VMX_LAZY_TSC_AUX && value >> 32)
-		return -EINVAL;
-	if (lazy == VMX_LAZY_SYSCALL_MASK && value >> 32)
-		return -EINVAL;
-	v->lazy_msrs[lazy] = value;
-	vmx_lazy_msr_changed(v);
-	return 0;
 }
 
 static int set_efer(struct vmx_vcpu *v, u64 efer)
@@ -359,67 +214,149 @@ static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 	return 0;
 }
 
+static int set_kernel_gs_base(struct vmx_vcpu *v, u64 value)
+{
+	if (!canonical(value))
+		return -EINVAL;
+	/* see read_kernel_gs_base() */
+	preempt_disable();
+	if (v->host.loaded)
+		wrmsrl(MSR_KERNEL_GS_BASE, value);
+	v->kernel_gs_base = value;
+	preempt_enable();
+	return 0;
+}
+
+static int set_tsc(struct vmx_vcpu *v, u64 value)
+{
+	value -= guest_tsc(v);
+	v->tsc_adjust += value;
+	vhm_pv_clock_tsc_written(&v->base, value);
+	vmx_set_tsc_offset(&v->base, v->tsc_offset + value);
+	return 0;
+}
+
+/**
+ * struct msr_model - an MSR that is modelled
+ * @index: its number
+ * @field: where the VMCS has its value, or 0
+ * @offset: else where struct vmx_vcpu has it, or 0: its value is 0
+ * @lazy: it is one of enum vmx_lazy_msr
+ * @reserved: bits that must be 0
+ * @valid: may it have this value? NULL: any
+ * @get: reads it, instead
+ * @set: checks and writes it, instead; 0 or -EINVAL
+ */
+struct msr_model {
+	u32 index;
+	u32 field;
+	u32 offset;
+	bool lazy;
+	u64 reserved;
+	bool (*valid)(u64 value);
+	u64 (*get)(struct vmx_vcpu *v);
+	int (*set)(struct vmx_vcpu *v, u64 value);
+};
+
+#define IN_VCPU(member)	.offset = offsetof(struct vmx_vcpu, member)
+#define LAZY(name)	MSR_##name, IN_VCPU(lazy_msrs[VMX_LAZY_##name]), .lazy = true
+#define HIGH_HALF	GENMASK_ULL(63, 32)
+
+static const struct msr_model msrs[] = {
+	{ LAZY(STAR) },
+	{ LAZY(LSTAR), .valid = canonical },
+	{ LAZY(CSTAR), .valid = canonical },
+	{ LAZY(SYSCALL_MASK), .reserved = HIGH_HALF },
+	{ LAZY(TSC_AUX), .reserved = HIGH_HALF },
+	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS },
+	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP, .valid = canonical },
+	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP, .valid = canonical },
+	{ MSR_IA32_CR_PAT, GUEST_IA32_PAT, .valid = pat_valid },
+	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL, .reserved = ~(u64)DEBUGCTLMSR_BTF },
+	{ MSR_KERNEL_GS_BASE, .get = read_kernel_gs_base, .set = set_kernel_gs_base },
+	{ MSR_IA32_MISC_ENABLE, IN_VCPU(misc_enable) },
+	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust) },
+	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl },
+	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
+	{ MSR_MTRRdefType, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull, .valid = mtrr_type_valid },
+	/* no CPUID faulting, no supervisor state */
+	{ MSR_MISC_FEATURES_ENABLES, .reserved = ~0ull },
+	{ MSR_IA32_XSS, .reserved = ~0ull },
+	/* other sections have these */
+	{ MSR_FS_BASE, GUEST_FS_BASE, .valid = canonical },
+	{ MSR_GS_BASE, GUEST_GS_BASE, .valid = canonical },
+	{ MSR_EFER, GUEST_IA32_EFER, .set = set_efer },
+	{ MSR_IA32_TSC, .get = guest_tsc, .set = set_tsc },
+};
+
+#define SAVED_MSRS	(ARRAY_SIZE(msrs) - 4)
+
+static const struct msr_model *find_msr(u32 index)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (msrs[i].index == index)
+			return &msrs[i];
+	return NULL;
+}
+
+static u64 *place(struct vmx_vcpu *v, const struct msr_model *msr)
+{
+	return (void *)v + msr->offset;
+}
+
+int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	const struct msr_model *msr = find_msr(index);
+	const u64 *mtrr;
+
+	if (!msr) {
+		mtrr = find_mtrr(v, index);
+		if (!mtrr)
+			return -ENOENT;
+		*value = *mtrr;
+	} else if (msr->get) {
+		*value = msr->get(v);
+	} else if (msr->field) {
+		*value = vmread(msr->field);
+	} else {
+		*value = msr->offset ? *place(v, msr) : 0;
+	}
+	return 0;
+}
+
+static int set_mtrr(struct vmx_vcpu *v, u32 index, u64 value)
+{
+	u64 *mtrr = find_mtrr(v, index);
+
+	if (!mtrr)
+		return -ENOENT;
+	if (!mtrr_valid(index, value))
+		return -EINVAL;
+	*mtrr = value;
+	return 0;
+}
+
 int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	bool address;
-	u64 *store;
-	u32 field;
-	int lazy;
+	const struct msr_model *msr = find_msr(index);
 
-	if (table_msr(index, &lazy, &field, &address)) {
-		if (address && !canonical(value))
-			return -EINVAL;
-		if (lazy >= 0)
-			return set_lazy(v, lazy, value);
-		vmwrite(field, value);
-		return 0;
-	}
-	store = stored(v, index);
-	if (store) {
-		if (!stored_valid(index, value))
-			return -EINVAL;
-		*store = value;
-		return 0;
-	}
-	switch (index) {
-	case MSR_KERNEL_GS_BASE:
-		if (!canonical(value))
-			return -EINVAL;
-		write_kernel_gs_base(v, value);
-		return 0;
-	case MSR_EFER:
-		return set_efer(v, value);
-	case MSR_IA32_CR_PAT:
-		if (!pat_valid(value))
-			return -EINVAL;
-		vmwrite(GUEST_IA32_PAT, value);
-		return 0;
-	case MSR_IA32_DEBUGCTLMSR:
-		if (value & ~(u64)DEBUGCTLMSR_BTF)
-			return -EINVAL;
-		vmwrite(GUEST_IA32_DEBUGCTL, value);
-		return 0;
-	case MSR_IA32_TSC:
-		value -= guest_tsc(v);
-		v->tsc_adjust += value;
-		vhm_pv_clock_tsc_written(vcpu, value);
-		vmx_set_tsc_offset(vcpu, v->tsc_offset + value);
-		return 0;
-	case MSR_IA32_TSC_ADJUST:
-		v->tsc_adjust = value;
-		return 0;
-	case MSR_IA32_MISC_ENABLE:
-		v->misc_enable = value;
-		return 0;
-	case MSR_IA32_SPEC_CTRL:
-		return set_spec_ctrl(v, value);
-	case MSR_IA32_XSS:
-		if (value)
-			return -EINVAL;
-		return 0;
-	}
-	return -ENOENT;
+	if (!msr)
+		return set_mtrr(v, index, value);
+	if (msr->set)
+		return msr->set(v, value);
+	if (value & msr->reserved || (msr->valid && !msr->valid(value)))
+		return -EINVAL;
+	if (msr->field)
+		vmwrite(msr->field, value);
+	else if (msr->offset)
+		*place(v, msr) = value;
+	if (msr->lazy)
+		vmx_lazy_msr_changed(v);
+	return 0;
 }
 
 /* Registers that a guest may read and never change. */
@@ -441,7 +378,7 @@ static bool constant_msr(struct vmx_vcpu *v, u32 index, u64 *value)
 		*value = MTRRCAP_VALUE;
 		return true;
 	case MSR_IA32_ARCH_CAPABILITIES:
-		if (!guest_has(v, 7, 'd', 29))
+		if (!guest_has(v, X86_FEATURE_ARCH_CAPABILITIES))
 			return false;
 		*value = vmx_guest_arch_capabilities();
 		return true;
@@ -462,14 +399,14 @@ static bool hidden_by_cpuid(struct vmx_vcpu *v, u32 index)
 	case MSR_TSC_AUX:
 		return !vmx_guest_has_tsc_aux(v);
 	case MSR_IA32_SPEC_CTRL:
-		return !guest_has_spec_ctrl(v);
+		return !boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ||
+		       !(guest_has(v, X86_FEATURE_SPEC_CTRL) ||
+			 guest_has(v, X86_FEATURE_INTEL_STIBP) ||
+			 guest_has(v, X86_FEATURE_SPEC_CTRL_SSBD));
 	case MSR_IA32_TSC_ADJUST:
-		return !guest_has(v, 7, 'b', 1);
-	case MSR_IA32_XSS: {
-		const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, 0xd, 1);
-
-		return !e || !(e->eax & BIT(3));
-	}
+		return !guest_has(v, X86_FEATURE_TSC_ADJUST);
+	case MSR_IA32_XSS:
+		return !guest_has(v, X86_FEATURE_XSAVES);
 	default:
 		return false;
 	}
@@ -511,20 +448,12 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 
 /* ----------------------------------------------------------------- section -- */
 
-static const u32 saved_msrs[] = {
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
-	MSR_IA32_CR_PAT, MSR_IA32_DEBUGCTLMSR, MSR_IA32_MISC_ENABLE, MSR_IA32_TSC_ADJUST,
-	MSR_IA32_SPEC_CTRL, MSR_IA32_XSS,
-};
-
 u32 vmx_msr_count(struct vhm_vcpu *vcpu)
 {
-	return ARRAY_SIZE(saved_msrs) + STORED_COUNT;
+	return SAVED_MSRS + VMX_MTRRS;
 }
 
 u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n)
 {
-	return n < ARRAY_SIZE(saved_msrs) ? saved_msrs[n] :
-	       stored_index(n - ARRAY_SIZE(saved_msrs));
+	return n < SAVED_MSRS ? msrs[n].index : mtrr_index(n - SAVED_MSRS);
 }

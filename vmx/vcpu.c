@@ -220,8 +220,6 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 	v->exception.flags = 0;
 	v->facts.reason = 0;
 	v->vpid_stale = true;
-	if (!init)
-		v->pkru = 0;
 	/* each change of mode starts with everything pending looked at again */
 	vmx_apic_mode_changed(vcpu);
 }

@@ -33,9 +33,8 @@ enum vmx_lazy_msr {
 	VMX_LAZY_COUNT,
 };
 
-/* MSRs that are storage only: the guest reads back what it wrote (vmx/msr.c) */
-#define VMX_MTRR_VARIABLE	8
-#define VMX_STORED_MSRS		(2 * VMX_MTRR_VARIABLE + 11 + 6)
+#define VMX_VARIABLE_MTRRS	8
+#define VMX_MTRRS		(2 * VMX_VARIABLE_MTRRS + 11)
 
 /**
  * struct vmx_vm - a VM of this backend
@@ -145,7 +144,9 @@ extern u64 vmx_host_xcr0;
  * @lazy_msrs: guest's values of enum vmx_lazy_msr
  * @lazy_live: bits of them: the guest can use it
  * @kernel_gs_base: guest's while the host's is loaded
- * @stored_msrs: see vmx/msr.c
+ * @mtrrs: MTRRs, of which nothing follows; see vmx/msr.c
+ * @mtrr_def_type: MSR_MTRRdefType, likewise
+ * @mcg_status: IA32_MCG_STATUS, likewise
  * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
  * @misc_enable: IA32_MISC_ENABLE
  * @tsc_khz: frequency of the guest's TSC
@@ -198,7 +199,9 @@ struct vmx_vcpu {
 	u64 lazy_msrs[VMX_LAZY_COUNT];
 	u32 lazy_live;
 	u64 kernel_gs_base;
-	u64 stored_msrs[VMX_STORED_MSRS];
+	u64 mtrrs[VMX_MTRRS];
+	u64 mtrr_def_type;
+	u64 mcg_status;
 	bool spec_ctrl_passthrough;
 	u64 misc_enable;
 	u32 tsc_khz;

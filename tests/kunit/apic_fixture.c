@@ -85,7 +85,7 @@ static const struct vhm_backend_ops backend = {
 
 static const struct vhm_cpuid_entry guest_cpuid = {
 	.leaf = 1,
-	.ecx = BIT(VHM_CPUID_1_ECX_X2APIC) | BIT(VHM_CPUID_1_ECX_TSC_DEADLINE),
+	.ecx = BIT(21) | BIT(24),	/* x2APIC, TSC deadline */
 };
 
 struct vhm_vcpu *apic_add_vcpu(struct kunit *test, u32 id)
