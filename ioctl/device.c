@@ -12,19 +12,7 @@
 #include <asm/tsc.h>
 
 #include "vhm/cpuid.h"
-
-static u32 state_bytes_max(void)
-{
-	u32 fixed = sizeof(struct vhm_registers) + sizeof(struct vhm_sregisters) +
-		    sizeof(struct vhm_xcr) + sizeof(struct vhm_debug_registers) +
-		    sizeof(struct vhm_events) + sizeof(struct vhm_apic_state) +
-		    sizeof(struct vhm_time) + sizeof(struct vhm_paravirt) +
-		    VHM_MAX_CPUID_ENTRIES * sizeof(struct vhm_cpuid_entry) +
-		    VHM_SECTION_COUNT * (sizeof(struct vhm_section) + 8);
-
-	return PAGE_ALIGN(fixed + vhm_backend->msr_count(NULL) * sizeof(struct vhm_msr_value) +
-			  vhm_backend->xsave_bytes(NULL));
-}
+#include "vhm/state.h"
 
 static long get_info(struct file *file, void *arg, void __user *user)
 {
@@ -39,7 +27,7 @@ static long get_info(struct file *file, void *arg, void __user *user)
 		.run_page_bytes = PAGE_SIZE,
 		.tsc_khz = tsc_khz,
 		.apic_timer_hz = VHM_APIC_TIMER_HZ,
-		.state_bytes = state_bytes_max(),
+		.state_bytes = PAGE_ALIGN(vhm_state_bytes(NULL, 0)),
 	};
 	vhm_backend->describe(info);
 	return vhm_copy_back(user, info, sizeof(*info));

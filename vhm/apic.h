@@ -170,9 +170,9 @@ struct vhm_interrupt {
 int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vhm_interrupt *irq);
 int vhm_apic_deliver_msi(struct vhm_vm *vm, u64 address, u32 data);
 
-/* section VHM_SECTION_APIC (base_msr is in VHM_SECTION_SREGISTERS) */
-void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out);
-int vhm_apic_check_state(struct vhm_apic *apic, const struct vhm_apic_state *in);
-void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in);
+/* section VHM_SECTION_APIC (base_msr is in VHM_SECTION_SREGISTERS), see struct vhm_section_ops */
+void vhm_apic_get_state(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+int vhm_apic_check_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+int vhm_apic_set_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 
 #endif /* VHM_APIC_H */

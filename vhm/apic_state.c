@@ -25,23 +25,25 @@ static void state_put(struct vhm_apic_state *state, u32 offset, u32 value)
 
 /**
  * vhm_apic_get_state - section VHM_SECTION_APIC
- * @apic: the APIC
- * @out: out: its state
+ * @vcpu: whose
+ * @state: out: struct vhm_apic_state, zeroed
+ * @bytes: its size
  *
  * What is on its way (pending vectors, an expired timer) is taken in first. In x2APIC
  * mode the high half of ICR stands where xAPIC mode has it.
  *
  * Context: vcpu->mutex held.
  */
-void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out)
+void vhm_apic_get_state(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
+	struct vhm_apic *apic = vcpu->apic;
+	struct vhm_apic_state *out = state;
 	u32 offset;
 
 	/* takes the request with it, which what was loaded may need at the next entry */
 	lapic_sync(apic);
 	vhm_backend->apic_state_changed(apic->vcpu);
 	set_bit(VHM_REQ_APIC, &apic->vcpu->requests);
-	memset(out, 0, sizeof(*out));
 	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ))
 			state_put(out, offset, lapic_load(apic, offset));
@@ -52,10 +54,9 @@ void vhm_apic_get_state(struct vhm_apic *apic, struct vhm_apic_state *out)
 }
 
 /* Is there a guest whose register at this offset (multiple of 4) reads so? */
-static bool possible(const struct vhm_apic *apic, u32 offset, u32 value)
+static bool possible(u32 id, u32 offset, u32 value)
 {
 	const struct lapic_register *reg = lapic_find_register(offset & ~0xf, XAPIC_READ);
-	u32 id = apic->vcpu->id;
 
 	if (offset & 0xf || !reg)
 		return !(value & ~(offset == LAPIC_STATE_ERRORS ? LAPIC_ESR_BITS : 0));
@@ -90,18 +91,20 @@ static bool possible(const struct vhm_apic *apic, u32 offset, u32 value)
 
 /**
  * vhm_apic_check_state - could this be loaded?
- * @apic: the APIC; its mode does not matter, which another section may change
- * @in: state
+ * @vcpu: whose; the APIC's mode does not matter, which another section may change
+ * @state: struct vhm_apic_state
+ * @bytes: its size
  *
  * Return: 0; -EINVAL if no guest of this vCPU can have it.
  */
-int vhm_apic_check_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
+int vhm_apic_check_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	const struct vhm_apic_state *in = state;
 	bool enabled = state_get(in, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
 	u32 offset, lvtt = state_get(in, APIC_LVTT);
 
 	for (offset = 0; offset < LAPIC_BYTES; offset += 4) {
-		if (!possible(apic, offset, state_get(in, offset)))
+		if (!possible(vcpu->id, offset, state_get(in, offset)))
 			return -EINVAL;
 		if (lapic_is_lvt(offset) && !(offset & 0xf) && !enabled &&
 		    !(state_get(in, offset) & APIC_LVT_MASKED))
@@ -115,16 +118,19 @@ int vhm_apic_check_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
 
 /**
  * vhm_apic_set_state - load section VHM_SECTION_APIC
- * @apic: the APIC
- * @in: state that vhm_apic_check_state() accepted
+ * @vcpu: whose
+ * @state: struct vhm_apic_state that vhm_apic_check_state() accepted
+ * @bytes: its size
  *
  * Replaces everything, vectors that are on their way included. PPR and the current
  * count follow from the rest.
  *
  * Context: vcpu->mutex held.
  */
-void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
+int vhm_apic_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	struct vhm_apic *apic = vcpu->apic;
+	const struct vhm_apic_state *in = state;
 	u32 offset;
 
 	lapic_reset_registers(apic);
@@ -141,4 +147,5 @@ void vhm_apic_set_state(struct vhm_apic *apic, const struct vhm_apic_state *in)
 	lapic_timer_load(apic, in->timer_deadline_tsc, in->timer_remaining_ns);
 	vhm_backend->apic_mode_changed(apic->vcpu);
 	vhm_backend->apic_state_changed(apic->vcpu);
+	return 0;
 }

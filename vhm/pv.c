@@ -198,11 +198,11 @@ void vhm_pv_sched_in(struct vhm_vcpu *vcpu)
 
 /* ------------------------------------------------------------------- state -- */
 
-void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out)
+void vhm_pv_get_state(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
 	const struct vhm_pv *pv = &vcpu->pv;
 
-	*out = (struct vhm_paravirt) {
+	*(struct vhm_paravirt *)out = (struct vhm_paravirt) {
 		.wall_clock = pv->msr[VHM_PV_WALL_CLOCK],
 		.system_time = pv->msr[VHM_PV_SYSTEM_TIME],
 		.steal_time = pv->msr[VHM_PV_STEAL_TIME],
@@ -215,8 +215,10 @@ void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out)
 	};
 }
 
-int vhm_pv_check_state(const struct vhm_paravirt *in)
+int vhm_pv_check_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	const struct vhm_paravirt *in = state;
+
 	if (!pv_msr_valid(MSR_KVM_WALL_CLOCK_NEW, in->wall_clock) ||
 	    !pv_msr_valid(MSR_KVM_SYSTEM_TIME_NEW, in->system_time) ||
 	    !pv_msr_valid(MSR_KVM_STEAL_TIME, in->steal_time) ||
@@ -226,9 +228,9 @@ int vhm_pv_check_state(const struct vhm_paravirt *in)
 	return !in->clock_khz || in->flags & ~VHM_PARAVIRT_UNHALTED ? -EINVAL : 0;
 }
 
-/* @in has passed vhm_pv_check_state(). */
-void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in)
+int vhm_pv_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	const struct vhm_paravirt *in = state;
 	struct vhm_pv *pv = &vcpu->pv;
 
 	pv->msr[VHM_PV_WALL_CLOCK] = in->wall_clock;
@@ -240,4 +242,5 @@ void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in)
 	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz,
 			  vhm_guest_tsc(vcpu, vhm_host_tsc()));
 	vhm_pv_steal_changed(vcpu);
+	return 0;
 }

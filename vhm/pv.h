@@ -79,9 +79,10 @@ int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value);
 int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value);
 void vhm_pv_update(struct vhm_vcpu *vcpu);
 void vhm_pv_sched_in(struct vhm_vcpu *vcpu);
-void vhm_pv_get_state(struct vhm_vcpu *vcpu, struct vhm_paravirt *out);
-int vhm_pv_check_state(const struct vhm_paravirt *in);
-void vhm_pv_set_state(struct vhm_vcpu *vcpu, const struct vhm_paravirt *in);
+/* section VHM_SECTION_PARAVIRT, see struct vhm_section_ops */
+void vhm_pv_get_state(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+int vhm_pv_check_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+int vhm_pv_set_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 
 /* pv_clock.c */
 void vhm_pv_clock_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first);

@@ -14,30 +14,7 @@
 #include "apic.h"
 #include "cpuid.h"
 
-/**
- * struct section_ops - one type of section
- * @version: version written, and the only one read
- * @bytes: size of the payload written
- * @item_bytes: 0: a payload read must be @bytes long; else a multiple of this
- * @get: write the payload; @out is zeroed
- * @check: may this payload be loaded?
- * @set: load it; it has passed @check. May still fail where only the hardware knows.
- */
-struct section_ops {
-	u32 version;
-	u32 (*bytes)(struct vhm_vcpu *vcpu);
-	u32 item_bytes;
-	void (*get)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
-	int (*check)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
-	int (*set)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
-};
-
-#define FIXED_BYTES(name, type)						\
-static u32 name##_bytes(struct vhm_vcpu *vcpu) { return sizeof(type); }
-
 /* --------------------------------------------------------------- registers -- */
-
-FIXED_BYTES(registers, struct vhm_registers)
 
 static void registers_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
@@ -52,164 +29,13 @@ static int registers_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	return 0;
 }
 
-FIXED_BYTES(sregisters, struct vhm_sregisters)
-
-static void sregisters_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_backend->get_sregisters(vcpu, out);
-}
-
-static int sregisters_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->check_sregisters(vcpu, in);
-}
-
-static int sregisters_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_backend->set_sregisters(vcpu, in);
-	return 0;
-}
-
-/* --------------------------------------------------------------------- FPU -- */
-
-static u32 xsave_bytes(struct vhm_vcpu *vcpu)
-{
-	return vhm_backend->xsave_bytes(vcpu);
-}
-
-static void xsave_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_backend->get_xsave(vcpu, out, bytes);
-}
-
-static int xsave_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->check_xsave(in);
-}
-
-static int xsave_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->set_xsave(vcpu, in);
-}
-
-FIXED_BYTES(xcr, struct vhm_xcr)
-
-static void xcr_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	((struct vhm_xcr *)out)->xcr0 = vhm_backend->get_xcr0(vcpu);
-}
-
-static int xcr_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->check_xcr0(((const struct vhm_xcr *)in)->xcr0);
-}
-
-static int xcr_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_backend->set_xcr0(vcpu, ((const struct vhm_xcr *)in)->xcr0);
-	return 0;
-}
-
-/* ------------------------------------------------------------ debug, MSRs -- */
-
-FIXED_BYTES(debug, struct vhm_debug_registers)
-
-static void debug_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_backend->get_debug(vcpu, out);
-}
-
-static int debug_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->check_debug(in);
-}
-
-static int debug_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_backend->set_debug(vcpu, in);
-	return 0;
-}
-
-static u32 msrs_bytes(struct vhm_vcpu *vcpu)
-{
-	return vhm_backend->msr_count(vcpu) * sizeof(struct vhm_msr_value);
-}
-
-static void msrs_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	struct vhm_msr_value *msr = out;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++) {
-		msr[i].index = vhm_backend->msr_index(vcpu, i);
-		vhm_backend->get_msr(vcpu, msr[i].index, &msr[i].value);
-	}
-}
-
-static int msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	const struct vhm_msr_value *msr = in;
-	u64 unused;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++)
-		if (msr[i].reserved || vhm_backend->get_msr(vcpu, msr[i].index, &unused))
-			return -EINVAL;
-	return 0;
-}
-
-static int msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	const struct vhm_msr_value *msr = in;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++)
-		if (vhm_backend->set_msr(vcpu, msr[i].index, msr[i].value))
-			return -EINVAL;
-	return 0;
-}
-
-/* ------------------------------------------------------ events, APIC, CPUID -- */
-
-FIXED_BYTES(events, struct vhm_events)
-
-static void events_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_backend->get_events(vcpu, out);
-}
-
-static int events_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_backend->check_events(in);
-}
-
-static int events_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_backend->set_events(vcpu, in);
-	return 0;
-}
-
-FIXED_BYTES(apic, struct vhm_apic_state)
-
-static void apic_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_apic_get_state(vcpu->apic, out);
-}
-
-static int apic_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_apic_check_state(vcpu->apic, in);
-}
-
-static int apic_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_apic_set_state(vcpu->apic, in);
-	return 0;
-}
+/* ------------------------------------------------------------------- CPUID -- */
 
 static u32 cpuid_bytes(struct vhm_vcpu *vcpu)
 {
-	return vcpu->cpuid_count * sizeof(struct vhm_cpuid_entry);
+	u32 count = vcpu ? vcpu->cpuid_count : VHM_MAX_CPUID_ENTRIES;
+
+	return count * sizeof(struct vhm_cpuid_entry);
 }
 
 static void cpuid_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
@@ -229,8 +55,6 @@ static int cpuid_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 }
 
 /* -------------------------------------------------------------------- time -- */
-
-FIXED_BYTES(time, struct vhm_time)
 
 static void time_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
@@ -264,42 +88,26 @@ static int time_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	return 0;
 }
 
-/* ------------------------------------------------------------ paravirtual -- */
-
-FIXED_BYTES(paravirt, struct vhm_paravirt)
-
-static void paravirt_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	vhm_pv_get_state(vcpu, out);
-}
-
-static int paravirt_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	return vhm_pv_check_state(in);
-}
-
-static int paravirt_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	vhm_pv_set_state(vcpu, in);
-	return 0;
-}
-
-#define ROW(name)	.version = 1, .bytes = name##_bytes, .get = name##_get, .set = name##_set
-
-static const struct section_ops sections[VHM_SECTION_COUNT] = {
-	[VHM_SECTION_REGISTERS]	 = { ROW(registers) },
-	[VHM_SECTION_SREGISTERS] = { ROW(sregisters), .check = sregisters_check },
-	[VHM_SECTION_XSAVE]	 = { ROW(xsave), .check = xsave_check },
-	[VHM_SECTION_XCR]	 = { ROW(xcr), .check = xcr_check },
-	[VHM_SECTION_DEBUG]	 = { ROW(debug), .check = debug_check },
-	[VHM_SECTION_MSRS]	 = { ROW(msrs), .check = msrs_check,
-				     .item_bytes = sizeof(struct vhm_msr_value) },
-	[VHM_SECTION_EVENTS]	 = { ROW(events), .check = events_check },
-	[VHM_SECTION_APIC]	 = { ROW(apic), .check = apic_check },
-	[VHM_SECTION_CPUID]	 = { ROW(cpuid), .item_bytes = sizeof(struct vhm_cpuid_entry) },
-	[VHM_SECTION_TIME]	 = { ROW(time), .check = time_check },
-	[VHM_SECTION_PARAVIRT]	 = { ROW(paravirt), .check = paravirt_check },
+/* Those that are not here are the backend's. */
+static const struct vhm_section_ops core_sections[VHM_SECTION_COUNT] = {
+	[VHM_SECTION_REGISTERS] = { 1, sizeof(struct vhm_registers), .get = registers_get,
+				    .set = registers_set },
+	[VHM_SECTION_APIC] = { 1, sizeof(struct vhm_apic_state), .get = vhm_apic_get_state,
+			       .check = vhm_apic_check_state, .set = vhm_apic_set_state },
+	[VHM_SECTION_CPUID] = { 1, 0, sizeof(struct vhm_cpuid_entry), cpuid_bytes,
+				.get = cpuid_get, .set = cpuid_set },
+	[VHM_SECTION_TIME] = { 1, sizeof(struct vhm_time), .get = time_get,
+			       .check = time_check, .set = time_set },
+	[VHM_SECTION_PARAVIRT] = { 1, sizeof(struct vhm_paravirt), .get = vhm_pv_get_state,
+				   .check = vhm_pv_check_state, .set = vhm_pv_set_state },
 };
+
+/* @type may have been chosen by user space. */
+static const struct vhm_section_ops *ops_of(u32 type)
+{
+	type = array_index_nospec(type, VHM_SECTION_COUNT);
+	return core_sections[type].get ? &core_sections[type] : &vhm_backend->sections[type];
+}
 
 /*
  * The order in which sections are written, and so usually read: CPUID decides which bits
@@ -320,6 +128,13 @@ static u32 padded(u32 bytes)
 	return ALIGN(bytes, 8);
 }
 
+static u32 section_bytes(struct vhm_vcpu *vcpu, u32 type)
+{
+	const struct vhm_section_ops *ops = ops_of(type);
+
+	return ops->fixed_bytes ?: ops->bytes(vcpu);
+}
+
 static bool wanted(u64 mask, u32 type)
 {
 	return !mask || mask & BIT_ULL(type);
@@ -327,7 +142,7 @@ static bool wanted(u64 mask, u32 type)
 
 /**
  * vhm_state_bytes() - size of the asked sections
- * @vcpu: the vCPU, mutex held
+ * @vcpu: the vCPU, mutex held; NULL: the largest they can have
  * @mask: as vhm_state.sections
  */
 u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask)
@@ -336,7 +151,7 @@ u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask)
 
 	for (type = 1; type < VHM_SECTION_COUNT; type++)
 		if (wanted(mask, type))
-			total += sizeof(struct vhm_section) + padded(sections[type].bytes(vcpu));
+			total += sizeof(struct vhm_section) + padded(section_bytes(vcpu, type));
 	return total;
 }
 
@@ -357,17 +172,11 @@ void vhm_state_get(struct vhm_vcpu *vcpu, u64 mask, void *buffer)
 		if (!wanted(mask, type))
 			continue;
 		head->type = type;
-		head->version = sections[type].version;
-		head->bytes = sections[type].bytes(vcpu);
-		sections[type].get(vcpu, head + 1, head->bytes);
+		head->version = ops_of(type)->version;
+		head->bytes = section_bytes(vcpu, type);
+		ops_of(type)->get(vcpu, head + 1, head->bytes);
 		buffer += sizeof(*head) + padded(head->bytes);
 	}
-}
-
-/* The type was chosen by user space. */
-static const struct section_ops *ops_of(const struct vhm_section *head)
-{
-	return &sections[array_index_nospec(head->type, VHM_SECTION_COUNT)];
 }
 
 /* The head at @buffer; an error pointer if it or its payload does not fit. */
@@ -379,16 +188,17 @@ static const struct vhm_section *section_at(const void *buffer, u64 room)
 	    padded(head->bytes) < head->bytes || padded(head->bytes) > room - sizeof(*head))
 		return ERR_PTR(-EINVAL);
 	if (!head->type || head->type >= VHM_SECTION_COUNT ||
-	    head->version != ops_of(head)->version)
+	    head->version != ops_of(head->type)->version)
 		return ERR_PTR(-EOPNOTSUPP);
 	return head;
 }
 
 static int check_section(struct vhm_vcpu *vcpu, const struct vhm_section *head)
 {
-	const struct section_ops *ops = ops_of(head);
+	const struct vhm_section_ops *ops = ops_of(head->type);
 
-	if (ops->item_bytes ? head->bytes % ops->item_bytes : head->bytes != ops->bytes(vcpu))
+	if (ops->item_bytes ? head->bytes % ops->item_bytes :
+			      head->bytes != section_bytes(vcpu, head->type))
 		return -EINVAL;
 	return ops->check ? ops->check(vcpu, head + 1, head->bytes) : 0;
 }
@@ -423,7 +233,7 @@ int vhm_state_set(struct vhm_vcpu *vcpu, const void *buffer, u64 bytes)
 			if (pass == 0)
 				ret = check_section(vcpu, head) ?: load_cpuid_first(vcpu, head);
 			else
-				ret = ops_of(head)->set(vcpu, head + 1, head->bytes);
+				ret = ops_of(head->type)->set(vcpu, head + 1, head->bytes);
 			if (ret)
 				return ret;
 		}

@@ -43,6 +43,7 @@ typedef u64 hpa_t;		/* host-physical address, bytes */
 struct vhm_vm;
 struct vhm_vcpu;
 struct vhm_apic;
+struct vhm_section_ops;
 
 /* ----------------------------------------------------------------- slots -- */
 
@@ -400,27 +401,8 @@ struct vhm_backend_ops {
 	/* the CPUID table was set */
 	void (*cpuid_changed)(struct vhm_vcpu *vcpu);
 
-	/* state sections; the vCPU is loaded, vcpu->mutex held */
-	void (*get_sregisters)(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);
-	int (*check_sregisters)(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
-	void (*set_sregisters)(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
-	u32 (*xsave_bytes)(struct vhm_vcpu *vcpu);
-	void (*get_xsave)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
-	int (*check_xsave)(const void *in);
-	int (*set_xsave)(struct vhm_vcpu *vcpu, const void *in);
-	u64 (*get_xcr0)(struct vhm_vcpu *vcpu);
-	int (*check_xcr0)(u64 xcr0);
-	void (*set_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);
-	void (*get_debug)(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
-	int (*check_debug)(const struct vhm_debug_registers *in);
-	void (*set_debug)(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
-	u32 (*msr_count)(struct vhm_vcpu *vcpu);
-	u32 (*msr_index)(struct vhm_vcpu *vcpu, u32 n);
-	int (*get_msr)(struct vhm_vcpu *vcpu, u32 index, u64 *value);
-	int (*set_msr)(struct vhm_vcpu *vcpu, u32 index, u64 value);
-	void (*get_events)(struct vhm_vcpu *vcpu, struct vhm_events *out);
-	int (*check_events)(const struct vhm_events *in);
-	void (*set_events)(struct vhm_vcpu *vcpu, const struct vhm_events *in);
+	/* by type, for those that are the backend's (vhm/state.h); the vCPU is loaded */
+	const struct vhm_section_ops *sections;
 	/* VHM_VCPU_SET_CONTROL; the vCPU is loaded, vcpu->mutex held */
 	int (*set_control)(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
 	/* can the guest's TSC have this frequency, kHz? */

@@ -15,6 +15,7 @@
 
 /* fast strings on; no BTS, no PEBS */
 #define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
+#define MSR_IA32_MTRR_DEF_TYPE	0x2ff
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_VARIABLE_MTRRS)	/* WC, fixed */
 
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
@@ -278,7 +279,8 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust) },
 	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl },
 	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
-	{ MSR_MTRRdefType, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull, .valid = mtrr_type_valid },
+	{ MSR_IA32_MTRR_DEF_TYPE, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
+	  .valid = mtrr_type_valid },
 	/* no CPUID faulting, no supervisor state */
 	{ MSR_MISC_FEATURES_ENABLES, .reserved = ~0ull },
 	{ MSR_IA32_XSS, .reserved = ~0ull },
@@ -306,9 +308,8 @@ static u64 *place(struct vmx_vcpu *v, const struct msr_model *msr)
 	return (void *)v + msr->offset;
 }
 
-int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value)
+int vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *value)
 {
-	struct vmx_vcpu *v = to_vmx(vcpu);
 	const struct msr_model *msr = find_msr(index);
 	const u64 *mtrr;
 
@@ -339,9 +340,8 @@ static int set_mtrr(struct vmx_vcpu *v, u32 index, u64 value)
 	return 0;
 }
 
-int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value)
+int vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 value)
 {
-	struct vmx_vcpu *v = to_vmx(vcpu);
 	const struct msr_model *msr = find_msr(index);
 
 	if (!msr)
@@ -422,7 +422,7 @@ int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
 		return 0;
 	if (hidden_by_cpuid(v, index))
 		return -EINVAL;
-	return vmx_get_msr(&v->base, index, value);
+	return vmx_get_msr(v, index, value);
 }
 
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
@@ -443,17 +443,17 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 		vhm_pv_clock_tsc_written(&v->base, value - v->tsc_adjust);
 		vmx_set_tsc_offset(&v->base, v->tsc_offset + value - v->tsc_adjust);
 	}
-	return vmx_set_msr(&v->base, index, value);
+	return vmx_set_msr(v, index, value);
 }
 
 /* ----------------------------------------------------------------- section -- */
 
-u32 vmx_msr_count(struct vhm_vcpu *vcpu)
+u32 vmx_saved_msrs(void)
 {
 	return SAVED_MSRS + VMX_MTRRS;
 }
 
-u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n)
+u32 vmx_saved_msr(u32 n)
 {
 	return n < SAVED_MSRS ? msrs[n].index : mtrr_index(n - SAVED_MSRS);
 }

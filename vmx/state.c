@@ -16,26 +16,26 @@
 #include "registers.h"
 #include "vhm/tsc.h"
 
-/* Fields of a kind are two apart, in the order of VHM_SEGMENT_ES to _TR (SDM vol. 3, appendix B). */
-#define SEGMENT_FIELD(kind, number)	(GUEST_ES_##kind + 2 * (number))
-static_assert(SEGMENT_FIELD(SELECTOR, VHM_SEGMENT_TR) == GUEST_TR_SELECTOR);
+/* A field of the n-th segment: two apart, in our order (SDM vol. 3, appendix B, Field Encoding). */
+#define NTH(field_of_es, n)	((field_of_es) + 2 * (n))
+static_assert(NTH(GUEST_ES_SELECTOR, VHM_SEGMENT_TR) == GUEST_TR_SELECTOR);
 
 #define ACCESS_RIGHTS_DEFINED	0x1f0ffu
 
 static void read_segment(u32 number, struct vhm_segment *out)
 {
-	out->selector = vmread(SEGMENT_FIELD(SELECTOR, number));
-	out->base = vmread(SEGMENT_FIELD(BASE, number));
-	out->limit = vmread(SEGMENT_FIELD(LIMIT, number));
-	out->access_rights = vmread(SEGMENT_FIELD(AR_BYTES, number));
+	out->selector = vmread(NTH(GUEST_ES_SELECTOR, number));
+	out->base = vmread(NTH(GUEST_ES_BASE, number));
+	out->limit = vmread(NTH(GUEST_ES_LIMIT, number));
+	out->access_rights = vmread(NTH(GUEST_ES_AR_BYTES, number));
 }
 
 void vmx_write_segment(u32 number, const struct vhm_segment *in)
 {
-	vmwrite(SEGMENT_FIELD(SELECTOR, number), in->selector);
-	vmwrite(SEGMENT_FIELD(BASE, number), in->base);
-	vmwrite(SEGMENT_FIELD(LIMIT, number), in->limit);
-	vmwrite(SEGMENT_FIELD(AR_BYTES, number), in->access_rights);
+	vmwrite(NTH(GUEST_ES_SELECTOR, number), in->selector);
+	vmwrite(NTH(GUEST_ES_BASE, number), in->base);
+	vmwrite(NTH(GUEST_ES_LIMIT, number), in->limit);
+	vmwrite(NTH(GUEST_ES_AR_BYTES, number), in->access_rights);
 }
 
 static bool pae_paging(const struct vhm_sregisters *s)
@@ -43,12 +43,12 @@ static bool pae_paging(const struct vhm_sregisters *s)
 	return s->cr0 & X86_CR0_PG && s->cr4 & X86_CR4_PAE && !(s->efer & EFER_LMA);
 }
 
-void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
+static void sregisters_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	struct vhm_sregisters *out = state;
 	int i;
 
-	memset(out, 0, sizeof(*out));
 	for (i = 0; i < 8; i++)
 		read_segment(i, &out->segment[i]);
 	out->gdt.base = vmread(GUEST_GDTR_BASE);
@@ -69,9 +69,10 @@ void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out)
 	}
 }
 
-int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
+static int sregisters_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	const struct vhm_sregisters *in = state;
 	bool long_mode = in->efer & EFER_LME && in->cr0 & X86_CR0_PG;
 	int i;
 
@@ -92,10 +93,10 @@ int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	return vhm_apic_check_base(vcpu->apic, in->apic_base);
 }
 
-/* @in has passed vmx_check_sregisters(). */
-void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
+static int sregisters_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	const struct vhm_sregisters *in = state;
 	int i;
 
 	for (i = 0; i < 8; i++)
@@ -114,19 +115,20 @@ void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in)
 	if (vhm_apic_get_cr8(vcpu->apic) != in->cr8)
 		vhm_apic_set_cr8(vcpu->apic, in->cr8);
 	if (!pae_paging(in))
-		return;
+		return 0;
 	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
 	if (in->flags & VHM_SREGISTERS_PDPTE)
 		for (i = 0; i < 4; i++)
 			vmwrite(GUEST_PDPTR0 + 2 * i, in->pdpte[i]);
 	else
 		vmx_load_pdptes(v);
+	return 0;
 }
 
 /* --------------------------------------------------------------------- FPU -- */
 
 /* The size of the host's standard-format area: CPUID.(EAX=0DH,ECX=0):EBX is for its XCR0. */
-u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu)
+static u32 xsave_bytes(struct vhm_vcpu *vcpu)
 {
 	u32 eax, ebx, ecx, edx;
 
@@ -138,7 +140,7 @@ u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu)
 	return max_t(u32, ecx, sizeof(struct xregs_state));
 }
 
-void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes)
+static void xsave_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
@@ -146,7 +148,7 @@ void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 }
 
 /* What XRSTOR refuses (SDM vol. 1, 13.8): components, format, reserved bits. */
-int vmx_check_xsave(const void *in)
+static int xsave_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	const struct xregs_state *area = in;
 
@@ -158,38 +160,40 @@ int vmx_check_xsave(const void *in)
 	return area->i387.mxcsr >> 16 ? -EINVAL : 0;
 }
 
-/* @in has passed vmx_check_xsave(). */
-int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in)
+static int xsave_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
 	return fpu_copy_uabi_to_guest_fpstate(&v->fpu, in, vmx_guest_xcr0(), &v->pkru);
 }
 
-u64 vmx_get_xcr0(struct vhm_vcpu *vcpu)
+static void xcr_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
-	return to_vmx(vcpu)->xcr0;
+	((struct vhm_xcr *)out)->xcr0 = to_vmx(vcpu)->xcr0;
 }
 
-int vmx_check_xcr0(u64 xcr0)
+static int xcr_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
+	u64 xcr0 = ((const struct vhm_xcr *)in)->xcr0;
+
 	/* without XSAVE in the host there is no XCR0, and its value means nothing */
 	if (!vmx_host_xcr0)
 		return xcr0 == XFEATURE_MASK_FP ? 0 : -EINVAL;
 	return vmx_xcr0_valid(xcr0) ? 0 : -EINVAL;
 }
 
-/* @xcr0 has passed vmx_check_xcr0(). */
-void vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0)
+static int xcr_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
-	to_vmx(vcpu)->xcr0 = xcr0;
+	to_vmx(vcpu)->xcr0 = ((const struct vhm_xcr *)in)->xcr0;
+	return 0;
 }
 
 /* ------------------------------------------------------------------- debug -- */
 
-void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out)
+static void debug_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	struct vhm_debug_registers *out = state;
 
 	memcpy(out->db, v->db, sizeof(out->db));
 	out->dr6 = v->dr6;
@@ -197,24 +201,66 @@ void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out)
 }
 
 /* An entry and MOV DR fault on the upper halves (SDM vol. 3, 27.3.1.1, 18.2). */
-int vmx_check_debug(const struct vhm_debug_registers *in)
+static int debug_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	const struct vhm_debug_registers *in = state;
+
 	return in->dr6 >> 32 || in->dr7 >> 32 ? -EINVAL : 0;
 }
 
-void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in)
+static int debug_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	int i;
+	const struct vhm_debug_registers *in = state;
 
-	for (i = 0; i < 4; i++)
-		v->db[i] = in->db[i];
+	memcpy(v->db, in->db, sizeof(v->db));
 	v->dr6 = (in->dr6 & DR6_CAUSES) | DR6_RESERVED;
 	vmx_write_dr7(v, in->dr7);
 	v->debug_live = true;
-	if (vmx_has_breakpoints(v))
-		return;
-	vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, false);
+	if (!vmx_has_breakpoints(v))
+		vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, false);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- MSRs -- */
+
+static u32 msrs_bytes(struct vhm_vcpu *vcpu)
+{
+	return vmx_saved_msrs() * sizeof(struct vhm_msr_value);
+}
+
+static void msrs_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
+{
+	struct vhm_msr_value *msr = out;
+	u32 i;
+
+	for (i = 0; i < bytes / sizeof(*msr); i++) {
+		msr[i].index = vmx_saved_msr(i);
+		vmx_get_msr(to_vmx(vcpu), msr[i].index, &msr[i].value);
+	}
+}
+
+static int msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	const struct vhm_msr_value *msr = in;
+	u64 unused;
+	u32 i;
+
+	for (i = 0; i < bytes / sizeof(*msr); i++)
+		if (msr[i].reserved || vmx_get_msr(to_vmx(vcpu), msr[i].index, &unused))
+			return -EINVAL;
+	return 0;
+}
+
+static int msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	const struct vhm_msr_value *msr = in;
+	u32 i;
+
+	for (i = 0; i < bytes / sizeof(*msr); i++)
+		if (vmx_set_msr(to_vmx(vcpu), msr[i].index, msr[i].value))
+			return -EINVAL;
+	return 0;
 }
 
 /* ------------------------------------------------------------------ events -- */
@@ -269,11 +315,11 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 	}
 }
 
-void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
+static void events_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	struct vhm_events *out = state;
 
-	memset(out, 0, sizeof(*out));
 	out->run_state = vcpu->run_state;
 	out->interruptibility = vmread(GUEST_INTERRUPTIBILITY_INFO) & BLOCKED_BITS;
 	out->nmi_pending = atomic_read(&vcpu->nmi_pending);
@@ -293,8 +339,10 @@ void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out)
 	}
 }
 
-int vmx_check_events(const struct vhm_events *in)
+static int events_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
+	const struct vhm_events *in = state;
+
 	if (in->run_state > VHM_RUN_STATE_SHUTDOWN || in->interruptibility & ~BLOCKED_BITS)
 		return -EINVAL;
 	/* 27.3.1.5: never both */
@@ -312,10 +360,10 @@ int vmx_check_events(const struct vhm_events *in)
 	return in->pending_debug & ~0x1500full ? -EINVAL : 0;
 }
 
-/* @in has passed vmx_check_events(). */
-void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
+static int events_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	const struct vhm_events *in = state;
 
 	v->injected = 0;
 	v->parked = 0;
@@ -332,7 +380,23 @@ void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in)
 		v->parked = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | in->interrupt_vector;
 	set_bit(VHM_REQ_APIC, &vcpu->requests);	/* RVI may be behind IRR */
 	vmx_settle_shadow(v);
+	return 0;
 }
+
+const struct vhm_section_ops vmx_sections[VHM_SECTION_COUNT] = {
+	[VHM_SECTION_SREGISTERS] = { 1, sizeof(struct vhm_sregisters), .get = sregisters_get,
+				     .check = sregisters_check, .set = sregisters_set },
+	[VHM_SECTION_XSAVE] = { 1, .bytes = xsave_bytes, .get = xsave_get,
+				.check = xsave_check, .set = xsave_set },
+	[VHM_SECTION_XCR] = { 1, sizeof(struct vhm_xcr), .get = xcr_get,
+			      .check = xcr_check, .set = xcr_set },
+	[VHM_SECTION_DEBUG] = { 1, sizeof(struct vhm_debug_registers), .get = debug_get,
+				.check = debug_check, .set = debug_set },
+	[VHM_SECTION_MSRS] = { 1, 0, sizeof(struct vhm_msr_value), msrs_bytes, .get = msrs_get,
+			       .check = msrs_check, .set = msrs_set },
+	[VHM_SECTION_EVENTS] = { 1, sizeof(struct vhm_events), .get = events_get,
+				 .check = events_check, .set = events_set },
+};
 
 /* -------------------------------------------------------------------- time -- */
 

@@ -20,6 +20,7 @@
 #include "ept/ept.h"
 #include "vhm/apic.h"
 #include "vhm/compat.h"
+#include "vhm/state.h"
 #include "vhm/vhm.h"
 #include "caps.h"
 
@@ -145,7 +146,7 @@ extern u64 vmx_host_xcr0;
  * @lazy_live: bits of them: the guest can use it
  * @kernel_gs_base: guest's while the host's is loaded
  * @mtrrs: MTRRs, of which nothing follows; see vmx/msr.c
- * @mtrr_def_type: MSR_MTRRdefType, likewise
+ * @mtrr_def_type: IA32_MTRR_DEF_TYPE, likewise
  * @mcg_status: IA32_MCG_STATUS, likewise
  * @spec_ctrl_passthrough: the guest uses IA32_SPEC_CTRL, reads and writes do not exit
  * @misc_enable: IA32_MISC_ENABLE
@@ -334,10 +335,10 @@ void vmx_msr_init(struct vmx_vcpu *v);
 void vmx_msr_reset(struct vmx_vcpu *v);
 #define VMX_MSR_BITMAP_WRITE	0x4000	/* bits from here on: writes (SDM vol. 3, 25.6.9) */
 void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write);
-u32 vmx_msr_count(struct vhm_vcpu *vcpu);
-u32 vmx_msr_index(struct vhm_vcpu *vcpu, u32 n);
-int vmx_get_msr(struct vhm_vcpu *vcpu, u32 index, u64 *value);
-int vmx_set_msr(struct vhm_vcpu *vcpu, u32 index, u64 value);
+u32 vmx_saved_msrs(void);
+u32 vmx_saved_msr(u32 n);
+int vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *value);
+int vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 value);
 void vmx_cpuid_changed(struct vhm_vcpu *vcpu);
 u64 vmx_guest_arch_capabilities(void);		/* speculation.c */
 bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v);
@@ -362,6 +363,7 @@ unsigned long vmx_host_interrupt(u8 vector);
 void vmx_host_constant_state(struct vmx_vcpu *v);
 void vmx_lazy_msr_changed(struct vmx_vcpu *v);
 u64 vmx_guest_xcr0(void);
+bool vmx_xcr0_valid(u64 xcr0);							/* exit_cr.c */
 
 /* vmx/speculation.c */
 int vmx_speculation_init(void);
@@ -412,24 +414,8 @@ enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info);
 enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_event *event);
 
 /* vmx/state.c: sections */
-void vmx_get_sregisters(struct vhm_vcpu *vcpu, struct vhm_sregisters *out);
+extern const struct vhm_section_ops vmx_sections[VHM_SECTION_COUNT];
 void vmx_write_segment(u32 number, const struct vhm_segment *in);
-int vmx_check_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
-void vmx_set_sregisters(struct vhm_vcpu *vcpu, const struct vhm_sregisters *in);
-u32 vmx_xsave_bytes(struct vhm_vcpu *vcpu);
-void vmx_get_xsave(struct vhm_vcpu *vcpu, void *out, u32 bytes);
-int vmx_check_xsave(const void *in);
-int vmx_set_xsave(struct vhm_vcpu *vcpu, const void *in);
-u64 vmx_get_xcr0(struct vhm_vcpu *vcpu);
-int vmx_check_xcr0(u64 xcr0);
-void vmx_set_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);
-bool vmx_xcr0_valid(u64 xcr0);
-void vmx_get_debug(struct vhm_vcpu *vcpu, struct vhm_debug_registers *out);
-int vmx_check_debug(const struct vhm_debug_registers *in);
-void vmx_set_debug(struct vhm_vcpu *vcpu, const struct vhm_debug_registers *in);
-void vmx_get_events(struct vhm_vcpu *vcpu, struct vhm_events *out);
-int vmx_check_events(const struct vhm_events *in);
-void vmx_set_events(struct vhm_vcpu *vcpu, const struct vhm_events *in);
 int vmx_check_tsc_khz(u32 khz);
 void vmx_write_tsc(struct vmx_vcpu *v);
 void vmx_set_tsc(struct vhm_vcpu *vcpu, u32 khz, u64 host_tsc, u64 tsc);

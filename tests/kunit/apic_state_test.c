@@ -56,13 +56,13 @@ static void state_round_trip(struct kunit *test)
 	xa_store(&f->vm.vcpus, 0, apic->vcpu, GFP_KERNEL);
 	for (i = 0; i < 500; i++) {
 		random_state(test, apic);
-		vhm_apic_get_state(apic, a);
-		KUNIT_ASSERT_EQ(test, vhm_apic_check_state(twin, a), 0);
+		vhm_apic_get_state(apic->vcpu, a, sizeof(*a));
+		KUNIT_ASSERT_EQ(test, vhm_apic_check_state(twin->vcpu, a, sizeof(*a)), 0);
 		if (i % 2)
 			vhm_apic_set_base(twin, apic->base_msr);
-		vhm_apic_set_state(twin, a);
+		vhm_apic_set_state(twin->vcpu, a, sizeof(*a));
 		vhm_apic_set_base(twin, apic->base_msr);
-		vhm_apic_get_state(twin, b);
+		vhm_apic_get_state(twin->vcpu, b, sizeof(*b));
 		KUNIT_ASSERT_LE(test, b->timer_remaining_ns, a->timer_remaining_ns);
 		KUNIT_ASSERT_EQ(test, !b->timer_remaining_ns, !a->timer_remaining_ns);
 		b->timer_remaining_ns = a->timer_remaining_ns;
@@ -84,7 +84,7 @@ static void state_takes_in_pending(struct kunit *test)
 	vhm_apic_write(apic, APIC_LVTT, 0x400ec);
 	vhm_apic_msr_write(apic, MSR_IA32_TSC_DEADLINE, 1);	/* past */
 	vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0xc044);
-	vhm_apic_get_state(apic, state);
+	vhm_apic_get_state(apic->vcpu, state, sizeof(*state));
 	KUNIT_EXPECT_EQ(test, word_at(state, APIC_IRR + 0x70), BIT(0xec % 32));
 	KUNIT_EXPECT_EQ(test, word_at(state, APIC_IRR + 0x20), BIT(0x44 % 32));
 	KUNIT_EXPECT_EQ(test, word_at(state, APIC_TMR + 0x20), BIT(0x44 % 32));
@@ -92,7 +92,7 @@ static void state_takes_in_pending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, apic_state_changes, changes + 1);
 	/* and a load drops what was on its way to the old one */
 	vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0x77);
-	vhm_apic_set_state(apic, state);
+	vhm_apic_set_state(apic->vcpu, state, sizeof(*state));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->posted.pending, 256));
 	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(apic), 0xec);
 }
@@ -107,8 +107,8 @@ static void state_checks_every_bit(struct kunit *test)
 	u32 *word;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, state);
-	vhm_apic_get_state(apic, state);
-	KUNIT_ASSERT_EQ(test, vhm_apic_check_state(apic, state), 0);
+	vhm_apic_get_state(apic->vcpu, state, sizeof(*state));
+	KUNIT_ASSERT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), 0);
 	for (offset = 0; offset < LAPIC_BYTES; offset += 4) {
 		reg = apic_expect(offset);
 		bits = reg && reg->xapic ? reg->xapic_bits : 0;
@@ -128,27 +128,28 @@ static void state_checks_every_bit(struct kunit *test)
 		for (bit = 0; bit < 32; bit++) {
 			/* disabling asks for masked LVTs, which they are after reset */
 			*word ^= BIT(bit);
-			KUNIT_EXPECT_EQ_MSG(test, vhm_apic_check_state(apic, state),
+			KUNIT_EXPECT_EQ_MSG(test, vhm_apic_check_state(apic->vcpu, state,
+								       sizeof(*state)),
 					    bits & BIT(bit) ? 0 : -EINVAL,
 					    "offset %#x bit %u", offset, bit);
 			*word ^= BIT(bit);
 		}
 	}
 	state->timer_remaining_ns = 1;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), -EINVAL);
 	state->timer_remaining_ns = 0;
 	state->timer_deadline_tsc = 1;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), -EINVAL);
 	*(u32 *)(state->registers + APIC_LVTT) = 0x500ec;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), 0);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), 0);
 	*(u32 *)(state->registers + APIC_TMICT) = 1;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), -EINVAL);
 	*(u32 *)(state->registers + APIC_TMICT) = 0;
 	*(u32 *)(state->registers + APIC_LVTT) = 0x700ec;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), -EINVAL);
 	*(u32 *)(state->registers + APIC_LVTT) = 0x400ec;
 	*(u32 *)(state->registers + APIC_SPIV) = 0xff;
-	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic, state), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_apic_check_state(apic->vcpu, state, sizeof(*state)), -EINVAL);
 }
 
 static struct kunit_case cases[] = {
