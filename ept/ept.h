@@ -6,8 +6,13 @@
  * the VM, and an mmu notifier of that process keeps it equal to them. No page is
  * pinned: an entry may stay only as long as the host's own page-table entry does.
  *
- * Locks, in this order: process->lock (ept/notifier.h), ept->lock. Both are taken
- * inside the host's mmap lock and reclaim, so nothing is allocated under them.
+ * Locks, in this order: tracker->lock (ept/track.c), ept->track_lock, process->lock
+ * (ept/notifier.h), ept->lock, those of ept->share. All but the first two are taken inside the
+ * host's mmap lock and reclaim, so nothing is allocated under them.
+ *
+ * Who removes or changes entries locks the tables as a whole: ept_lock(). A fault only adds
+ * entries and rights, by atomic exchanges, and holds just the lock of its vCPU's share, so that
+ * vCPUs that fault in different places do not wait for each other.
  *
  * Flushing. Whoever removes rights from an entry raises @generation under
  * ept->lock. A CPU about to enter the guest does
@@ -30,11 +35,15 @@
 #ifndef VHM_EPT_H
 #define VHM_EPT_H
 
+#include <linux/cache.h>
+#include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include "ept/page_set.h"
 #include "vhm/vhm.h"
 
 #define EPT_LEVELS	4	/* of page tables; leaves are at levels 1 to 3 */
 #define EPT_GPA_BITS	48	/* width of a guest-physical address with 4 levels */
+#define EPT_GFN_END	BIT_ULL(EPT_GPA_BITS - PAGE_SHIFT)
 
 struct vhm_process;
 
@@ -45,6 +54,7 @@ struct vhm_process;
  * @page_1g: 1 GiB leaves
  * @large_execute: leaves of more than 4 KiB may allow execution
  * @accessed_dirty: accessed and dirty flags
+ * @write_log: page-modification logging (29.3.6)
  */
 struct ept_caps {
 	bool execute_only;
@@ -52,36 +62,68 @@ struct ept_caps {
 	bool page_1g;
 	bool large_execute;
 	bool accessed_dirty;
+	bool write_log;
 };
+
+#define EPT_SHARES	16	/* more would nest too many locks */
+
+/**
+ * struct ept_share - part of the lock of the tables, and what was counted under it
+ * @lock: held by a fault; all of them: by ept_lock()
+ * @mapped: leaves, by level (index 1 to 3); negative where others removed them
+ * @tables: table pages, likewise
+ */
+struct ept_share {
+	spinlock_t lock;	/* against those who lock the tables as a whole */
+	s64 mapped[EPT_LEVELS];
+	s64 tables;
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct ept - the second-level page tables of one VM
  * @vm: its VM, immutable
- * @lock: all tables, @mapped, @tables, raising of @generation
+ * @lock: the tables as a whole, with those of all @shares; raising of @generation; see ept_lock()
+ * @share: parts of the lock, see ept_add_share()
+ * @shares: number of them in use; raised under @lock
+ * @vcpus: of ept_add_share(), under @lock
  * @root: level-4 table, immutable between ept_init() and ept_uninit()
  * @generation: starts at 1; raised under @lock whenever an entry lost rights;
  *	read without the lock when a CPU enters the guest
  * @flushed_generation: no CPU in the guest uses translations older than this one
- * @caps: what the processor can, immutable
+ * @caps: what the processor can; accessed_dirty is cleared once under @lock
+ *	(ept_forgo_accessed_dirty())
  * @process: notifier of the process, set by ept_start()
  * @process_node: in process->epts, under process->lock
- * @mapped: leaves, by level (index 1 to 3)
- * @tables: table pages, the root included
  * @dead: table pages unlinked and not yet flushed, under @lock
+ * @tracked: writes of the guest are noticed; changes under @lock
+ * @track_lock: @trackers, taking from @written, room in it
+ * @trackers: struct ept_tracker (ept/track.c)
+ * @written: pages written since the trackers were told
  */
 struct ept {
 	struct vhm_vm *vm;
 	spinlock_t lock;	/* second-level tables of one VM */
+	struct ept_share share[EPT_SHARES];
+	unsigned int shares;
+	unsigned int vcpus;
 	u64 *root;
 	u64 generation;
 	atomic64_t flushed_generation;
 	struct ept_caps caps;
 	struct vhm_process *process;
 	struct list_head process_node;
-	u64 mapped[EPT_LEVELS];
-	u64 tables;
 	struct list_head dead;
+	bool tracked;
+	struct mutex track_lock;	/* trackers of one VM */
+	struct list_head trackers;
+	struct ept_page_set written;
 };
+
+/* Does the processor write down what the guest writes to? */
+static inline bool ept_logs_writes(const struct ept *ept)
+{
+	return ept->caps.accessed_dirty && ept->caps.write_log;
+}
 
 /**
  * ept_init - set up empty tables
@@ -116,6 +158,14 @@ struct vhm_process *ept_process_keep(struct ept *ept);
 void ept_process_unkeep(struct vhm_process *process);
 
 /**
+ * ept_add_share - the tables get another vCPU
+ * @ept: the tables
+ *
+ * Return: the part of the lock that its faults take
+ */
+struct ept_share *ept_add_share(struct ept *ept);
+
+/**
  * ept_uninit - free everything
  * @ept: the tables; ept_start() may have failed or never been called
  *
@@ -128,7 +178,8 @@ void ept_uninit(struct ept *ept);
  * @ept: the tables
  *
  * SDM vol. 3, 25.6.11, Extended-Page-Table Pointer (EPTP): write-back, 4 levels,
- * accessed and dirty flags if the processor has them. Does not change.
+ * accessed and dirty flags if the processor has them. What it depends on changes only before
+ * @generation is raised.
  */
 u64 ept_pointer(const struct ept *ept);
 
@@ -167,6 +218,7 @@ enum ept_fault_result {
 /**
  * ept_fault_handle - give the guest the page it asked for
  * @ept: the tables, started
+ * @share: the vCPU's, of ept_add_share()
  * @vcpu: the vCPU, for its counters
  * @fault: what it did
  * @error: set with EPT_FAULT_ERROR: EFAULT nothing mapped or not permitted, EHWPOISON
@@ -174,8 +226,9 @@ enum ept_fault_result {
  *
  * Context: a thread whose current->mm is vm->mm; no locks but vcpu->mutex; may sleep.
  */
-enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
-				       const struct ept_fault *fault, int *error);
+enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
+				       struct vhm_vcpu *vcpu, const struct ept_fault *fault,
+				       int *error);
 
 /**
  * ept_populate - map a range as the guest's accesses would
@@ -204,9 +257,10 @@ void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped);
  * @ept: the tables, started
  * @slot: not yet published
  *
- * Context: vm->lock held.
+ * Context: vm->lock held; may sleep.
+ * Return: 0, -ENOMEM, -EINTR a signal kills the thread
  */
-void ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot);
+int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot);
 
 /**
  * ept_slot_untrack - forget a slot
@@ -232,6 +286,47 @@ void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot);
  * Return: 0, -ENOMEM, -EINVAL beyond EPT_GPA_BITS, -EEXIST @gpa has a fixed page.
  */
 int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa);
+
+/**
+ * ept_forgo_accessed_dirty - let the processor set no flags in the tables any more
+ * @ept: the tables, started
+ *
+ * With accessed and dirty flags the processor takes each access to the guest's own page tables for
+ * a write (SDM vol. 3, 29.3.3.2, EPT Violations). Page tables in memory that the guest may only
+ * read need it to stop that. Context: may sleep.
+ */
+void ept_forgo_accessed_dirty(struct ept *ept);
+
+/**
+ * ept_note_written - tell the trackers that pages were written
+ * @ept: the tables
+ * @gfn: first page
+ * @pages: how many
+ *
+ * After the fact. Any context but NMI.
+ */
+void ept_note_written(struct ept *ept, gfn_t gfn, u64 pages);
+
+/**
+ * ept_tracker_create - begin to track writes
+ * @ept: the tables, started
+ *
+ * The tracker tells of what is written from now on. Context: vm->lock held; may sleep.
+ * Return: the tracker, -ENOMEM or -EINTR a signal kills the thread
+ */
+struct ept_tracker *ept_tracker_create(struct ept *ept);
+void ept_tracker_free(struct ept *ept, struct ept_tracker *tracker);
+
+/**
+ * ept_tracker_harvest - tell what was written since the last time, and forget it
+ * @ept: the tables
+ * @tracker: one of theirs
+ * @arg: as in VHM_TRACKER_HARVEST, checked; gpa, bytes and pages are changed
+ *
+ * Context: may sleep. Return: 0, -EFAULT @arg->data cannot be written, -EINTR a signal kills the
+ * thread
+ */
+int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg);
 
 /**
  * ept_exit - wait until no callback of this module's notifiers can run

@@ -6,8 +6,8 @@
  * Owns nothing and holds no reference to the host's page: the notifier alone tells
  * whether it may be installed, and keeps the entry true afterwards (notifier.h). The
  * leaf is as large as the host's mapping (host.h), the slot and the processor allow.
- * Locks: the host's while it resolves the page, then ept->lock, never both. Does not
- * decode exits.
+ * Locks: the host's while it resolves the page, then that of the vCPU's share of the tables or
+ * ept_lock(), never both. Does not decode exits.
  */
 #include "ept/ept.h"
 
@@ -19,27 +19,34 @@
 #include "ept/host.h"
 #include "ept/notifier.h"
 #include "ept/table.h"
+#include "ept/track.h"
 
 /*
  * One attempt to resolve a fault.
  * @gfn: the guest's page
+ * @write: the guest wants to write to it
  * @fetch: the guest wants to execute it
+ * @share: what it locks, NULL: the tables as a whole
  * @seq: process->seq before the host's page table was read
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
  * @readonly: the slot is
  * @level: largest that slot and, once resolved, the host's mapping allow; then what is installed
+ * @marks: EPT_ENTRY_SPLIT() of the levels that it would have but for the tracking of writes
  * @pfn: the host's page
  * @writable: the host lets the process write to it
  */
 struct attempt {
 	gfn_t gfn;
+	bool write;
 	bool fetch;
+	struct ept_share *share;
 	unsigned long seq;
 	s64 slot_edits;
 	unsigned long hva;
 	bool readonly;
 	int level;
+	u64 marks;
 	u64 pfn;
 	bool writable;
 };
@@ -94,12 +101,12 @@ static unsigned long leaf_start(const struct attempt *attempt)
  * host to copy or allocate what a read would not: a page of zeros or a page shared
  * copy-on-write stays shared.
  */
-static bool resolve_mapped(struct ept *ept, struct attempt *attempt, bool write)
+static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 {
 	struct ept_host_page page;
 
 	attempt->seq = ept_process_read_begin(ept->process);
-	if (!ept_host_look_up(attempt->hva, &page) || (write && !page.writable))
+	if (!ept_host_look_up(attempt->hva, &page) || (attempt->write && !page.writable))
 		return false;
 	attempt->pfn = page.pfn;
 	attempt->writable = page.writable && !attempt->readonly;
@@ -108,12 +115,13 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt, bool write)
 }
 
 /* Let the host give the process the page as if the process had touched it. */
-static void fault_in(struct attempt *attempt, bool write)
+static void fault_in(struct attempt *attempt)
 {
 	bool unlocked = false;
 
 	mmap_read_lock(current->mm);
-	fixup_user_fault(current->mm, attempt->hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+	fixup_user_fault(current->mm, attempt->hva, attempt->write ? FAULT_FLAG_WRITE : 0,
+			 &unlocked);
 	mmap_read_unlock(current->mm);
 }
 
@@ -122,29 +130,29 @@ static void fault_in(struct attempt *attempt, bool write)
  * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR a signal kills the thread, -EBUSY the
  * host was quicker, -EAGAIN.
  */
-static int resolve(struct ept *ept, struct attempt *attempt, bool write)
+static int resolve(struct ept *ept, struct attempt *attempt)
 {
 	unsigned long seq;
 	struct page *page;
 	long got;
 
-	if (resolve_mapped(ept, attempt, write))
+	if (resolve_mapped(ept, attempt))
 		return 0;
 	/* mostly it is not there yet: quicker than what can say why not */
-	fault_in(attempt, write);
-	if (resolve_mapped(ept, attempt, write))
+	fault_in(attempt);
+	if (resolve_mapped(ept, attempt))
 		return 0;
 
 	seq = attempt->seq;
 	got = get_user_pages_unlocked(attempt->hva, 1, &page,
-				      FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+				      FOLL_HWPOISON | (attempt->write ? FOLL_WRITE : 0));
 	if (got == 1)
 		put_page(page);
 	if (got == -EHWPOISON || got == -ENOMEM || got == -EINTR || got == -EAGAIN)
 		return got;
 	if (got != 1)
 		return -EFAULT;
-	if (resolve_mapped(ept, attempt, write))
+	if (resolve_mapped(ept, attempt))
 		return 0;
 	/* There is a page and it is not mapped: gone again, or none that a guest may have. */
 	if (ept_process_read_retry(ept->process, attempt->hva, PAGE_SIZE, seq))
@@ -152,25 +160,46 @@ static int resolve(struct ept *ept, struct attempt *attempt, bool write)
 	return -EFAULT;
 }
 
+static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
+{
+	u64 pfn = attempt->pfn & ~(ept_level_pages(attempt->level) - 1);
+	u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE, leaf;
+
+	if (attempt->level > 1 && !ept->caps.large_execute)
+		rights = EPT_ENTRY_READ;
+	if (attempt->writable)
+		rights |= EPT_ENTRY_WRITE;
+	leaf = ept_entry_make_leaf(PFN_PHYS(pfn), attempt->level, rights);
+	if (ept->tracked && !attempt->write)
+		leaf = ept_entry_track(leaf, attempt->level, ept_logs_writes(ept));
+	return leaf;
+}
+
+/* Writes are tracked by the small page. */
+static void prepare_tracked(struct ept *ept, struct attempt *attempt)
+{
+	for (; attempt->level > 1; attempt->level--)
+		attempt->marks |= EPT_ENTRY_SPLIT(attempt->level);
+	/* what the processor logs itself, it logs when the write is done */
+	if (!ept_logs_writes(ept))
+		ept_note_written(ept, attempt->gfn, 1);
+}
+
 /* The leaf of @attempt, or a smaller one where something that must stay is in the way. */
 static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
+	u64 leaf;
 	int ret;
 
+	if (unlikely(ept->tracked) && attempt->write)
+		prepare_tracked(ept, attempt);
 	do {
-		int level = attempt->level;
-		gfn_t offset_mask = ept_level_pages(level) - 1;
-		u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE;
-
-		if (level > 1 && !ept->caps.large_execute)
-			rights = EPT_ENTRY_READ;
-		if (attempt->writable)
-			rights |= EPT_ENTRY_WRITE;
-		ret = ept_map_locked(ept, attempt->gfn & ~offset_mask, level,
-				     ept_entry_make_leaf(PFN_PHYS(attempt->pfn & ~offset_mask),
-							 level, rights), cache);
+		leaf = make_leaf(ept, attempt);
+		ret = ept_map_locked(ept, attempt->share,
+				     attempt->gfn & ~(ept_level_pages(attempt->level) - 1),
+				     attempt->level, leaf | attempt->marks, cache);
 		/* What is fetched from a leaf that is too large for it makes it small. */
-		if (ret >= 0 && attempt->fetch && !(rights & EPT_ENTRY_EXECUTE))
+		if (ret >= 0 && attempt->fetch && !(leaf & EPT_ENTRY_EXECUTE))
 			ret = -EEXIST;
 	} while (ret == -EEXIST && --attempt->level);
 	return ret;
@@ -183,9 +212,9 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 {
 	int ret = -EBUSY;
 
-	spin_lock(&ept->lock);
+	ept_lock_share(ept, attempt->share);
 	/*
-	 * An edit that zaps has raised slot_edits before it takes ept->lock, so after its
+	 * An edit that zaps has raised slot_edits before it takes the lock, so after its
 	 * zap the new value is seen here.
 	 */
 	if (!ept_process_read_retry(ept->process, leaf_start(attempt), leaf_bytes(attempt),
@@ -204,21 +233,24 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 		if (ret >= 0 && attempt->writable && !folio_test_dirty(folio))
 			folio_mark_dirty(folio);
 	}
-	spin_unlock(&ept->lock);
+	ept_unlock_share(ept, attempt->share);
 	return ret;
 }
 
-/* Install, allocating tables between tries as long as some are missing. */
+/* Install, with tables allocated and more locked between tries as it turns out to be needed. */
 static int install_with_tables(struct ept *ept, struct attempt *attempt,
 			       struct ept_page_cache *cache)
 {
 	for (;;) {
 		int ret = install(ept, attempt, cache);
 
-		if (ret != -EAGAIN)
+		if (ret == -EDEADLK)
+			attempt->share = NULL;
+		else if (ret == -EAGAIN)
+			ret = ept_page_cache_fill(cache);
+		else
 			return ret;
-		ret = ept_page_cache_fill(cache);
-		if (ret)
+		if (ret == -ENOMEM)
 			return ret;
 	}
 }
@@ -232,6 +264,9 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 {
 	int ret;
 
+	attempt->write = fault->write;
+	attempt->marks = 0;
+
 	attempt->slot_edits = atomic64_read(&ept->vm->slot_edits);
 	/* Before the slots; partner: vhm_slots raises it after it has published them. */
 	smp_rmb();
@@ -240,7 +275,7 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 	if (fault->write && attempt->readonly)
 		return -EROFS;
 
-	ret = resolve(ept, attempt, fault->write);
+	ret = resolve(ept, attempt);
 	if (ret)
 		return ret;
 	ret = install_with_tables(ept, attempt, cache);
@@ -273,16 +308,24 @@ static int try_until_settled(struct ept *ept, const struct ept_fault *fault,
 	return ret;
 }
 
-enum ept_fault_result ept_fault_handle(struct ept *ept, struct vhm_vcpu *vcpu,
-				       const struct ept_fault *fault, int *error)
+enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
+				       struct vhm_vcpu *vcpu, const struct ept_fault *fault,
+				       int *error)
 {
-	struct attempt attempt = { .gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch };
+	struct attempt attempt = {
+		.gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch, .share = share,
+	};
 	int ret;
 
 	if (fault->gpa >> EPT_GPA_BITS)
 		return EPT_FAULT_MMIO;
 
 	ret = try_until_settled(ept, fault, &attempt);
+	/* the walk of page tables that are read-only: not a write but for the flags */
+	if (ret == -EROFS && fault->walk && ept->caps.accessed_dirty) {
+		ept_forgo_accessed_dirty(ept);
+		return EPT_FAULT_FIXED;
+	}
 	switch (ret) {
 	case 1:
 		vcpu->stats[VHM_STAT_PAGES_MAPPED]++;

@@ -29,6 +29,15 @@
  */
 #define EPT_ENTRY_FIXED		BIT_ULL(52)
 
+/* Ours, too: a leaf that is not writable only because writes are tracked. */
+#define EPT_ENTRY_TRACKED	BIT_ULL(53)
+
+/*
+ * Ours, too: entries at level 2 or 3 that reference a table only because writes are tracked, and
+ * leaves on their way into such a table.
+ */
+#define EPT_ENTRY_SPLIT(level)	BIT_ULL(52 + (level))
+
 /* Memory type (SDM vol. 3, 12.3, Methods of Caching Available) */
 #define EPT_MEMORY_WRITE_BACK	6
 
@@ -110,13 +119,31 @@ static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
 
 /*
  * The leaf for piece number @index of the page that @leaf maps, one level below @level:
- * same rights and flags.
+ * same rights and flags. Pages of 4 KiB may always be executed, even where the leaf was too
+ * large for that; written, if the processor logs that (@logs).
  */
-static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index)
+static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index, bool logs)
 {
 	u64 piece = leaf + index * (ept_level_pages(level - 1) << 12);
 
-	return level == 2 ? piece & ~EPT_ENTRY_LARGE : piece;
+	if (level > 2)
+		return piece;
+	if (logs && piece & EPT_ENTRY_TRACKED)
+		piece = (piece & ~EPT_ENTRY_TRACKED) | EPT_ENTRY_WRITE;
+	return (piece & ~EPT_ENTRY_LARGE) | EPT_ENTRY_EXECUTE;
+}
+
+/*
+ * A leaf whose next write is noticed: by the dirty flag, if the processor logs writes (@logs), and
+ * it is small enough; else by an EPT violation.
+ */
+static inline u64 ept_entry_track(u64 leaf, int level, bool logs)
+{
+	if (level == 1 && logs)
+		return leaf & ~EPT_ENTRY_DIRTY;
+	if (!(leaf & EPT_ENTRY_WRITE))
+		return leaf;
+	return (leaf & ~(EPT_ENTRY_WRITE | EPT_ENTRY_DIRTY)) | EPT_ENTRY_TRACKED;
 }
 
 static inline u64 ept_pointer_make(u64 root_hpa, int levels, bool accessed_dirty)

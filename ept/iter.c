@@ -23,7 +23,7 @@ static void settle(struct ept_iter *iter)
 struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, gfn_t end)
 {
 	iter->gfn = start;
-	iter->end = min_t(gfn_t, end, 1ULL << (EPT_GPA_BITS - PAGE_SHIFT));
+	iter->end = min_t(gfn_t, end, EPT_GFN_END);
 	iter->level = EPT_LEVELS;
 	iter->table[EPT_LEVELS] = root;
 	if (ept_iter_valid(iter))

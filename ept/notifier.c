@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "ept/table.h"
+#include "ept/track.h"
 
 static struct vhm_process *to_process(struct mmu_notifier *notifier)
 {
@@ -56,9 +57,9 @@ static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
 	if (last < slot->hva_node.last)
 		last_page = (last - slot->hva_node.start) >> PAGE_SHIFT;
 
-	spin_lock(&ept->lock);
+	ept_lock(ept);
 	ept_zap_locked(ept, slot->first_gfn + first_page, slot->first_gfn + last_page + 1);
-	spin_unlock(&ept->lock);
+	ept_unlock(ept);
 }
 
 /*
@@ -173,38 +174,32 @@ void ept_uninit(struct ept *ept)
 	ept_free_tables(ept);
 }
 
-void ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
+int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
 {
 	struct vhm_process *process = ept->process;
+	int ret = ept_track_slot(ept, slot);
 
+	if (ret)
+		return ret;
 	slot->tracker = ept;
 	slot->hva_node.start = slot->user_address;
 	slot->hva_node.last = slot->user_address + (slot->pages << PAGE_SHIFT) - 1;
 	spin_lock(&process->lock);
 	interval_tree_insert(&slot->hva_node, &process->slots);
 	spin_unlock(&process->lock);
+	return 0;
 }
 
 void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot)
 {
-	const gfn_t chunk = 1 << 18;	/* 1 GiB: bounds how long the lock is held */
 	struct vhm_process *process = ept->process;
-	gfn_t gfn = slot->first_gfn, end = gfn + slot->pages;
 
 	/*
 	 * Faults that looked the slot up before it was unpublished see slot_edits changed
 	 * once they have ept->lock, so what is zapped here stays zapped. Until then
 	 * the slot must stay in the tree: the host may take pages away meanwhile.
 	 */
-	while (gfn < end) {
-		gfn_t next = min(end, (gfn | (chunk - 1)) + 1);
-
-		spin_lock(&ept->lock);
-		ept_zap_locked(ept, gfn, next);
-		spin_unlock(&ept->lock);
-		gfn = next;
-		cond_resched();
-	}
+	ept_zap(ept, slot->first_gfn, slot->first_gfn + slot->pages);
 	ept_flush(ept);
 
 	spin_lock(&process->lock);

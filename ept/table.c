@@ -2,9 +2,10 @@
 /*
  * Tables of one VM: map, zap, flush, free.
  *
- * Owns all table pages. Everything that looks into a table holds ept->lock; the
- * processor looks into them at any time, so an entry changes with one store. Does
- * not know slots, user addresses or the host's page tables (fault.c, notifier.c).
+ * Owns all table pages. Everything that looks into a table holds ept_lock() or the lock of a
+ * share; the processor and, with a share's lock, others look into them and change them at any time,
+ * so an entry changes with one atomic operation. Does not know slots, user addresses or the host's
+ * page tables (fault.c, notifier.c).
  */
 #include "ept/table.h"
 
@@ -44,11 +45,88 @@ void ept_page_cache_drain(struct ept_page_cache *cache)
 		free_table(cache->page[--cache->count]);
 }
 
+/* To sparse, which cannot count in a loop, those of the shares are not taken. */
+void ept_lock(struct ept *ept) __acquires(&ept->lock)
+{
+	unsigned int i;
+
+	spin_lock(&ept->lock);
+	for (i = 0; i < ept->shares; i++) {
+		spin_lock_nest_lock(&ept->share[i].lock, &ept->lock);
+		__release(&ept->share[i].lock);
+	}
+}
+
+void ept_unlock(struct ept *ept) __releases(&ept->lock)
+{
+	unsigned int i;
+
+	for (i = ept->shares; i--;) {
+		__acquire(&ept->share[i].lock);
+		spin_unlock(&ept->share[i].lock);
+	}
+	spin_unlock(&ept->lock);
+}
+
+void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock)
+{
+	if (share)
+		spin_lock(&share->lock);
+	else
+		ept_lock(ept);
+}
+
+void ept_unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock)
+{
+	if (share)
+		spin_unlock(&share->lock);
+	else
+		ept_unlock(ept);
+}
+
+struct ept_share *ept_add_share(struct ept *ept)
+{
+	unsigned int index;
+
+	/* whoever holds the lock as a whole holds it until there is one share more */
+	spin_lock(&ept->lock);
+	index = ept->vcpus++ % EPT_SHARES;
+	ept->shares = min(ept->vcpus, EPT_SHARES);
+	spin_unlock(&ept->lock);
+	return &ept->share[index];
+}
+
+/* Where is counted: who locks the tables as a whole uses the first. */
+static struct ept_share *counts_of(struct ept *ept, struct ept_share *share)
+{
+	return share ?: &ept->share[0];
+}
+
+u64 ept_mapped(const struct ept *ept, int level)
+{
+	s64 sum = 0;
+	int i;
+
+	for (i = 0; i < EPT_SHARES; i++)
+		sum += READ_ONCE(ept->share[i].mapped[level]);
+	return sum;
+}
+
+u64 ept_tables(const struct ept *ept)
+{
+	s64 sum = 0;
+	int i;
+
+	for (i = 0; i < EPT_SHARES; i++)
+		sum += READ_ONCE(ept->share[i].tables);
+	return sum;
+}
+
 /*
  * Partner of the read in the backend's entry into the guest. Where the entry was changed
  * and where the CPU's mode is read is ordered by vhm_vm_flush_guest_cpus().
  */
-static void raise_generation(struct ept *ept)
+void ept_raise_generation(struct ept *ept)
 {
 	lockdep_assert_held(&ept->lock);
 	WRITE_ONCE(ept->generation, ept->generation + 1);
@@ -69,9 +147,9 @@ static void bury_table(struct ept *ept, u64 *table, int level)
 		if (ept_entry_is_table(entry, level))
 			bury_table(ept, ept_entry_table(entry), level - 1);
 		else if (ept_entry_present(entry))
-			ept->mapped[level]--;
+			ept->share[0].mapped[level]--;
 	}
-	ept->tables--;
+	ept->share[0].tables--;
 	list_add(&virt_to_page(table)->lru, &ept->dead);
 }
 
@@ -83,13 +161,25 @@ static void remove_entry(struct ept *ept, u64 *entry, int level)
 	if (ept_entry_is_table(old, level))
 		bury_table(ept, ept_entry_table(old), level - 1);
 	else
-		ept->mapped[level]--;
-	raise_generation(ept);
+		ept->share[0].mapped[level]--;
+	ept_raise_generation(ept);
 }
 
-static int set_leaf(struct ept *ept, struct ept_iter *iter, u64 leaf)
+/* Rights are only added: nothing to flush. Processor and other faults may change it, too. */
+static void add_rights(u64 *entry, u64 old, u64 leaf)
 {
-	u64 old = iter->value;
+	u64 new;
+
+	do {
+		new = old | (leaf & EPT_ENTRY_RIGHTS);
+		if (new & EPT_ENTRY_WRITE)
+			new &= ~EPT_ENTRY_TRACKED;
+	} while (!try_cmpxchg(entry, &old, new));
+}
+
+static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *iter, u64 leaf)
+{
+	u64 old = iter->value, none = 0;
 
 	if (ept_entry_is_fixed(old))
 		return -EEXIST;
@@ -100,78 +190,93 @@ static int set_leaf(struct ept *ept, struct ept_iter *iter, u64 leaf)
 	    ept_entry_address(old) == ept_entry_address(leaf) && !ept_entry_is_fixed(leaf)) {
 		if (ept_entry_allows(old, leaf))
 			return 0;
-		/* Rights are only added: nothing to flush. The processor may be setting flags. */
-		while (!try_cmpxchg(iter->entry, &old, old | (leaf & EPT_ENTRY_RIGHTS)))
-			;
+		add_rights(iter->entry, old, leaf);
 		return 1;
 	}
 
-	if (ept_entry_present(old))
+	if (ept_entry_present(old)) {
+		if (share)
+			return -EDEADLK;
 		remove_entry(ept, iter->entry, iter->level);
-	WRITE_ONCE(*iter->entry, leaf);
-	ept->mapped[iter->level]++;
+	}
+	if (!try_cmpxchg(iter->entry, &none, leaf))
+		return -EDEADLK;	/* another fault was quicker */
+	counts_of(ept, share)->mapped[iter->level]++;
 	return 1;
 }
 
 /*
  * Make the current entry, which is above the leaf's level, reference a table: of the pieces
- * if it was a leaf. Pages of 4 KiB may always be executed, even where the leaf was too large
- * for that. Nothing is lost, so nothing is flushed.
+ * if it was a leaf. Nothing is lost, so nothing is flushed. Another fault may do the same.
  */
-static int link_table(struct ept *ept, struct ept_iter *iter, struct ept_page_cache *cache)
+static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter *iter,
+		      struct ept_page_cache *cache)
 {
+	struct ept_share *counts = counts_of(ept, share);
 	u64 old = iter->value, *table;
 	unsigned int i;
 
 	if (!cache->count)
 		return -EAGAIN;
-	table = cache->page[--cache->count];
+	table = cache->page[cache->count - 1];
 	do {
-		for (i = 0; old && i < EPT_TABLE_ENTRIES; i++) {
-			table[i] = ept_entry_split(old, iter->level, i);
-			if (iter->level == 2)
-				table[i] |= EPT_ENTRY_EXECUTE;
+		if (ept_entry_is_table(old, iter->level)) {
+			clear_page(table);
+			return 0;
 		}
+		for (i = 0; old && i < EPT_TABLE_ENTRIES; i++)
+			table[i] = ept_entry_split(old, iter->level, i, ept_logs_writes(ept));
 		/*
 		 * The processor must not find the table before its entries: partner is its walk.
 		 * It may be setting flags in the leaf.
 		 */
 	} while (!try_cmpxchg(iter->entry, &old, ept_entry_make_table(__pa(table))));
+	cache->count--;
 	if (old) {
-		ept->mapped[iter->level]--;
-		ept->mapped[iter->level - 1] += EPT_TABLE_ENTRIES;
+		counts->mapped[iter->level]--;
+		counts->mapped[iter->level - 1] += EPT_TABLE_ENTRIES;
 	}
-	ept->tables++;
+	counts->tables++;
 	return 0;
 }
 
-static void mark_fixed(u64 *entry)
+static void mark(u64 *entry, u64 marks)
 {
 	u64 old = READ_ONCE(*entry);
 
-	while (!try_cmpxchg(entry, &old, old | EPT_ENTRY_FIXED))
+	while ((old & marks) != marks && !try_cmpxchg(entry, &old, old | marks))
 		;
 }
 
-int ept_map_locked(struct ept *ept, gfn_t gfn, int level, u64 leaf,
+int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int level, u64 leaf,
 		   struct ept_page_cache *cache)
 {
 	struct ept_iter iter;
 
-	lockdep_assert_held(&ept->lock);
+	lockdep_assert_held(share ? &share->lock : &ept->lock);
 	for_each_ept_entry(&iter, ept->root, gfn, gfn + 1) {
 		if (iter.level == level)
-			return set_leaf(ept, &iter, leaf);
+			return set_leaf(ept, share, &iter, leaf);
 		if (!ept_entry_is_table(iter.value, iter.level)) {
-			int err = link_table(ept, &iter, cache);
+			int err = link_table(ept, share, &iter, cache);
 
 			if (err)
 				return err;
 		}
-		if (ept_entry_is_fixed(leaf))
-			mark_fixed(iter.entry);
+		mark(iter.entry, leaf & (EPT_ENTRY_FIXED | EPT_ENTRY_SPLIT(iter.level)));
 	}
 	return -EINVAL;
+}
+
+/* The current entry goes, if it is a leaf or has nothing from before @start. Return: it did. */
+static bool zap_entry(struct ept *ept, struct ept_iter *iter, gfn_t start)
+{
+	if (!ept_entry_present(iter->value) || ept_entry_is_fixed(iter->value))
+		return false;
+	if (!ept_entry_is_leaf(iter->value, iter->level) && !ept_iter_covers_entry(iter, start))
+		return false;
+	remove_entry(ept, iter->entry, iter->level);
+	return true;
 }
 
 void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
@@ -179,12 +284,29 @@ void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
 	struct ept_iter iter;
 
 	lockdep_assert_held(&ept->lock);
-	for_each_ept_entry(&iter, ept->root, start, end) {
-		if (!ept_entry_present(iter.value) || ept_entry_is_fixed(iter.value))
-			continue;
-		if (ept_entry_is_leaf(iter.value, iter.level) ||
-		    ept_iter_covers_entry(&iter, start))
-			remove_entry(ept, iter.entry, iter.level);
+	for_each_ept_entry(&iter, ept->root, start, end)
+		zap_entry(ept, &iter, start);
+}
+
+void ept_zap(struct ept *ept, gfn_t start, gfn_t end)
+{
+	struct ept_iter iter;
+
+	while (start < min(end, EPT_GFN_END)) {
+		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
+
+		ept_lock(ept);
+		for_each_ept_entry(&iter, ept->root, start, end) {
+			if (!visits--)
+				break;
+			/* the tables of 1 GiB in one go, not those of 512 */
+			if (iter.level < EPT_LEVELS && zap_entry(ept, &iter, start) &&
+			    iter.level == 3)
+				visits = 0;
+		}
+		ept_unlock(ept);
+		start = iter.gfn;
+		cond_resched();
 	}
 }
 
@@ -194,11 +316,11 @@ void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
 	struct ept_iter iter;
 
 	memset(mapped->entries, 0, sizeof(mapped->entries));
-	end = min(end, 1ULL << (EPT_GPA_BITS - PAGE_SHIFT));
+	end = min(end, EPT_GFN_END);
 	do {
 		unsigned int visits = 1 << 16;	/* bounds how long the lock is held */
 
-		spin_lock(&ept->lock);
+		ept_lock(ept);
 		for_each_ept_entry(&iter, ept->root, gfn, end) {
 			if (!visits--)
 				break;
@@ -206,8 +328,8 @@ void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
 			    !ept_entry_is_fixed(iter.value))
 				mapped->entries[iter.level - 1]++;
 		}
-		mapped->tables = ept->tables;
-		spin_unlock(&ept->lock);
+		mapped->tables = ept_tables(ept);
+		ept_unlock(ept);
 		gfn = iter.gfn;
 		cond_resched();
 	} while (gfn < end);
@@ -247,14 +369,21 @@ void ept_flush(struct ept *ept)
 
 int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 {
+	unsigned int i;
+
 	*ept = (struct ept) {
 		.vm = vm,
 		.caps = *caps,
 		.generation = 1,
 		.flushed_generation = ATOMIC64_INIT(1),
-		.tables = 1,
+		.share[0].tables = 1,
 	};
 	spin_lock_init(&ept->lock);
+	for (i = 0; i < EPT_SHARES; i++)
+		spin_lock_init(&ept->share[i].lock);
+	mutex_init(&ept->track_lock);
+	INIT_LIST_HEAD(&ept->trackers);
+	ept_page_set_init(&ept->written);
 	INIT_LIST_HEAD(&ept->dead);
 	INIT_LIST_HEAD(&ept->process_node);
 	ept->root = alloc_table();
@@ -264,18 +393,19 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 /* No CPU can be in the guest, and the backend forgets what was cached under this root. */
 void ept_free_tables(struct ept *ept)
 {
-	spin_lock(&ept->lock);
-	if (ept->tables > 1) {
+	ept_lock(ept);
+	if (ept_tables(ept) > 1) {
 		bury_table(ept, ept->root, EPT_LEVELS);
 	} else {
 		/* empty, since leaves are in other tables: no need to look at it */
-		ept->tables = 0;
+		ept->share[0].tables--;
 		list_add(&virt_to_page(ept->root)->lru, &ept->dead);
 	}
 	ept->root = NULL;
-	spin_unlock(&ept->lock);
-	WARN_ON_ONCE(ept->tables);
+	ept_unlock(ept);
+	WARN_ON_ONCE(ept_tables(ept));
 	free_tables(&ept->dead);
+	ept_page_set_free(&ept->written);
 }
 
 u64 ept_pointer(const struct ept *ept)
@@ -294,9 +424,9 @@ int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa)
 		return -EINVAL;
 	ret = ept_page_cache_fill(&cache);
 	if (!ret) {
-		spin_lock(&ept->lock);
-		ret = ept_map_locked(ept, gpa >> PAGE_SHIFT, 1, leaf, &cache);
-		spin_unlock(&ept->lock);
+		ept_lock(ept);
+		ret = ept_map_locked(ept, NULL, gpa >> PAGE_SHIFT, 1, leaf, &cache);
+		ept_unlock(ept);
 	}
 	ept_page_cache_drain(&cache);
 	return min(ret, 0);

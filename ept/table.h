@@ -17,13 +17,24 @@ struct ept_page_cache {
 	u64 *page[EPT_LEVELS - 1];
 };
 
+/*
+ * Lock and unlock the tables as a whole: no fault installs anything meanwhile. Spins.
+ */
+void ept_lock(struct ept *ept) __acquires(&ept->lock);
+void ept_unlock(struct ept *ept) __releases(&ept->lock);
+
+/* The same for a fault, which needs no more than a share; NULL: as a whole. */
+void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock);
+void ept_unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock);
+
 /* Fill up; 0 or -ENOMEM. May sleep. */
 int ept_page_cache_fill(struct ept_page_cache *cache);
 void ept_page_cache_drain(struct ept_page_cache *cache);
 
 /**
  * ept_map_locked - install a leaf
- * @ept: the tables, ept->lock held
+ * @ept: the tables
+ * @share: its lock is held; NULL: ept_lock()
  * @gfn: first page, aligned to @level
  * @level: 1, 2 or 3
  * @leaf: the entry, of ept_entry_make_leaf()
@@ -36,14 +47,15 @@ void ept_page_cache_drain(struct ept_page_cache *cache);
  *
  * Return: 1 installed or changed; 0 there already; -EAGAIN @cache is empty and one more
  * table is needed; -EEXIST a fixed page is in the way, or @leaf may not be executed
- * and a table is there, whose pages may.
+ * and a table is there, whose pages may; -EDEADLK something must be replaced, which only
+ * ept_lock() allows.
  */
-int ept_map_locked(struct ept *ept, gfn_t gfn, int level, u64 leaf,
+int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int level, u64 leaf,
 		   struct ept_page_cache *cache);
 
 /**
  * ept_zap_locked - remove all leaves but the fixed ones
- * @ept: the tables, ept->lock held
+ * @ept: the tables, locked as a whole
  * @start: first page
  * @end: first page after the range
  *
@@ -52,6 +64,16 @@ int ept_map_locked(struct ept *ept, gfn_t gfn, int level, u64 leaf,
  * to is given up.
  */
 void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
+
+/* The same, piece by piece, with the lock taken anew for each, and no flush. May sleep. */
+void ept_zap(struct ept *ept, gfn_t start, gfn_t end);
+
+/* Raise the generation: each vCPU looks at what has changed before it enters the guest again. */
+void ept_raise_generation(struct ept *ept);
+
+/* Leaves at @level; tables, the root included. A sum of parts, exact under ept_lock(). */
+u64 ept_mapped(const struct ept *ept, int level);
+u64 ept_tables(const struct ept *ept);
 
 /**
  * ept_flush - wait until no CPU uses what was zapped before

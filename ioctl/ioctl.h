@@ -7,6 +7,7 @@
 #define IOCTL_IOCTL_H
 
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 #include "vhm/vhm.h"
 
@@ -42,5 +43,14 @@ int vhm_device_register(void);
 void vhm_device_unregister(void);
 long vhm_vm_open(struct vhm_vm *vm);
 long vhm_vcpu_open(struct vhm_vm *vm, u32 id);
+long vhm_tracker_open(struct vhm_vm *vm);
+
+#define VHM_HARVEST_ALIGN	64	/* pages; room of a list, too */
+
+/* Whole pages, at least one, and no wrap. */
+static inline bool vhm_is_range(u64 gpa, u64 bytes)
+{
+	return bytes && PAGE_ALIGNED(gpa | bytes) && gpa + bytes > gpa;
+}
 
 #endif /* IOCTL_IOCTL_H */

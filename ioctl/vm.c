@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VM descriptor: vCPUs, slots, messages, what of the memory is mapped.
+ * VM descriptor: vCPUs, slots, messages, what of the memory is mapped and written.
  */
 #include "ioctl.h"
 
@@ -47,11 +47,6 @@ static long vm_msi(struct file *file, void *arg, void __user *user)
 	return vhm_apic_deliver_msi(file_vm(file), msi->address, msi->data);
 }
 
-static bool is_range(u64 gpa, u64 bytes)
-{
-	return bytes && PAGE_ALIGNED(gpa | bytes) && gpa + bytes > gpa;
-}
-
 /* What is left is told in any case: who was interrupted calls again. */
 static long vm_populate(struct file *file, void *arg, void __user *user)
 {
@@ -62,7 +57,7 @@ static long vm_populate(struct file *file, void *arg, void __user *user)
 
 	if (current->mm != vm->mm)
 		return -EPERM;
-	if (range->flags & ~VHM_POPULATE_WRITE || !is_range(range->gpa, range->bytes))
+	if (range->flags & ~VHM_POPULATE_WRITE || !vhm_is_range(range->gpa, range->bytes))
 		return -EINVAL;
 	ret = vhm_backend->populate(vm, &range->gpa, end, range->flags & VHM_POPULATE_WRITE);
 	range->bytes = end - range->gpa;
@@ -73,10 +68,28 @@ static long vm_get_mapped(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_mapped *mapped = arg;
 
-	if (mapped->flags || !is_range(mapped->gpa, mapped->bytes))
+	if (mapped->flags || !vhm_is_range(mapped->gpa, mapped->bytes))
 		return -EINVAL;
 	vhm_backend->get_mapped(file_vm(file), mapped);
 	return vhm_copy_back(user, mapped, sizeof(*mapped));
+}
+
+static long tracker_create(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_tracker_create *create = arg;
+
+	return create->flags ? -EINVAL : vhm_tracker_open(file_vm(file));
+}
+
+static long vm_note_written(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_written *written = arg;
+
+	if (written->flags || !written->bytes || written->bytes > VHM_MAX_WRITTEN_BYTES ||
+	    written->gpa + written->bytes - 1 < written->gpa)
+		return -EINVAL;
+	vhm_backend->note_written(file_vm(file), written->gpa, written->bytes);
+	return 0;
 }
 
 static const struct vhm_command vm_commands[] = {
@@ -86,6 +99,8 @@ static const struct vhm_command vm_commands[] = {
 	VHM_COMMAND(VHM_SLOT_REMOVE, struct vhm_slot, slot_remove),
 	VHM_COMMAND(VHM_VM_POPULATE, struct vhm_populate, vm_populate),
 	VHM_COMMAND(VHM_VM_GET_MAPPED, struct vhm_mapped, vm_get_mapped),
+	VHM_COMMAND(VHM_TRACKER_CREATE, struct vhm_tracker_create, tracker_create),
+	VHM_COMMAND(VHM_VM_NOTE_WRITTEN, struct vhm_written, vm_note_written),
 };
 
 static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

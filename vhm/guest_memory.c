@@ -58,6 +58,8 @@ static int access_nofault(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, b
 		ret = write ? copy_to_user_nofault(user, data, bytes) :
 			      copy_from_user_nofault(data, user, bytes);
 	rcu_read_unlock();
+	if (write && user)
+		vhm_backend->note_written(vm, gpa, bytes);
 	return ret;
 }
 

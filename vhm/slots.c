@@ -133,6 +133,7 @@ static int add_locked(struct vhm_vm *vm, struct vhm_memory_slot *slot)
 	struct vhm_slot_table *old = slots_locked(vm), *new;
 	u32 count = old ? old->count : 0;
 	u32 index = count_up_to(old, slot->first_gfn + slot->pages - 1);
+	int ret;
 
 	if (find_id(old, slot->id) < count)
 		return -EEXIST;
@@ -152,7 +153,11 @@ static int add_locked(struct vhm_vm *vm, struct vhm_memory_slot *slot)
 		       (count - index) * sizeof(*new->slot));
 
 	/* Followed before it can be used. */
-	vhm_backend->slot_track(vm, slot);
+	ret = vhm_backend->slot_track(vm, slot);
+	if (ret) {
+		kvfree(new);
+		return ret;
+	}
 	publish(vm, new);
 	return 0;
 }

@@ -350,8 +350,8 @@ struct vhm_backend_ops {
 	/* let what the next VM of this process would need again outlive @vm; NULL: it does not */
 	void *(*keep)(struct vhm_vm *vm);
 	void (*unkeep)(void *kept);
-	/* a slot appears, before it is published: follow its user addresses */
-	void (*slot_track)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
+	/* a slot appears, before it is published: follow its user addresses; 0 or an error */
+	int (*slot_track)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
 	/* a slot is gone from vm->slots: forget its addresses and zap its pages */
 	void (*slot_untrack)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
 
@@ -359,6 +359,13 @@ struct vhm_backend_ops {
 	int (*populate)(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write);
 	/* VHM_VM_GET_MAPPED; gpa and bytes are checked */
 	void (*get_mapped)(struct vhm_vm *vm, struct vhm_mapped *mapped);
+	/* a tracker, or an error; vm->lock held */
+	void *(*tracker_create)(struct vhm_vm *vm);
+	void (*tracker_free)(struct vhm_vm *vm, void *tracker);
+	/* VHM_TRACKER_HARVEST, checked */
+	int (*harvest)(struct vhm_vm *vm, void *tracker, struct vhm_harvest *harvest);
+	/* [gpa, gpa + bytes) was written, not by the guest; any context but NMI */
+	void (*note_written)(struct vhm_vm *vm, gpa_t gpa, u64 bytes);
 
 	struct vhm_vcpu *(*vcpu_alloc)(struct vhm_vm *vm);
 	int (*vcpu_init)(struct vhm_vcpu *vcpu);	/* vcpu->apic and id are set */

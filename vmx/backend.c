@@ -30,6 +30,8 @@ static void describe(struct vhm_info *info)
 		features |= VHM_FEATURE_EPT_1G;
 	if (vmx_caps.ept_features & VMX_EPT_AD_BIT)
 		features |= VHM_FEATURE_EPT_AD;
+	if (vmx_caps.write_log)
+		features |= VHM_FEATURE_WRITE_LOG;
 	info->features = features;
 	info->gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS);
 	info->xcr0 = vmx_guest_xcr0();
@@ -42,12 +44,8 @@ static struct vhm_vm *vm_alloc(void)
 		.page_2m = vmx_caps.ept_features & VMX_EPT_2MB_PAGE_BIT,
 		.page_1g = vmx_caps.ept_features & VMX_EPT_1GB_PAGE_BIT,
 		.large_execute = vmx_speculation_large_execute(),
-		/*
-		 * With accessed and dirty flags the guest's page-table walks count as writes
-		 * (29.3.5), which page tables in a read-only slot do not survive; nothing
-		 * reads the flags.
-		 */
-		.accessed_dirty = false,
+		.accessed_dirty = vmx_caps.ept_features & VMX_EPT_AD_BIT,
+		.write_log = vmx_caps.write_log,
 	};
 	struct vmx_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
@@ -113,9 +111,9 @@ static void unkeep(void *kept)
 	vmx_put();
 }
 
-static void slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+static int slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
 {
-	ept_slot_track(&to_vmx_vm(vm)->ept, slot);
+	return ept_slot_track(&to_vmx_vm(vm)->ept, slot);
 }
 
 static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)
@@ -131,6 +129,28 @@ static int populate(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write)
 static void get_mapped(struct vhm_vm *vm, struct vhm_mapped *mapped)
 {
 	ept_get_mapped(&to_vmx_vm(vm)->ept, mapped);
+}
+
+static void *tracker_create(struct vhm_vm *vm)
+{
+	return ept_tracker_create(&to_vmx_vm(vm)->ept);
+}
+
+static void tracker_free(struct vhm_vm *vm, void *tracker)
+{
+	ept_tracker_free(&to_vmx_vm(vm)->ept, tracker);
+}
+
+static int harvest(struct vhm_vm *vm, void *tracker, struct vhm_harvest *arg)
+{
+	return ept_tracker_harvest(&to_vmx_vm(vm)->ept, tracker, arg);
+}
+
+static void note_written(struct vhm_vm *vm, gpa_t gpa, u64 bytes)
+{
+	gfn_t first = gpa >> PAGE_SHIFT, last = (gpa + bytes - 1) >> PAGE_SHIFT;
+
+	ept_note_written(&to_vmx_vm(vm)->ept, first, last - first + 1);
 }
 
 /* The guest's FPU state is in the registers for the whole of VHM_VCPU_RUN. */
@@ -178,6 +198,10 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.slot_untrack		= slot_untrack,
 	.populate		= populate,
 	.get_mapped		= get_mapped,
+	.tracker_create		= tracker_create,
+	.tracker_free		= tracker_free,
+	.harvest		= harvest,
+	.note_written		= note_written,
 	.vcpu_alloc		= vmx_vcpu_alloc,
 	.vcpu_init		= vmx_vcpu_init,
 	.vcpu_free		= vmx_vcpu_free,

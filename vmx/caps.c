@@ -31,6 +31,10 @@ static bool preemption_timer = true;
 module_param(preemption_timer, bool, 0444);
 MODULE_PARM_DESC(preemption_timer, "let the VMX-preemption timer end a guest's stay where the CPU has one");
 
+static bool write_log = true;
+module_param(write_log, bool, 0444);
+MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can (PML)");
+
 #define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | \
 			 PIN_BASED_VIRTUAL_NMIS)
 #define PRIMARY_REQUIRED (CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING | \
@@ -44,7 +48,8 @@ MODULE_PARM_DESC(preemption_timer, "let the VMX-preemption timer end a guest's s
 #define SECONDARY_OPTIONAL (SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP | \
 			 SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_WBINVD_EXITING | \
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING | \
-			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING)
+			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING | \
+			 SECONDARY_EXEC_ENABLE_PML)
 #define SECONDARY_APICV	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
 			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
 			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
@@ -173,6 +178,11 @@ static void settle_optional(struct vmx_caps *c)
 	c->secondary &= ~SECONDARY_APICV;
 	if (!c->tpr_shadow)
 		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
+
+	/* on while there are trackers */
+	c->write_log = write_log && c->secondary & SECONDARY_EXEC_ENABLE_PML &&
+		       c->ept_features & VMX_EPT_AD_BIT;
+	c->secondary &= ~SECONDARY_EXEC_ENABLE_PML;
 
 	/* on where a guest's TSC is not the host's */
 	c->tsc_scaling = c->secondary & SECONDARY_EXEC_TSC_SCALING;

@@ -53,6 +53,7 @@ u32 vmx_adjust_controls(const struct vmx_control_request *request, u64 capabilit
  * @single_step: monitor trap flag
  * @posted: posted interrupts
  * @vpid: translations tagged by VPID, INVVPID usable
+ * @write_log: page-modification logging
  * @tsc_scaling: the guest's TSC can have a frequency of its own
  * @preemption_timer: the VMX-preemption timer can be trusted
  * @preemption_timer_shift: it counts down each time this bit of the TSC changes
@@ -75,6 +76,7 @@ struct vmx_caps {
 	bool single_step;
 	bool posted;
 	bool vpid;
+	bool write_log;
 	bool tsc_scaling;
 	bool preemption_timer;
 	u8 preemption_timer_shift;

@@ -166,6 +166,7 @@ static const struct exit_row exit_table[] = {
 	[EXIT_REASON_EOI_INDUCED]	= { vmx_exit_eoi, VHM_STAT_EXIT_APIC },
 	[EXIT_REASON_EPT_VIOLATION]	= { vmx_exit_ept_violation, VHM_STAT_EXIT_EPT },
 	[EXIT_REASON_EPT_MISCONFIG]	= { vmx_exit_ept_misconfig, VHM_STAT_EXIT_EPT },
+	[EXIT_REASON_PML_FULL]		= { vmx_exit_log_full, VHM_STAT_EXIT_EPT },
 	[EXIT_REASON_PREEMPTION_TIMER]	= { exit_served, VHM_STAT_EXIT_PREEMPTION_TIMER },
 	[EXIT_REASON_INVEPT]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_INVVPID]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },

@@ -96,7 +96,8 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	if (qualification & EPT_IRET_UNBLOCKED_NMI)
 		vmx_block_nmi_again(v);
 
-	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, &v->base, &fault, &error);
+	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, v->share, &v->base, &fault,
+				  &error);
 	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);
 	switch (result) {
 	case EPT_FAULT_FIXED:
@@ -111,6 +112,51 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 		break;
 	}
 	return exit_memory_fault(v, &fault, error);
+}
+
+/* What was in the log is with the trackers since this vCPU left the guest. */
+enum vmx_exit_outcome vmx_exit_log_full(struct vmx_vcpu *v)
+{
+	if (vmx_qualification(v) & EPT_IRET_UNBLOCKED_NMI)
+		vmx_block_nmi_again(v);
+	return VMX_RESUME;
+}
+
+#define LOG_ENTRIES	(PAGE_SIZE / sizeof(u64))
+
+/*
+ * Have the VMCS say what has changed about the tables. Interrupts off, before an INVEPT. A log
+ * that is turned on is empty: the index is where the processor writes next, from the end of the
+ * page down (29.3.6, Page-Modification Logging).
+ */
+void vmx_follow_tables(struct vmx_vcpu *v)
+{
+	const struct ept *ept = &to_vmx_vm(v->base.vm)->ept;
+	bool logs = READ_ONCE(ept->tracked) && ept_logs_writes(ept);
+
+	if (v->ept_pointer != ept_pointer(ept)) {
+		v->ept_pointer = ept_pointer(ept);
+		vmwrite(EPT_POINTER, v->ept_pointer);
+	}
+	if (logs == !!(v->secondary & SECONDARY_EXEC_ENABLE_PML))
+		return;
+	v->secondary ^= SECONDARY_EXEC_ENABLE_PML;
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
+	vmwrite(GUEST_PML_INDEX, LOG_ENTRIES - 1);
+}
+
+/* Interrupts off, before anybody may take this CPU to be outside the guest. */
+void vmx_empty_log(struct vmx_vcpu *v)
+{
+	struct ept *ept = &to_vmx_vm(v->base.vm)->ept;
+	u16 index = vmread(GUEST_PML_INDEX);
+
+	if (index == LOG_ENTRIES - 1)
+		return;
+	/* behind the last entry that was written: 0xffff when the log is full */
+	for (index++; index < LOG_ENTRIES; index++)
+		ept_note_written(ept, v->write_log[index] >> PAGE_SHIFT, 1);
+	vmwrite(GUEST_PML_INDEX, LOG_ENTRIES - 1);
 }
 
 /* No entry of ours is ever malformed (29.3.3.1): memory corruption, the VM cannot go on. */

@@ -54,7 +54,8 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu)
 static noinline void flush_translations(struct vmx_vcpu *v, u64 generation)
 {
 	if (v->ept_generation != generation) {
-		invept(VMX_EPT_EXTENT_CONTEXT, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
+		vmx_follow_tables(v);
+		invept(VMX_EPT_EXTENT_CONTEXT, v->ept_pointer);
 		v->ept_generation = generation;
 		v->base.stats[VHM_STAT_TLB_FLUSHES]++;
 	}
@@ -267,6 +268,9 @@ static enum vmx_exit_outcome enter_guest(struct vmx_vcpu *v)
 	} while (outcome == VMX_RESUME && nothing_wanted(v) &&
 		 !(v->exception.flags & VHM_EVENT_VALID));
 	vmx_entry_state_restore(v);
+	/* before an interrupt's handler may tell others that this CPU has left the guest */
+	if (unlikely(v->secondary & SECONDARY_EXEC_ENABLE_PML))
+		vmx_empty_log(v);
 	if (outcome == VMX_LATER)
 		serve_host_events(v);
 	vtime_account_guest_exit();

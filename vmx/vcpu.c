@@ -40,7 +40,9 @@ struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 	INIT_LIST_HEAD(&v->loaded_link);
 	v->vmcs = vmx_vmcs_alloc();
 	v->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!v->vmcs || !v->msr_bitmap)
+	if (vmx_caps.write_log)
+		v->write_log = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!v->vmcs || !v->msr_bitmap || (vmx_caps.write_log && !v->write_log))
 		goto err_pages;
 	if (!fpu_alloc_guest_fpstate(&v->fpu))
 		goto err_pages;
@@ -50,9 +52,11 @@ struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 		/* none left: this vCPU flushes by running untagged */
 		v->vpid = vpid > 0 ? vpid : 0;
 	}
+	v->share = ept_add_share(&to_vmx_vm(vm)->ept);
 	return &v->base;
 
 err_pages:
+	free_page((unsigned long)v->write_log);
 	free_page((unsigned long)v->msr_bitmap);
 	free_page((unsigned long)v->vmcs);
 	kfree(v);
@@ -71,6 +75,7 @@ void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 	if (v->vpid)
 		ida_free(&vpids, v->vpid);
 	fpu_free_guest_fpstate(&v->fpu);
+	free_page((unsigned long)v->write_log);
 	free_page((unsigned long)v->msr_bitmap);
 	kfree(v);
 }
@@ -110,7 +115,10 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	}
 	if (vmx_caps.entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL)
 		vmwrite(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
-	vmwrite(EPT_POINTER, ept_pointer(&to_vmx_vm(v->base.vm)->ept));
+	v->ept_pointer = ept_pointer(&to_vmx_vm(v->base.vm)->ept);
+	vmwrite(EPT_POINTER, v->ept_pointer);
+	if (v->write_log)
+		vmwrite(PML_ADDRESS, __pa(v->write_log));
 	vmx_write_tsc(v);
 	v->preemption_timer = U32_MAX;
 	if (vmx_caps.preemption_timer)

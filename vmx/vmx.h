@@ -124,6 +124,9 @@ extern u64 vmx_host_xcr0;
  * @msr_bitmap: one page
  * @vpid: 0: none
  * @vpid_stale: INVVPID before the next entry
+ * @share: of the tables' lock
+ * @ept_pointer: as in the VMCS
+ * @write_log: one page of page-modification log; NULL: the processor has none
  * @ept_generation: of the tables, at this vCPU's last INVEPT on @host.cpu; 0: INVEPT before the
  *	next entry
  * @args: for vmx_enter()
@@ -180,6 +183,9 @@ struct vmx_vcpu {
 	unsigned long *msr_bitmap;
 	u16 vpid;
 	bool vpid_stale;
+	struct ept_share *share;
+	u64 ept_pointer;
+	u64 *write_log;
 	u64 ept_generation;
 	struct vmx_entry_args args;
 	struct vmx_exit_facts facts;
@@ -276,6 +282,9 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v);			/* exit_cr.c */
 enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v);	/* exit_ept.c */
 enum vmx_exit_outcome vmx_exit_ept_misconfig(struct vmx_vcpu *v);
+enum vmx_exit_outcome vmx_exit_log_full(struct vmx_vcpu *v);
+void vmx_follow_tables(struct vmx_vcpu *v);
+void vmx_empty_log(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v);		/* exit_event.c */
 enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v);
 enum vmx_exit_outcome vmx_exit_nmi_window(struct vmx_vcpu *v);

@@ -19,6 +19,7 @@ enum kind {
 	DEVICE,
 	VM,
 	VCPU,
+	TRACKER,
 	KINDS,
 };
 
@@ -100,6 +101,22 @@ static void fill_mapped(abi_data *self, void *argument)
 
 	(void)self;
 	mapped->bytes = PAGE_BYTES;
+}
+
+static void fill_harvest(abi_data *self, void *argument)
+{
+	struct vhm_harvest *harvest = argument;
+
+	harvest->bytes = 64 * PAGE_BYTES;
+	harvest->data = (uintptr_t)self->state;
+}
+
+static void fill_written(abi_data *self, void *argument)
+{
+	struct vhm_written *written = argument;
+
+	(void)self;
+	written->bytes = 1;
 }
 
 static void fill_get_state(abi_data *self, void *argument)
@@ -218,6 +235,27 @@ static const struct row rows[] = {
 		BAD(vhm_mapped, bytes, 0, EINVAL),
 		BAD(vhm_mapped, bytes, 1, EINVAL),
 	} },
+	{ ROW(VHM_TRACKER_CREATE, VM, vhm_tracker_create), .makes_fd = true, .bad = {
+		BAD(vhm_tracker_create, flags, 1, EINVAL),
+		BAD(vhm_tracker_create, flags, 1u << 31, EINVAL),
+	} },
+	{ ROW(VHM_VM_NOTE_WRITTEN, VM, vhm_written), .fill = fill_written, .bad = {
+		BAD(vhm_written, flags, 1, EINVAL),
+		BAD(vhm_written, bytes, 0, EINVAL),
+		BAD(vhm_written, bytes, VHM_MAX_WRITTEN_BYTES + 1, EINVAL),
+		BAD(vhm_written, bytes, ~0ull, EINVAL),
+	} },
+	{ ROW(VHM_TRACKER_HARVEST, TRACKER, vhm_harvest), .answers = true, .fill = fill_harvest,
+	  .bad = {
+		BAD(vhm_harvest, flags, 1 << 1, EINVAL),
+		BAD(vhm_harvest, flags, VHM_HARVEST_LIST, EINVAL),
+		BAD(vhm_harvest, gpa, PAGE_BYTES, EINVAL),
+		BAD(vhm_harvest, gpa, ~0ull << 18, EINVAL),
+		BAD(vhm_harvest, bytes, 0, EINVAL),
+		BAD(vhm_harvest, bytes, 1, EINVAL),
+		BAD(vhm_harvest, data, 4, EINVAL),
+		BAD(vhm_harvest, room, 64, EINVAL),
+	} },
 	{ "VHM_VCPU_RUN", VHM_VCPU_RUN, VCPU },
 	{ "VHM_VCPU_KICK", VHM_VCPU_KICK, VCPU },
 	{ ROW(VHM_VCPU_GET_STATE, VCPU, vhm_state), .answers = true, .fill = fill_get_state,
@@ -277,6 +315,8 @@ FIXTURE_SETUP(abi)
 	self->fd[DEVICE] = self->vm.device;
 	self->fd[VM] = self->vm.fd;
 	self->fd[VCPU] = self->vcpu.fd;
+	self->fd[TRACKER] = must(vhm_ioctl(self->vm.fd, VHM_TRACKER_CREATE,
+					   &(struct vhm_tracker_create){ .size = 8 }));
 	self->page = mmap(NULL, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->page);
@@ -285,6 +325,7 @@ FIXTURE_SETUP(abi)
 
 FIXTURE_TEARDOWN(abi)
 {
+	close(self->fd[TRACKER]);
 	vcpu_destroy(&self->vcpu);
 	vm_destroy(&self->vm);
 }
@@ -557,7 +598,7 @@ TEST_F(abi, info)
 	ASSERT_EQ(0, vhm_ioctl(self->vm.device, VHM_GET_INFO, &info));
 	EXPECT_EQ(VHM_ABI_VERSION, info.abi_version);
 	EXPECT_TRUE(info.features & VHM_FEATURE_UNRESTRICTED);
-	EXPECT_EQ(0, info.features >> 10);
+	EXPECT_EQ(0, info.features >> 11);
 	EXPECT_EQ(255, info.max_vcpus);
 	EXPECT_EQ(4096, info.max_slots);
 	EXPECT_GE(info.gpa_bits, 36);
@@ -602,6 +643,7 @@ TEST_F(abi, features_of_the_processor)
 		{ "ept_x_only", VHM_FEATURE_EXECUTE_ONLY },
 		{ "ept_1gb", VHM_FEATURE_EPT_1G },
 		{ "ept_ad", VHM_FEATURE_EPT_AD },
+		{ "pml", VHM_FEATURE_WRITE_LOG },
 		{ "tsc_scaling", VHM_FEATURE_TSC_SCALING },
 	};
 	const uint64_t features = device_info().features;

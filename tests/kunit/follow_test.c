@@ -65,6 +65,7 @@ struct context {
 	struct rnd_state random;
 	struct test_vm *tvm;
 	struct vhm_vcpu *vcpu;
+	struct ept_share *share;
 	unsigned long user;
 	unsigned long crowd;		/* pages that step() works on */
 	u64 sum;			/* of what the user read */
@@ -93,9 +94,9 @@ static u64 host_page(unsigned long hva, bool write)
 
 /* ------------------------------------------------------------ the guest -- */
 
-static void on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
+static int on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
 {
-	ept_slot_track(&tvm->ept, slot);
+	return ept_slot_track(&tvm->ept, slot);
 }
 
 static void on_untrack(struct test_vm *tvm, struct vhm_memory_slot *slot)
@@ -108,7 +109,7 @@ static enum ept_fault_result guest_access(struct context *context, gfn_t gfn, bo
 {
 	struct ept_fault fault = { .gpa = gfn << PAGE_SHIFT, .read = !write, .write = write };
 
-	return ept_fault_handle(&context->tvm->ept, context->vcpu, &fault, error);
+	return ept_fault_handle(&context->tvm->ept, context->share, context->vcpu, &fault, error);
 }
 
 static u64 leaf_of(struct context *context, gfn_t gfn)
@@ -196,6 +197,7 @@ static struct context *begin(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context->vcpu);
 	test_seed(test, &context->random);
 	context->tvm = start_vm(test);
+	context->share = ept_add_share(&context->tvm->ept);
 	kthread_use_mm(test_mm);
 	context->user = map_user(0, PAGES);
 	KUNIT_EXPECT_FALSE(test, IS_ERR_VALUE(context->user));
@@ -232,7 +234,7 @@ static void outcomes(struct kunit *test)
 			EPT_FAULT_MMIO);
 	KUNIT_EXPECT_EQ(test, guest_access(context, 1ULL << 36, false, &error), EPT_FAULT_MMIO);
 	KUNIT_EXPECT_EQ(test, guest_access(context, READONLY_GFN, true, &error), EPT_FAULT_MMIO);
-	KUNIT_EXPECT_EQ(test, tvm->ept.mapped[1], 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(&tvm->ept, 1), 0ULL);
 
 	/* A read of untouched memory shows the page of zeros, not writable. */
 	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, false, &error), EPT_FAULT_FIXED);
@@ -365,7 +367,7 @@ static void random_sequence(struct kunit *test)
 	for (i = 0; i < STEPS && !READ_ONCE(test->status); i++) {
 		step(context, test_random(&context->random, ALL_STEPS));
 		check(context);
-		most = max(most, context->tvm->ept.mapped[1]);
+		most = max(most, ept_mapped(&context->tvm->ept, 1));
 	}
 	KUNIT_EXPECT_GT(test, most, 8ULL);
 	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
@@ -424,6 +426,7 @@ static bool start_racer(struct racer *racer, struct context *context, int number
 	if (!racer->context.vcpu)
 		return false;
 	prandom_seed_state(&racer->context.random, prandom_u32_state(&context->random));
+	racer->context.share = ept_add_share(&context->tvm->ept);
 	racer->first_kind = first_kind[number];
 	racer->kinds = kinds[number];
 	racer->go = go;
@@ -475,17 +478,18 @@ static void several_vms(struct kunit *test)
 	}
 	guest_access(context, WRITABLE_GFN, true, &error);
 	context->tvm = others[3];
+	context->share = ept_add_share(&others[3]->ept);
 	guest_access(context, 0x3000, true, &error);
 	guest_access(context, 0x3001, true, &error);
 	KUNIT_EXPECT_EQ(test, leaf_of(context, 0x3000), host_page(context->user, true) | 0x77);
 	KUNIT_EXPECT_EQ(test, vm_munmap(context->user, 2 * PAGE_SIZE), 0);
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
-		KUNIT_EXPECT_EQ(test, others[i]->ept.mapped[1], 0ULL);
+		KUNIT_EXPECT_EQ(test, ept_mapped(&others[i]->ept, 1), 0ULL);
 		KUNIT_EXPECT_EQ(test, others[i]->flushes, i == 3 ? 1U : 0U);
 		stop_vm(others[i]);
 	}
 	KUNIT_EXPECT_EQ(test, mine->flushes, 1U);
-	KUNIT_EXPECT_EQ(test, mine->ept.mapped[1], 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(&mine->ept, 1), 0ULL);
 	context->tvm = mine;
 	end(context);
 }
@@ -499,11 +503,12 @@ static void overtaken(struct kunit *test)
 	struct ept_page_cache cache = { 0 };
 	struct attempt attempt = {
 		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .level = 1,
+		.write = true,
 	};
 	unsigned long hva = attempt.hva;
 
 	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)hva), 0);
-	KUNIT_EXPECT_EQ(test, resolve(ept, &attempt, true), 0);
+	KUNIT_EXPECT_EQ(test, resolve(ept, &attempt), 0);
 	KUNIT_EXPECT_TRUE(test, attempt.writable);
 	KUNIT_EXPECT_EQ(test, ept_page_cache_fill(&cache), 0);
 
@@ -621,10 +626,10 @@ static void release_kills(struct kunit *test)
 
 	guest_access(context, WRITABLE_GFN + 1, true, &error);
 	guest_access(context, READONLY_GFN + 2, false, &error);
-	KUNIT_EXPECT_EQ(test, ept->mapped[1], 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 2ULL);
 	notifier->ops->release(notifier, test_mm);
 	KUNIT_EXPECT_TRUE(test, context->tvm->vm.dead);
-	KUNIT_EXPECT_EQ(test, ept->mapped[1], 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 0ULL);
 	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), ept->generation);
 	end(context);
 }

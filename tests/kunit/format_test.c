@@ -128,10 +128,12 @@ static void pieces(struct kunit *test)
 			for (i = 0; i < 512; i++) {
 				u64 whole = ept_entry_make_leaf(hpa, level, rights);
 				u64 piece_hpa = hpa + ((u64)i << (level == 2 ? 12 : 21));
-				u64 piece = ept_entry_make_leaf(piece_hpa, level - 1, rights);
+				/* pages of 4 KiB may always be executed */
+				u64 piece = ept_entry_make_leaf(piece_hpa, level - 1,
+								rights | (level == 2 ? 4 : 0));
 
-				KUNIT_EXPECT_EQ(test, ept_entry_split(whole | flags, level, i),
-						piece | flags);
+				KUNIT_EXPECT_EQ(test, ept_entry_split(whole | flags, level, i,
+								      i & 1), piece | flags);
 			}
 }
 

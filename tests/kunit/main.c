@@ -34,12 +34,11 @@ static void describe(struct vhm_info *info)
 	info->gpa_bits = TEST_GPA_BITS;
 }
 
-static void slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+static int slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
 {
 	struct test_vm *tvm = to_test_vm(vm);
 
-	if (tvm->on_track)
-		tvm->on_track(tvm, slot);
+	return tvm->on_track ? tvm->on_track(tvm, slot) : 0;
 }
 
 static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)

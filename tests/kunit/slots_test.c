@@ -30,7 +30,7 @@ static const struct vhm_memory_slot *find(struct test_vm *tvm, gfn_t gfn)
 }
 
 /* Followed before it is published. */
-static void on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
+static int on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
 {
 	struct context *context = tvm->data;
 
@@ -39,6 +39,7 @@ static void on_track(struct test_vm *tvm, struct vhm_memory_slot *slot)
 	KUNIT_EXPECT_PTR_NE(context->test, find(tvm, slot->first_gfn),
 			    (const struct vhm_memory_slot *)slot);
 	KUNIT_EXPECT_EQ(context->test, (s64)atomic64_read(&tvm->vm.slot_edits), context->edits);
+	return 0;
 }
 
 /* Forgotten after it is unpublished and edits were counted. */

@@ -210,9 +210,9 @@ static int map(struct context *context, gfn_t gfn, int level, u64 leaf)
 	int ret;
 
 	do {
-		spin_lock(&ept->lock);
-		ret = ept_map_locked(ept, gfn, level, leaf, &cache);
-		spin_unlock(&ept->lock);
+		ept_lock(ept);
+		ret = ept_map_locked(ept, NULL, gfn, level, leaf, &cache);
+		ept_unlock(ept);
 	} while (ret == -EAGAIN && !ept_page_cache_fill(&cache));
 	ept_page_cache_drain(&cache);
 	return ret;
@@ -271,13 +271,13 @@ static void step_zap(struct context *context)
 	gfn_t start = random_gfn(context);
 	gfn_t end = start + 1 + test_random(&context->random, pages), gfn;
 	struct ept *ept = &context->tvm->ept;
-	u64 tables = ept->tables;
+	u64 tables = ept_tables(ept);
 	bool lost = false;
 
 	end = min(end, WINDOW_START + WINDOW_PAGES);
-	spin_lock(&ept->lock);
+	ept_lock(ept);
 	ept_zap_locked(ept, start, end);
-	spin_unlock(&ept->lock);
+	ept_unlock(ept);
 
 	for (gfn = start; gfn < end; gfn++)
 		if (reference_of(context, gfn)->leaf) {
@@ -285,7 +285,7 @@ static void step_zap(struct context *context)
 			forget(context, gfn);
 		}
 	/* Unlinking a table without leaves counts as losing: the processor may hold it. */
-	expect_raised(context, lost || ept->tables != tables, "zap", start);
+	expect_raised(context, lost || ept_tables(ept) != tables, "zap", start);
 	context->hits += lost;
 }
 
@@ -321,9 +321,9 @@ static void check_counts(struct context *context)
 	int level;
 
 	for (level = 1; level <= 3; level++)
-		if (context->tvm->ept.mapped[level] != context->mapped[level])
+		if (ept_mapped(&context->tvm->ept, level) != context->mapped[level])
 			KUNIT_FAIL(context->test, "level %d: %llu counted, %llu mapped", level,
-				   context->tvm->ept.mapped[level], context->mapped[level]);
+				   ept_mapped(&context->tvm->ept, level), context->mapped[level]);
 }
 
 static void check_page(struct context *context, gfn_t gfn)
@@ -354,7 +354,7 @@ static void check_report(struct context *context, gfn_t start, gfn_t end)
 	}
 	ept_get_mapped(&context->tvm->ept, &mapped);
 	KUNIT_EXPECT_EQ(context->test, memcmp(mapped.entries, count, sizeof(count)), 0);
-	KUNIT_EXPECT_EQ(context->test, mapped.tables, context->tvm->ept.tables);
+	KUNIT_EXPECT_EQ(context->test, mapped.tables, ept_tables(&context->tvm->ept));
 }
 
 static void check_all(struct context *context)
@@ -365,7 +365,7 @@ static void check_all(struct context *context)
 
 	for (gfn = WINDOW_START; gfn < WINDOW_START + WINDOW_PAGES; gfn++)
 		check_page(context, gfn);
-	KUNIT_EXPECT_EQ(context->test, count_tables(ept->root, 4), ept->tables);
+	KUNIT_EXPECT_EQ(context->test, count_tables(ept->root, 4), ept_tables(ept));
 	check_report(context, WINDOW_START, window_end);
 	gfn = random_gfn(context);
 	check_report(context, gfn, gfn + 1 + test_random(&context->random, window_end - gfn));
@@ -414,14 +414,14 @@ static void random_sequence(struct kunit *test)
 		check_page(context, random_gfn(context));
 		if (step % TABLE_CHECK == 0)
 			KUNIT_EXPECT_EQ(test, count_tables(context->tvm->ept.root, 4),
-					context->tvm->ept.tables);
+					ept_tables(&context->tvm->ept));
 		if (step % FULL_CHECK == 0)
 			check_all(context);
 	}
 	/* The sequence was not one of misses. */
 	KUNIT_EXPECT_GT(test, context->hits, (u64)STEPS / 20);
 	ept_free_tables(&context->tvm->ept);
-	KUNIT_EXPECT_EQ(test, context->tvm->ept.tables, 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_tables(&context->tvm->ept), 0ULL);
 	vfree(context->reference);
 }
 
@@ -449,13 +449,13 @@ static void fixed_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map(context, gfn, 1, ept_entry_make_leaf(hpa, 1, 7)), -EEXIST);
 	KUNIT_EXPECT_EQ(test, map(context, gfn, 2, ept_entry_make_leaf(0, 2, 7)), -EEXIST);
 	KUNIT_EXPECT_EQ(test, map(context, 0xc0000, 3, ept_entry_make_leaf(0, 3, 7)), -EEXIST);
-	spin_lock(&ept->lock);
+	ept_lock(ept);
 	ept_zap_locked(ept, 0, ~0ULL);
-	spin_unlock(&ept->lock);
+	ept_unlock(ept);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), want);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0ULL);
-	KUNIT_EXPECT_EQ(test, ept->mapped[1], 1ULL);
-	KUNIT_EXPECT_EQ(test, ept->tables, 4ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 1ULL);
+	KUNIT_EXPECT_EQ(test, ept_tables(ept), 4ULL);
 	ept_free_tables(ept);
 }
 
@@ -470,9 +470,9 @@ static void fixed_page_splits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map(context, gfn & ~0x3ffffULL, 3,
 				  ept_entry_make_leaf(0x40000000, 3, 3)), 1);
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gfn << 12, 0x5000), 0);
-	KUNIT_EXPECT_EQ(test, ept->mapped[3], 0ULL);
-	KUNIT_EXPECT_EQ(test, ept->mapped[2], 511ULL);
-	KUNIT_EXPECT_EQ(test, ept->mapped[1], 512ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 3), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 2), 511ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 512ULL);
 	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), 0x5073ULL | 1ULL << 52);
 	/* Small pieces may be executed though the large page could not, larger ones not. */
@@ -501,9 +501,9 @@ static void concurrent_flush(struct kunit *test)
 	map(context, 0, 1, ept_entry_make_leaf(0x1000, 1, 7));
 	ept_flush(ept);
 	KUNIT_EXPECT_EQ(test, tvm->flushes, 0U);
-	spin_lock(&ept->lock);
+	ept_lock(ept);
 	ept_zap_locked(ept, 0, 1);
-	spin_unlock(&ept->lock);
+	ept_unlock(ept);
 	tvm->on_flush = two_flushers;
 	ept_flush(ept);
 	KUNIT_EXPECT_EQ(test, tvm->flushes, 2U);

@@ -41,7 +41,7 @@ struct test_vm {
 	struct ept ept;
 	unsigned int flushes;
 	void (*on_flush)(struct test_vm *vm);
-	void (*on_track)(struct test_vm *vm, struct vhm_memory_slot *slot);
+	int (*on_track)(struct test_vm *vm, struct vhm_memory_slot *slot);
 	void (*on_untrack)(struct test_vm *vm, struct vhm_memory_slot *slot);
 	void *data;
 };

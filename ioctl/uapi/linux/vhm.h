@@ -2,9 +2,9 @@
 /*
  * VHM, the hybrid virtual hardware manager: user-space interface.
  *
- * Three kinds of file descriptor: /dev/vhm creates VMs, a VM creates vCPUs, a
- * vCPU runs guest code. All are close-on-exec; closing them in any order frees
- * everything.
+ * Four kinds of file descriptor: /dev/vhm creates VMs, a VM creates vCPUs and trackers, a
+ * vCPU runs guest code, a tracker tells what the guest has written. All are close-on-exec;
+ * closing them in any order frees everything.
  *
  * Every command takes a pointer to a struct whose first field is its size in
  * bytes, except VHM_VCPU_RUN and VHM_VCPU_KICK, which take 0. A struct may grow
@@ -38,7 +38,8 @@
 /*
  * Command numbers are stable. 0x00-0x1f: the device; 0x20-0x3f: set-up of a VM;
  * 0x40-0x5f: set-up of a vCPU; 0x60-0x7f: a VM at run time; 0x80-0x9f: a vCPU at
- * run time. A sandboxed VMM needs only the last two ranges once its guest runs.
+ * run time; 0xa0-0xbf: a tracker. A sandboxed VMM needs only the ranges from 0x60 on once its
+ * guest runs.
  */
 #define VHM_GET_INFO		_IO(VHM_IOCTL_TYPE, 0x00)
 #define VHM_GET_CPUID		_IO(VHM_IOCTL_TYPE, 0x01)
@@ -53,6 +54,8 @@
 #define VHM_VM_MSI		_IO(VHM_IOCTL_TYPE, 0x60)
 #define VHM_VM_POPULATE		_IO(VHM_IOCTL_TYPE, 0x61)
 #define VHM_VM_GET_MAPPED	_IO(VHM_IOCTL_TYPE, 0x62)
+#define VHM_TRACKER_CREATE	_IO(VHM_IOCTL_TYPE, 0x63)
+#define VHM_VM_NOTE_WRITTEN	_IO(VHM_IOCTL_TYPE, 0x64)
 
 #define VHM_VCPU_RUN		_IO(VHM_IOCTL_TYPE, 0x80)
 #define VHM_VCPU_KICK		_IO(VHM_IOCTL_TYPE, 0x81)
@@ -62,6 +65,8 @@
 #define VHM_VCPU_APIC_ACCESS	_IO(VHM_IOCTL_TYPE, 0x85)
 #define VHM_VCPU_GET_STATS	_IO(VHM_IOCTL_TYPE, 0x86)
 #define VHM_VCPU_SET_CONTROL	_IO(VHM_IOCTL_TYPE, 0x87)
+
+#define VHM_TRACKER_HARVEST	_IO(VHM_IOCTL_TYPE, 0xa0)
 
 /* ---------------------------------------------------------------- device -- */
 
@@ -78,6 +83,8 @@
  * @VHM_FEATURE_EPT_2M: 2 MiB entries
  * @VHM_FEATURE_EPT_1G: 1 GiB entries
  * @VHM_FEATURE_EPT_AD: accessed and dirty bits
+ * @VHM_FEATURE_WRITE_LOG: page-modification logging; without it, the first write to each page
+ *	after a harvest costs an exit while there are trackers
  */
 enum vhm_feature {
 	VHM_FEATURE_UNRESTRICTED	= 1 << 0,
@@ -90,6 +97,7 @@ enum vhm_feature {
 	VHM_FEATURE_EPT_2M		= 1 << 7,
 	VHM_FEATURE_EPT_1G		= 1 << 8,
 	VHM_FEATURE_EPT_AD		= 1 << 9,
+	VHM_FEATURE_WRITE_LOG		= 1 << 10,
 };
 
 /**
@@ -341,6 +349,91 @@ struct vhm_mapped {
 	__u64 entries[3];
 	__u64 tables;
 };
+
+/**
+ * struct vhm_tracker_create - VHM_TRACKER_CREATE: track the guest's writes, return a descriptor
+ * @size: size of this struct, bytes
+ * @flags: zero
+ *
+ * The tracker tells by VHM_TRACKER_HARVEST which pages of guest memory, in any slot, were written
+ * since it was created or last harvested. A VM may have any number of them; each tells everything,
+ * whatever the others were told. vCPUs run on meanwhile. Closing the descriptor ends it.
+ *
+ * Written is what a vCPU of the guest wrote, what this kernel wrote for it (paravirtual pages), and
+ * what VHM_VM_NOTE_WRITTEN says. A page may be told of that was merely about to be written; the
+ * processor's own accesses to page tables of the guest may count as writes. Not told of is what
+ * the VMM writes to its memory itself, and what changes because a slot or the memory behind it is
+ * replaced. Pages stay to be told of if their slot is removed.
+ *
+ * Large pages are mapped as small ones where they are written while there are trackers, and as
+ * large ones again afterwards. A tracker takes 1 KiB of kernel memory for each 16 MiB of slots.
+ *
+ * Errors: EMFILE; ENOMEM; EINTR a signal kills the thread. Callable by any process that holds the
+ * descriptor.
+ */
+struct vhm_tracker_create {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * enum vhm_harvest_flag - flags of VHM_TRACKER_HARVEST
+ * @VHM_HARVEST_LIST: give page numbers, not a bitmap
+ */
+enum vhm_harvest_flag {
+	VHM_HARVEST_LIST	= 1 << 0,
+};
+
+/**
+ * struct vhm_harvest - VHM_TRACKER_HARVEST: the pages written since the last time
+ * @size: size of this struct, bytes
+ * @flags: bits of enum vhm_harvest_flag
+ * @gpa: guest-physical address of the first byte, a multiple of 256 KiB (64 pages); out: where it
+ *	stopped
+ * @bytes: whole pages, not zero; need not be in slots; out: what is left of them, 0 when all is
+ *	done
+ * @data: user pointer to __u64, aligned to 8 bytes. A bitmap: bit n % 64 of element n / 64 is set
+ *	for page n after @gpa if it was written, and left as it is otherwise; only elements with
+ *	such pages are accessed. A list: the page numbers (gpa / 4096), ascending
+ * @room: a list: elements there are, 64 or more; a bitmap: zero
+ * @pages: out: pages told of
+ *
+ * Pages that it tells of are forgotten by this tracker; those outside the range are not. It tells
+ * of all that was written before the call: read the memory afterwards, and what is written
+ * meanwhile will be told of next time. A list that is full ends the call with @bytes not zero:
+ * call again with what is left. After EFAULT the pages from @gpa on are still to be told of.
+ *
+ * The cost follows from the number of pages written. Errors: EFAULT; EINTR a signal kills the
+ * thread. Callable by any process that holds the descriptor.
+ */
+struct vhm_harvest {
+	__u32 size;
+	__u32 flags;
+	__u64 gpa;
+	__u64 bytes;
+	__u64 data;
+	__u64 room;
+	__u64 pages;
+};
+
+/**
+ * struct vhm_written - VHM_VM_NOTE_WRITTEN: the VMM wrote to guest memory
+ * @size: size of this struct, bytes
+ * @flags: zero
+ * @gpa: guest-physical address of the first byte
+ * @bytes: how many, not zero, at most VHM_MAX_WRITTEN_BYTES
+ *
+ * For trackers the guest wrote it. To be called after the write. Without trackers it does nothing.
+ * Callable by any process that holds the descriptor.
+ */
+struct vhm_written {
+	__u32 size;
+	__u32 flags;
+	__u64 gpa;
+	__u64 bytes;
+};
+
+#define VHM_MAX_WRITTEN_BYTES	(1ull << 30)
 
 /* ------------------------------------------------------------------ vCPU -- */
 

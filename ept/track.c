@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tracking of the guest's writes.
+ *
+ * While there are trackers a leaf is either such that the next write to it is noticed, or its page
+ * is in @written of the tables or in the log of a vCPU on its way there. Noticed by the processor's
+ * log, where it has one: it writes down the pages whose dirty flag it sets. Else, and with large
+ * leaves always, by an EPT violation (fault.c), which makes the leaf small.
+ *
+ * A harvest moves all of @written to the sets of all trackers, and has the next write to those
+ * pages noticed again; then it takes its own tracker's set. So trackers cost the guest nothing by
+ * their number, and none takes another's pages away. Pages stay remembered when their entries or
+ * slots go.
+ *
+ * Owns the trackers, under ept->track_lock; tracker->lock comes before it. Allocates only when a
+ * tracker or a slot is added.
+ */
+#include "ept/track.h"
+
+#include <linux/bitops.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "ept/format.h"
+#include "ept/iter.h"
+#include "ept/table.h"
+
+/**
+ * struct ept_tracker - somebody who wants to know what was written
+ * @node: in ept->trackers
+ * @pages: written since the last harvest
+ * @lock: one harvest at a time. Held while user memory is written, so by nobody else
+ */
+struct ept_tracker {
+	struct list_head node;
+	struct ept_page_set pages;
+	struct mutex lock;	/* harvests */
+};
+
+/* --------------------------------------------------------------- entries -- */
+
+/* Return: the entry was changed so that the next write is noticed; the processor may cache it. */
+static bool track_leaf(u64 *entry, int level, bool logs)
+{
+	u64 old = READ_ONCE(*entry), new;
+
+	do {
+		new = ept_entry_track(old, level, logs);
+		if (new == old || !ept_entry_present(old) || ept_entry_is_fixed(old))
+			return false;
+	} while (!try_cmpxchg(entry, &old, new));
+	return true;
+}
+
+/* The level-1 table over @gfn, or NULL. */
+static u64 *find_table(struct ept *ept, gfn_t gfn)
+{
+	u64 *table = ept->root;
+	int level;
+
+	for (level = EPT_LEVELS; level > 1; level--) {
+		u64 entry = READ_ONCE(table[ept_level_index(gfn, level)]);
+
+		if (!ept_entry_is_table(entry, level))
+			return NULL;
+		table = ept_entry_table(entry);
+	}
+	return table;
+}
+
+void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
+{
+	u64 *table = find_table(ept, first);
+	bool logs = ept_logs_writes(ept), changed = false;
+
+	/* larger leaves are not writable as long as there are trackers */
+	if (!table)
+		return;
+	for (; pages; pages &= pages - 1)
+		changed |= track_leaf(table + ept_level_index(first + __ffs64(pages), 1), 1, logs);
+	if (changed)
+		ept_raise_generation(ept);
+}
+
+/* Return: as track_leaf(), of any. */
+static bool track_table(u64 *table, bool logs)
+{
+	bool changed = false;
+	int i;
+
+	for (i = 0; i < EPT_TABLE_ENTRIES; i++)
+		changed |= track_leaf(table + i, 1, logs);
+	return changed;
+}
+
+void ept_track_all(struct ept *ept)
+{
+	bool logs = ept_logs_writes(ept);
+	struct ept_iter iter;
+	gfn_t gfn = 0;
+
+	while (gfn < EPT_GFN_END) {
+		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
+		bool changed = false;
+
+		ept_lock(ept);
+		for_each_ept_entry(&iter, ept->root, gfn, EPT_GFN_END) {
+			if (!visits--)
+				break;
+			if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
+				changed |= track_table(ept_entry_table(iter.value), logs);
+				iter.gfn |= ept_level_pages(2) - 1;	/* on to the next */
+			} else if (ept_entry_is_leaf(iter.value, iter.level)) {
+				changed |= track_leaf(iter.entry, iter.level, logs);
+			}
+		}
+		if (changed)
+			ept_raise_generation(ept);
+		ept_unlock(ept);
+		gfn = iter.gfn;
+		cond_resched();
+	}
+}
+
+void ept_collapse_all(struct ept *ept)
+{
+	struct ept_iter iter;
+	gfn_t gfn = 0;
+
+	while (gfn < EPT_GFN_END) {
+		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
+
+		ept_lock(ept);
+		for_each_ept_entry(&iter, ept->root, gfn, EPT_GFN_END) {
+			gfn_t first = iter.gfn & ~(ept_level_pages(iter.level) - 1);
+
+			if (!visits--)
+				break;
+			if (!ept_entry_is_table(iter.value, iter.level))
+				continue;
+			if (iter.value & EPT_ENTRY_SPLIT(iter.level))
+				ept_zap_locked(ept, first, first + ept_level_pages(iter.level));
+			else if (iter.level == 2)
+				iter.gfn |= ept_level_pages(2) - 1;	/* nothing to see below */
+		}
+		ept_unlock(ept);
+		gfn = iter.gfn;
+		cond_resched();
+	}
+}
+
+/* -------------------------------------------------------------- trackers -- */
+
+void ept_note_written(struct ept *ept, gfn_t gfn, u64 pages)
+{
+	const gfn_t end = gfn + pages;
+
+	if (!READ_ONCE(ept->tracked))
+		return;
+	while (gfn < end) {
+		gfn_t first = gfn & ~(gfn_t)(EPT_SET_WORD_PAGES - 1);
+		gfn_t next = min(end, first + EPT_SET_WORD_PAGES);
+
+		ept_page_set_add(&ept->written, first,
+				 GENMASK_ULL(next - first - 1, gfn - first));
+		gfn = next;
+	}
+}
+
+/*
+ * All that was written until now is in the sets of the trackers when this returns, and what is
+ * written afterwards will be in @written.
+ */
+static void collect(struct ept *ept)
+{
+	struct ept_tracker *tracker;
+	gfn_t gfn = 0;
+	u64 pages;
+
+	lockdep_assert_held(&ept->track_lock);
+	/* a CPU that leaves the guest hands its log over */
+	if (ept_logs_writes(ept))
+		vhm_vm_flush_guest_cpus(ept->vm);
+	while ((pages = ept_page_set_take(&ept->written, &gfn, EPT_GFN_END))) {
+		list_for_each_entry(tracker, &ept->trackers, node)
+			ept_page_set_add(&tracker->pages, gfn, pages);
+		ept_lock(ept);
+		ept_track_locked(ept, gfn, pages);
+		ept_unlock(ept);
+		gfn += EPT_SET_WORD_PAGES;
+		cond_resched();
+	}
+	ept_flush(ept);
+}
+
+static void set_tracked(struct ept *ept, bool tracked)
+{
+	ept_lock(ept);
+	WRITE_ONCE(ept->tracked, tracked);
+	/* vCPUs turn their logs on or off */
+	ept_raise_generation(ept);
+	ept_unlock(ept);
+}
+
+static void start_tracking(struct ept *ept)
+{
+	gfn_t gfn = 0;
+
+	/* what came too late for the trackers before */
+	while (ept_page_set_take(&ept->written, &gfn, EPT_GFN_END))
+		;
+	set_tracked(ept, true);
+	ept_track_all(ept);
+	ept_flush(ept);
+}
+
+static void stop_tracking(struct ept *ept)
+{
+	set_tracked(ept, false);
+	ept_collapse_all(ept);
+	ept_flush(ept);
+}
+
+/* Room in the set for all slots. */
+static int reserve_slots(struct ept *ept, struct ept_page_set *set)
+{
+	struct vhm_slot_table *slots;
+	int ret = 0;
+	u32 i;
+
+	slots = rcu_dereference_protected(ept->vm->slots, lockdep_is_held(&ept->vm->lock));
+	for (i = 0; slots && i < slots->count && !ret; i++)
+		ret = ept_page_set_reserve(set, slots->slot[i]->first_gfn,
+					   slots->slot[i]->first_gfn + slots->slot[i]->pages);
+	return ret;
+}
+
+static void free_tracker(struct ept_tracker *tracker)
+{
+	ept_page_set_free(&tracker->pages);
+	kfree(tracker);
+}
+
+struct ept_tracker *ept_tracker_create(struct ept *ept)
+{
+	struct ept_tracker *tracker = kzalloc(sizeof(*tracker), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!tracker)
+		return ERR_PTR(-ENOMEM);
+	ept_page_set_init(&tracker->pages);
+	mutex_init(&tracker->lock);
+	mutex_lock(&ept->track_lock);
+	ret = reserve_slots(ept, &tracker->pages) ?: reserve_slots(ept, &ept->written);
+	if (ret) {
+		free_tracker(tracker);
+		tracker = ERR_PTR(ret);
+	} else {
+		if (list_empty(&ept->trackers))
+			start_tracking(ept);
+		else
+			collect(ept);
+		list_add(&tracker->node, &ept->trackers);
+	}
+	mutex_unlock(&ept->track_lock);
+	return tracker;
+}
+
+void ept_tracker_free(struct ept *ept, struct ept_tracker *tracker)
+{
+	mutex_lock(&ept->track_lock);
+	list_del(&tracker->node);
+	if (list_empty(&ept->trackers))
+		stop_tracking(ept);
+	mutex_unlock(&ept->track_lock);
+	free_tracker(tracker);
+}
+
+int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot)
+{
+	const gfn_t start = slot->first_gfn, end = start + slot->pages;
+	struct ept_tracker *tracker;
+	int ret = 0;
+
+	mutex_lock(&ept->track_lock);
+	if (!list_empty(&ept->trackers))
+		ret = ept_page_set_reserve(&ept->written, start, end);
+	list_for_each_entry(tracker, &ept->trackers, node)
+		ret = ret ?: ept_page_set_reserve(&tracker->pages, start, end);
+	mutex_unlock(&ept->track_lock);
+	return ret;
+}
+
+/* --------------------------------------------------------------- harvest -- */
+
+/* OR @pages, which begin at @gfn, into the caller's bitmap. */
+static int give_bits(const struct vhm_harvest *arg, gfn_t start, gfn_t gfn, u64 pages)
+{
+	u64 __user *bitmap = u64_to_user_ptr(arg->data);
+	u64 __user *word = bitmap + (gfn - start) / EPT_SET_WORD_PAGES;
+	u64 old;
+
+	if (get_user(old, word) || put_user(old | pages, word))
+		return -EFAULT;
+	return 0;
+}
+
+/* Append the numbers of @pages to the caller's list, which has room for them. */
+static int give_numbers(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
+{
+	u64 __user *list = u64_to_user_ptr(arg->data);
+	u64 number[EPT_SET_WORD_PAGES];
+	unsigned int count = 0;
+
+	for (; pages; pages &= pages - 1)
+		number[count++] = gfn + __ffs64(pages);
+	return copy_to_user(list + arg->pages, number, count * sizeof(*number)) ? -EFAULT : 0;
+}
+
+/* Return: 0, or what stopped it at @gfn; -ENOSPC: the list is full. */
+static int give_all(struct ept_tracker *tracker, struct vhm_harvest *arg, gfn_t *gfn, gfn_t end)
+{
+	const gfn_t start = *gfn;
+	const bool list = arg->flags & VHM_HARVEST_LIST;
+	u64 pages;
+	int ret;
+
+	while ((pages = ept_page_set_take(&tracker->pages, gfn, end))) {
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else if (list && arg->room - arg->pages < hweight64(pages))
+			ret = -ENOSPC;
+		else if (list)
+			ret = give_numbers(arg, *gfn, pages);
+		else
+			ret = give_bits(arg, start, *gfn, pages);
+		if (ret) {
+			ept_page_set_add(&tracker->pages, *gfn, pages);
+			return ret;
+		}
+		arg->pages += hweight64(pages);
+		*gfn += EPT_SET_WORD_PAGES;
+		cond_resched();
+	}
+	*gfn = end;
+	return 0;
+}
+
+int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg)
+{
+	gfn_t gfn = arg->gpa >> PAGE_SHIFT, end = gfn + (arg->bytes >> PAGE_SHIFT);
+	int ret;
+
+	arg->pages = 0;
+	if (mutex_lock_killable(&tracker->lock))
+		return -EINTR;
+	mutex_lock(&ept->track_lock);
+	collect(ept);
+	mutex_unlock(&ept->track_lock);
+	ret = give_all(tracker, arg, &gfn, end);
+	mutex_unlock(&tracker->lock);
+	arg->gpa = gfn << PAGE_SHIFT;
+	arg->bytes = (end - gfn) << PAGE_SHIFT;
+	return ret == -ENOSPC ? 0 : ret;
+}
+
+/* -------------------------------------------------------------- the rest -- */
+
+void ept_forgo_accessed_dirty(struct ept *ept)
+{
+	ept_lock(ept);
+	ept->caps.accessed_dirty = false;
+	ept_raise_generation(ept);
+	ept_unlock(ept);
+	/* leaves that rely on a dirty flag */
+	ept_zap(ept, 0, EPT_GFN_END);
+	ept_flush(ept);
+}
