@@ -22,39 +22,12 @@
 #include <unistd.h>
 
 #include "checker.h"
+#include "host.h"
 
 #define PATIENCE_NS	20000000000u
 #define PAUSE_US	3000
 
 /* ------------------------------------------------------------------ helpers -- */
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t written = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	if (written < 0)
-		printf("# '%s' to %s: %s\n", text, path, strerror(errno));
-	return written == (ssize_t)strlen(text);
-}
-
-/* The number behind a word of a file, or -1. */
-static long read_number(const char *path, const char *word)
-{
-	char line[256], format[64];
-	long value = -1;
-	FILE *file = fopen(path, "re");
-
-	if (!file)
-		return -1;
-	snprintf(format, sizeof(format), "%s %%ld", word);
-	while (fgets(line, sizeof(line), file) && sscanf(line, format, &value) != 1)
-		;
-	fclose(file);
-	return value;
-}
 
 /* A process of its own acts on the test's; true if it says all was well. */
 static bool from_outside(bool (*act)(struct checker *checker), struct checker *checker)
@@ -325,34 +298,6 @@ TEST_F_TIMEOUT(host_events, sigstop, 200)
 
 /* ------------------------------------------------------------ control groups -- */
 
-#define CGROUP_MOUNT	"/tmp/vhm-cgroup"
-#define CGROUP		CGROUP_MOUNT "/vhm"
-
-/* A group of its own for the test's process; false if there cannot be one. */
-static bool join_group(const char *controller)
-{
-	char pid[16];
-
-	mkdir(CGROUP_MOUNT, 0700);
-	if (mount("vhm", CGROUP_MOUNT, "cgroup2", 0, NULL) ||
-	    (controller && !write_file(CGROUP_MOUNT "/cgroup.subtree_control", controller)) ||
-	    (mkdir(CGROUP, 0700) && errno != EEXIST))
-		return false;
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return write_file(CGROUP "/cgroup.procs", pid);
-}
-
-static void leave_group(void)
-{
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file(CGROUP_MOUNT "/cgroup.procs", pid);
-	rmdir(CGROUP);
-	umount2(CGROUP_MOUNT, MNT_DETACH);
-	rmdir(CGROUP_MOUNT);
-}
-
 static bool wait_frozen(long frozen)
 {
 	uint64_t end = now_ns() + PATIENCE_NS;
@@ -367,12 +312,10 @@ static bool wait_frozen(long frozen)
 
 static bool freeze_and_thaw(struct checker *checker)
 {
-	char pid[16];
 	bool good = true;
 
 	/* out of the group, whose other processes are to be frozen */
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (!write_file(CGROUP_MOUNT "/cgroup.procs", pid))
+	if (!outside_group())
 		return false;
 	for (int i = 0; i < 10 && good; i++) {
 		good = write_file(CGROUP "/cgroup.freeze", "1") && wait_frozen(1) &&

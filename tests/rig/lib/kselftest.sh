@@ -36,7 +36,7 @@ verdicts()
 	END { finish() }'
 }
 
-# programs FLAVOUR OPTIONS... -- PROGRAM...: in one boot.
+# programs FLAVOUR OPTIONS... -- PROGRAM...: in one boot, of HOST_SECONDS at most.
 programs()
 {
 	local flavour=$1 out program script status=0 files=() options=()
@@ -54,7 +54,7 @@ programs()
 	done >"$script"
 	# "not ok" is what counts: a program's status says no more.
 	echo 'echo "# program"; exit 0' >>"$script"
-	on_host "$flavour" "${options[@]}" --timeout 280 "${files[@]}" --file "$script":run -- sh run \
+	on_host "$flavour" "${options[@]}" --timeout "${HOST_SECONDS:-280}" "${files[@]}" --file "$script":run -- sh run \
 		>"$VHM_LOGS/tap" || status=$?
 	verdicts <"$VHM_LOGS/tap"
 	return "$status"
