@@ -137,6 +137,7 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		store_lvt(apic, offset, value);
 		return;
 	}
+	lapic_set(apic, offset, value);
 	switch (offset) {
 	case APIC_ID:
 		refresh_ids(apic);
@@ -145,7 +146,6 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_set(apic, offset, value | ~0xf0000000);
 		break;
 	case APIC_SPIV:
-		lapic_set(apic, offset, value);
 		if (!lapic_software_enabled(apic))
 			mask_all_lvts(apic);
 		break;
@@ -159,7 +159,6 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_set(apic, offset, atomic_xchg(&apic->errors, 0));
 		break;
 	case APIC_ICR:
-		lapic_set(apic, offset, value);
 		lapic_send_icr(apic);
 		break;
 	case APIC_TMICT:
@@ -168,7 +167,6 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		break;
 	case APIC_TDCR:
 		lapic_timer_settle(apic);
-		lapic_set(apic, offset, value);
 		lapic_timer_divide_written(apic);
 		break;
 	case APIC_SELF_IPI:
@@ -176,11 +174,8 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_send_self(apic, value);
 		break;
 	case APIC_TASKPRI:
-		lapic_set(apic, offset, value);
 		lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
 		break;
-	default:	/* LDR, ICR2 */
-		lapic_set(apic, offset, value);
 	}
 }
 
@@ -265,13 +260,16 @@ void vhm_apic_written(struct vhm_apic *apic, u32 offset)
 
 /* ------------------------------------------------------------------ mode -- */
 
-enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic)
+static enum vhm_apic_mode mode_of(u64 base)
 {
-	u64 base = READ_ONCE(apic->base_msr);
-
 	if (!(base & BASE_ENABLE))
 		return VHM_APIC_DISABLED;
 	return base & BASE_X2APIC ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
+}
+
+enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic)
+{
+	return mode_of(READ_ONCE(apic->base_msr));
 }
 
 static u64 bsp_bit(const struct vhm_apic *apic)
@@ -343,19 +341,13 @@ void vhm_apic_set_base(struct vhm_apic *apic, u64 base)
  */
 static int write_base(struct vhm_apic *apic, u64 base)
 {
-	static const bool legal[3][3] = {	/* [from][to] */
-		[VHM_APIC_DISABLED]	= { true, true, false },
-		[VHM_APIC_XAPIC]	= { true, true, true },
-		[VHM_APIC_X2APIC]	= { true, false, true },
-	};
 	enum vhm_apic_mode from = vhm_apic_mode(apic), to;
 
 	base = (base & ~BASE_BSP) | bsp_bit(apic);	/* read-only here */
-	if (vhm_apic_check_base(apic, base))
-		return -EINVAL;
-	to = !(base & BASE_ENABLE) ? VHM_APIC_DISABLED :
-	     base & BASE_X2APIC ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
-	if (!legal[from][to])
+	to = mode_of(base);
+	if (vhm_apic_check_base(apic, base) ||
+	    (from == VHM_APIC_DISABLED && to == VHM_APIC_X2APIC) ||
+	    (from == VHM_APIC_X2APIC && to == VHM_APIC_XAPIC))
 		return -EINVAL;
 	if (to == from)
 		return 0;
@@ -463,7 +455,7 @@ int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value)
 
 /* ------------------------------------------------------------ priorities -- */
 
-static int highest(const struct vhm_apic *apic, u32 base)
+int vhm_apic_highest(const struct vhm_apic *apic, u32 base)
 {
 	int i;
 	u32 word;
@@ -476,16 +468,6 @@ static int highest(const struct vhm_apic *apic, u32 base)
 	return -1;
 }
 
-int vhm_apic_highest_irr(struct vhm_apic *apic)
-{
-	return highest(apic, APIC_IRR);
-}
-
-int vhm_apic_highest_isr(struct vhm_apic *apic)
-{
-	return highest(apic, APIC_ISR);
-}
-
 /**
  * vhm_apic_ppr - processor priority (SDM vol. 3, 10.8.3.1, Task and Processor Priorities)
  * @apic: the APIC
@@ -493,7 +475,7 @@ int vhm_apic_highest_isr(struct vhm_apic *apic)
 u8 vhm_apic_ppr(const struct vhm_apic *apic)
 {
 	u32 tpr = lapic_get(apic, APIC_TASKPRI) & 0xff;
-	int isr = highest(apic, APIC_ISR);
+	int isr = vhm_apic_highest(apic, APIC_ISR);
 
 	if (isr < 0 || tpr >> 4 >= isr >> 4)
 		return tpr;
@@ -505,20 +487,14 @@ static void refresh_ppr(struct vhm_apic *apic)
 	lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
 }
 
-/* vector that the processor would take now, or -1 */
-static int deliverable(const struct vhm_apic *apic)
-{
-	int irr = highest(apic, APIC_IRR);
-
-	if (irr < 0 || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
-		return -1;
-	return irr >> 4 > vhm_apic_ppr(apic) >> 4 ? irr : -1;
-}
-
 int vhm_apic_deliverable(struct vhm_apic *apic)
 {
+	int irr = vhm_apic_highest(apic, APIC_IRR);
+
 	refresh_ppr(apic);
-	return deliverable(apic);
+	if (irr < 0 || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
+		return -1;
+	return irr >> 4 > (int)lapic_get(apic, APIC_PROCPRI) >> 4 ? irr : -1;
 }
 
 void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector)
@@ -530,7 +506,7 @@ void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector)
 
 int vhm_apic_eoi(struct vhm_apic *apic)
 {
-	int vector = highest(apic, APIC_ISR);
+	int vector = vhm_apic_highest(apic, APIC_ISR);
 
 	if (vector < 0)
 		return -1;
@@ -541,9 +517,9 @@ int vhm_apic_eoi(struct vhm_apic *apic)
 
 bool vhm_apic_eoi_is_silent(struct vhm_apic *apic)
 {
-	int isr = highest(apic, APIC_ISR);
+	int isr = vhm_apic_highest(apic, APIC_ISR);
 
-	return isr >= 0 && !lapic_test_vector(apic, APIC_TMR, isr) && highest(apic, APIC_IRR) < 0;
+	return isr >= 0 && !lapic_test_vector(apic, APIC_TMR, isr) && vhm_apic_highest(apic, APIC_IRR) < 0;
 }
 
 int vhm_apic_take_level_eoi(struct vhm_apic *apic)
@@ -593,9 +569,8 @@ static u64 take(unsigned long *word)
 	return READ_ONCE(*word) ? xchg(word, 0) : 0;
 }
 
-bool lapic_sync(struct vhm_apic *apic)
+void vhm_apic_sync(struct vhm_apic *apic)
 {
-	bool changed = false;
 	u64 edge, level;
 	u32 i;
 
@@ -613,14 +588,7 @@ bool lapic_sync(struct vhm_apic *apic)
 		if (!(edge | level) || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
 			continue;	/* none, or lost on the way */
 		take_in(apic, i * 64, edge, level);
-		changed = true;
 	}
-	return changed;
-}
-
-void vhm_apic_sync(struct vhm_apic *apic)
-{
-	lapic_sync(apic);
 }
 
 /* ------------------------------------------------------------ life cycle -- */

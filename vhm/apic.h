@@ -120,9 +120,8 @@ void vhm_apic_tsc_changed(struct vhm_apic *apic);
 void vhm_apic_sync(struct vhm_apic *apic);
 /* vCPU thread: vector to deliver now (priority above PPR), or -1. */
 int vhm_apic_deliverable(struct vhm_apic *apic);
-/* vCPU thread: highest bit of IRR or ISR regardless of priority, or -1. */
-int vhm_apic_highest_irr(struct vhm_apic *apic);
-int vhm_apic_highest_isr(struct vhm_apic *apic);
+/* vCPU thread: highest bit of APIC_IRR or APIC_ISR regardless of priority, or -1. */
+int vhm_apic_highest(const struct vhm_apic *apic, u32 base);
 /* vCPU thread: the processor takes this vector: IRR to ISR. */
 void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector);
 /* vCPU thread: end of interrupt. The vector if it was level triggered (the VMM is told), or -1. */

@@ -41,7 +41,7 @@ void vhm_apic_get_state(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 	u32 offset;
 
 	/* takes the request with it, which what was loaded may need at the next entry */
-	lapic_sync(apic);
+	vhm_apic_sync(apic);
 	vhm_backend->apic_state_changed(apic->vcpu);
 	set_bit(VHM_REQ_APIC, &apic->vcpu->requests);
 	for (offset = 0; offset < LAPIC_BYTES; offset += 16)

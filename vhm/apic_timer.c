@@ -99,7 +99,7 @@ bool lapic_timer_poll(struct vhm_apic *apic)
 	return lapic_local_interrupt(apic, APIC_LVTT);
 }
 
-/* As lapic_timer_poll(), outside of lapic_sync(), which is asked to look. */
+/* As lapic_timer_poll(), outside of vhm_apic_sync(), which is asked to look. */
 void lapic_timer_settle(struct vhm_apic *apic)
 {
 	if (lapic_timer_poll(apic))

@@ -57,9 +57,4 @@ static inline void vhm_send_ipi(int cpu, int vector)
 #endif
 }
 
-static inline void vhm_send_kick(int cpu)
-{
-	smp_send_reschedule(cpu);
-}
-
 #endif /* VHM_COMPAT_H */

@@ -148,19 +148,20 @@ int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,
 /* ----------------------------------------------------------- a vCPU's table -- */
 
 /*
- * Behind the entries of vcpu->cpuid, in the same allocation: where the entries of each
- * of the leaves 0-31 and 80000000H-8000001FH begin, or the number of entries.
+ * Behind the entries of vcpu->cpuid, in the same allocation: where the entries of each of
+ * the first 32 basic, hypervisor's and extended leaves begin, or the number of entries.
  */
-#define INDEXED_LEAVES	32u
+#define GROUP_LEAVES	32u
+#define INDEXED_LEAVES	(3 * GROUP_LEAVES)
 
 static u32 index_slot(u32 leaf)
 {
-	return (leaf >> 26 & INDEXED_LEAVES) | (leaf & (INDEXED_LEAVES - 1));
+	return (leaf >> 30) * GROUP_LEAVES | (leaf & (GROUP_LEAVES - 1));
 }
 
 static bool is_indexed(u32 leaf)
 {
-	return !(leaf & ~(EXTENDED | (INDEXED_LEAVES - 1)));
+	return !(leaf & ~(GENMASK(31, 30) | (GROUP_LEAVES - 1))) && leaf < 0xc0000000;
 }
 
 static int compare(const void *a, const void *b)
@@ -178,7 +179,7 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
 	u16 *index;
 	u32 i;
 
-	table = kvmalloc(count * sizeof(*table) + 2 * INDEXED_LEAVES * sizeof(*index),
+	table = kvmalloc(count * sizeof(*table) + INDEXED_LEAVES * sizeof(*index),
 			 GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
@@ -189,7 +190,7 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
 	sort(table, count, sizeof(*table), compare, NULL);
 
 	index = (u16 *)(table + count);
-	for (i = 0; i < 2 * INDEXED_LEAVES; i++)
+	for (i = 0; i < INDEXED_LEAVES; i++)
 		index[i] = count;
 	for (i = count; i-- > 0;)
 		if (is_indexed(table[i].leaf))
@@ -242,21 +243,6 @@ void vhm_cpuid_free(struct vhm_vcpu *vcpu)
 
 /* ---------------------------------------------------------------- answers -- */
 
-/* first entry that is not below this leaf, of leaves that have no index */
-static noinline const struct vhm_cpuid_entry *search(const struct vhm_vcpu *vcpu, u32 leaf)
-{
-	u32 low = 0, high = vcpu->cpuid_count, middle;
-
-	while (low < high) {
-		middle = (low + high) / 2;
-		if (vcpu->cpuid[middle].leaf < leaf)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return vcpu->cpuid + low;
-}
-
 static __always_inline const struct vhm_cpuid_entry *
 find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
 {
@@ -268,7 +254,8 @@ find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf)
 	if (likely(is_indexed(leaf)))
 		entry += ((const u16 *)end)[index_slot(leaf)];
 	else
-		entry = search(vcpu, leaf);
+		while (entry < end && entry->leaf < leaf)
+			entry++;
 	for (; entry < end && entry->leaf == leaf; entry++)
 		if (!(entry->flags & VHM_CPUID_SUBLEAF) || entry->subleaf == subleaf)
 			return entry;

@@ -17,37 +17,29 @@
  * @tsc_khz: frequency of the guest's TSC
  * @pv_features: EAX of leaf 40000001H
  * @gpa_bits: width of a guest-physical address
- * @x2apic: x2APIC mode is modelled
- * @tsc_deadline: IA32_TSC_DEADLINE is modelled
- * @tsc_adjust: IA32_TSC_ADJUST is modelled
  * @invariant_tsc: the host's TSC runs at one rate in all power states
  * @rdtscp: RDTSCP and RDPID execute in guests
  * @invpcid: INVPCID executes in guests
  * @pcid: a guest may set CR4.PCIDE
  * @xsaves: XSAVES and XRSTORS execute in guests
- * @waitpkg: TPAUSE, UMONITOR and UMWAIT execute in guests
  * @pku: the host switches PKRU and a guest may set CR4.PKE
  * @spec_ctrl: guests reach IA32_SPEC_CTRL and IA32_PRED_CMD
  * @flush_cmd: guests reach IA32_FLUSH_CMD
  * @arch_capabilities: IA32_ARCH_CAPABILITIES is modelled
  *
- * What a flag allows is still given only if the host's processor has it, except for
- * what is modelled: x2APIC and the TSC deadline.
+ * What a flag allows is still given only if the host's processor has it. What is modelled is given
+ * always: x2APIC and the TSC deadline.
  */
 struct vhm_cpuid_limits {
 	u64 xcr0;
 	u32 tsc_khz;
 	u32 pv_features;
 	u32 gpa_bits;
-	bool x2apic;
-	bool tsc_deadline;
-	bool tsc_adjust;
 	bool invariant_tsc;
 	bool rdtscp;
 	bool invpcid;
 	bool pcid;
 	bool xsaves;
-	bool waitpkg;
 	bool pku;
 	bool spec_ctrl;
 	bool flush_cmd;
@@ -62,8 +54,6 @@ int vhm_cpuid_init(const struct vhm_cpuid_limits *limits);
 /* What vhm_cpuid_init() has computed: VHM_GET_CPUID gives it to user space. */
 const struct vhm_cpuid_entry *vhm_cpuid_table(u32 *count);
 
-int vhm_cpuid_supported(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
-			const struct vhm_cpuid_limits *limits);
 int vhm_cpuid_build(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
 		    const struct vhm_cpuid_limits *limits, vhm_cpuid_fn host);
 int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,

@@ -43,7 +43,7 @@ enum {
 		EDX_1(MTRR) | EDX_1(PGE) | EDX_1(MCA) | EDX_1(CMOV) | EDX_1(PAT) |
 		EDX_1(PSE36) | EDX_1(CLFLUSH) | EDX_1(MMX) | EDX_1(FXSR) | EDX_1(XMM) |
 		EDX_1(XMM2) | EDX_1(SELFSNOOP),
-	EBX_7_HOST = EBX_7(FSGSBASE) | EBX_7(BMI1) | EBX_7(HLE) | EBX_7(FDP_EXCPTN_ONLY) |
+	EBX_7_HOST = EBX_7(FSGSBASE) | EBX_7(TSC_ADJUST) | EBX_7(BMI1) | EBX_7(HLE) | EBX_7(FDP_EXCPTN_ONLY) |
 		EBX_7(SMEP) | EBX_7(BMI2) | EBX_7(ERMS) | EBX_7(RTM) | EBX_7(ZERO_FCS_FDS) |
 		EBX_7(RDSEED) | EBX_7(ADX) | EBX_7(SMAP) | EBX_7(CLFLUSHOPT) | EBX_7(CLWB) |
 		EBX_7(SHA_NI),
@@ -119,14 +119,20 @@ static struct vhm_cpuid_entry *add(struct builder *b, u32 leaf, u32 subleaf, u32
 static struct vhm_cpuid_entry *add_host(struct builder *b, u32 leaf, u32 subleaf, u32 flags)
 {
 	struct vhm_cpuid_entry *entry = add(b, leaf, subleaf, flags);
-	u32 regs[4];
 
-	ask(b, leaf, subleaf, regs);
-	entry->eax = regs[0];
-	entry->ebx = regs[1];
-	entry->ecx = regs[2];
-	entry->edx = regs[3];
+	ask(b, leaf, subleaf, &entry->eax);
 	return entry;
+}
+
+/* with what @masks, of EAX EBX ECX EDX, leaves of the host's answer */
+static void add_masked(struct builder *b, u32 leaf, u32 subleaf, u32 flags, const u32 masks[4])
+{
+	struct vhm_cpuid_entry *entry = add_host(b, leaf, subleaf, flags);
+
+	entry->eax &= masks[0];
+	entry->ebx &= masks[1];
+	entry->ecx &= masks[2];
+	entry->edx &= masks[3];
 }
 
 static void add_identity(struct builder *b)
@@ -134,15 +140,12 @@ static void add_identity(struct builder *b)
 	const struct vhm_cpuid_limits *limits = b->limits;
 	struct vhm_cpuid_entry *entry;
 
-	entry = add_host(b, 0, 0, 0);
-	entry->eax = MAX_BASIC;
-
+	add_host(b, 0, 0, 0)->eax = MAX_BASIC;
 	entry = add_host(b, 1, 0, 0);
 	entry->ebx = (entry->ebx & 0xffff) | PACKAGE_CORES << 16;
 	entry->ecx &= ECX_1_HOST | mask_if((b->xcr0 & XCR0_AVX) == XCR0_AVX, ECX_1_AVX) |
 		      mask_if(limits->pcid, ECX_1(PCID)) | mask_if(b->xcr0, ECX_1(XSAVE));
-	entry->ecx |= ECX_1(HYPERVISOR) | mask_if(limits->x2apic, ECX_1(X2APIC)) |
-		      mask_if(limits->tsc_deadline, ECX_1(TSC_DEADLINE_TIMER));
+	entry->ecx |= ECX_1(HYPERVISOR) | ECX_1(X2APIC) | ECX_1(TSC_DEADLINE_TIMER);
 	entry->edx &= EDX_1_HOST;
 	entry->edx |= EDX_1(APIC) | EDX_1(HT);
 
@@ -176,34 +179,23 @@ static void add_extended_features(struct builder *b)
 	entry = add_host(b, 7, 0, VHM_CPUID_SUBLEAF);
 	entry->eax = min(entry->eax, 2u);
 	entry->ebx &= EBX_7_HOST | mask_if(avx, EBX_7_AVX) | mask_if(avx512, EBX_7_AVX512) |
-		      mask_if(limits->tsc_adjust, EBX_7(TSC_ADJUST)) |
 		      mask_if(limits->invpcid, EBX_7(INVPCID));
 	entry->ecx &= ECX_7_HOST | mask_if(avx, ECX_7_AVX) | mask_if(avx512, ECX_7_AVX512) |
 		      mask_if(limits->rdtscp, ECX_7(RDPID)) |
-		      mask_if(limits->waitpkg, ECX_7(WAITPKG)) |
 		      mask_if(b->xcr0 & XCR0_PKRU, ECX_7(PKU));
 	entry->edx &= EDX_7_HOST | mask_if(avx512, EDX_7_AVX512) |
 		      mask_if(limits->spec_ctrl, EDX_7_SPEC_CTRL) |
 		      mask_if(limits->flush_cmd, EDX_7(FLUSH_L1D)) |
 		      mask_if(limits->arch_capabilities, EDX_7(ARCH_CAPABILITIES));
 
-	if (entry->eax >= 1) {
-		struct vhm_cpuid_entry *one = add_host(b, 7, 1, VHM_CPUID_SUBLEAF);
-
-		one->eax &= EAX_7_1_HOST | mask_if(avx, EAX_7_1_AVX) |
-			    mask_if(avx512, EAX_7_1_AVX512);
-		one->ebx = 0;
-		one->ecx = 0;
-		one->edx = 0;
-	}
-	if (entry->eax >= 2) {
-		struct vhm_cpuid_entry *two = add_host(b, 7, 2, VHM_CPUID_SUBLEAF);
-
-		two->eax = 0;
-		two->ebx = 0;
-		two->ecx = 0;
-		two->edx &= EDX_7_2_HOST | mask_if(limits->spec_ctrl, EDX_7_2_SPEC_CTRL);
-	}
+	if (entry->eax >= 1)
+		add_masked(b, 7, 1, VHM_CPUID_SUBLEAF, (u32[4]) {
+			EAX_7_1_HOST | mask_if(avx, EAX_7_1_AVX) | mask_if(avx512, EAX_7_1_AVX512)
+		});
+	if (entry->eax >= 2)
+		add_masked(b, 7, 2, VHM_CPUID_SUBLEAF, (u32[4]) {
+			[3] = EDX_7_2_HOST | mask_if(limits->spec_ctrl, EDX_7_2_SPEC_CTRL)
+		});
 }
 
 /* Leaf 6: the APIC timer keeps running in deep sleep (ARAT). */
@@ -236,12 +228,11 @@ static void add_xsave(struct builder *b)
 	all = add(b, 0xd, 0, VHM_CPUID_SUBLEAF);
 	all->eax = b->xcr0;
 	all->ebx = XSAVE_LEGACY;
-	entry = add_host(b, 0xd, 1, VHM_CPUID_SUBLEAF);
-	entry->eax &= EAX_D_1(XSAVEOPT) | EAX_D_1(XSAVEC) | EAX_D_1(XGETBV1) |
-		      mask_if(b->limits->xsaves, EAX_D_1(XSAVES));
-	entry->ebx = 0;
-	entry->ecx = 0;				/* no supervisor states */
-	entry->edx = 0;
+	/* no supervisor states */
+	add_masked(b, 0xd, 1, VHM_CPUID_SUBLEAF, (u32[4]) {
+		EAX_D_1(XSAVEOPT) | EAX_D_1(XSAVEC) | EAX_D_1(XGETBV1) |
+		mask_if(b->limits->xsaves, EAX_D_1(XSAVES))
+	});
 	for (i = 2; i < 32; i++) {
 		if (!(b->xcr0 & BIT(i)))
 			continue;
@@ -314,40 +305,25 @@ static void add_paravirtual(struct builder *b)
 	entry->ebx = PV_SIGNATURE_EBX;
 	entry->ecx = PV_SIGNATURE_ECX;
 	entry->edx = PV_SIGNATURE_EDX;
-	entry = add(b, KVM_CPUID_FEATURES, 0, 0);
-	entry->eax = b->limits->pv_features;
+	add(b, KVM_CPUID_FEATURES, 0, 0)->eax = b->limits->pv_features;
 }
 
 static void add_extended(struct builder *b)
 {
 	const struct vhm_cpuid_limits *limits = b->limits;
-	struct vhm_cpuid_entry *entry;
 	u32 leaf;
 
-	entry = add(b, EXTENDED, 0, 0);
-	entry->eax = MAX_EXTENDED;
-
-	entry = add_host(b, EXTENDED + 1, 0, 0);
-	entry->eax = 0;
-	entry->ebx = 0;
-	entry->ecx &= ECX_8_1_HOST;
-	entry->edx &= EDX_8_1_HOST | mask_if(limits->rdtscp, EDX_8_1(RDTSCP));
-
+	add(b, EXTENDED, 0, 0)->eax = MAX_EXTENDED;
+	add_masked(b, EXTENDED + 1, 0, 0, (u32[4]) {
+		0, 0, ECX_8_1_HOST, EDX_8_1_HOST | mask_if(limits->rdtscp, EDX_8_1(RDTSCP))
+	});
 	for (leaf = EXTENDED + 2; leaf <= EXTENDED + 4; leaf++)
 		add_host(b, leaf, 0, 0);	/* brand string */
-	entry = add_host(b, EXTENDED + 6, 0, 0);
-	entry->eax = 0;
-	entry->ebx = 0;
-	entry->edx = 0;
-
-	entry = add_host(b, EXTENDED + 7, 0, 0);
-	entry->eax = 0;
-	entry->ebx = 0;
-	entry->ecx = 0;
-	entry->edx &= mask_if(limits->invariant_tsc, BIT(8));
-
-	entry = add(b, EXTENDED + 8, 0, 0);
-	entry->eax = 48 << 8 | limits->gpa_bits;
+	add_masked(b, EXTENDED + 6, 0, 0, (u32[4]) { [2] = U32_MAX });
+	add_masked(b, EXTENDED + 7, 0, 0, (u32[4]) {
+		[3] = mask_if(limits->invariant_tsc, BIT(8))
+	});
+	add(b, EXTENDED + 8, 0, 0)->eax = 48 << 8 | limits->gpa_bits;
 }
 
 /**
@@ -396,12 +372,6 @@ static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 		     : "0" (leaf), "2" (subleaf));
 }
 
-int vhm_cpuid_supported(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
-			const struct vhm_cpuid_limits *limits)
-{
-	return vhm_cpuid_build(entries, room, count, limits, host_cpuid);
-}
-
 static struct {
 	struct vhm_cpuid_entry entries[VHM_CPUID_MAX_SUPPORTED];
 	u32 count;
@@ -409,8 +379,8 @@ static struct {
 
 int vhm_cpuid_init(const struct vhm_cpuid_limits *limits)
 {
-	return vhm_cpuid_supported(supported_table.entries, ARRAY_SIZE(supported_table.entries),
-				   &supported_table.count, limits);
+	return vhm_cpuid_build(supported_table.entries, ARRAY_SIZE(supported_table.entries),
+			       &supported_table.count, limits, host_cpuid);
 }
 
 const struct vhm_cpuid_entry *vhm_cpuid_table(u32 *count)

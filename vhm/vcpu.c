@@ -137,7 +137,7 @@ void vhm_vcpu_kick(struct vhm_vcpu *vcpu)
 	cpu = READ_ONCE(vcpu->cpu);
 	/* else it is not there, or this interrupt has brought it out already */
 	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu))
-		vhm_send_kick(cpu);
+		smp_send_reschedule(cpu);
 	preempt_enable();
 }
 
@@ -322,10 +322,11 @@ static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r, boo
 	return 0;
 }
 
-static void to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
+static int to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
 {
 	vcpu->run->exit_reason = reason;
 	vcpu->run->insn_bytes = 0;
+	return 1;
 }
 
 /*
@@ -337,42 +338,32 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 	for (;;) {
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
-		if (vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc) {
-			to_user(vcpu, VHM_EXIT_DEADLINE);
-			return 1;
-		}
+		if (vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc)
+			return to_user(vcpu, VHM_EXIT_DEADLINE);
 		if (vhm_request_test_clear(vcpu, VHM_REQ_STEP)) {
-			to_user(vcpu, VHM_EXIT_EXCEPTION);
 			vcpu->run->exception = (struct vhm_event) {
 				.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
 				.vector = 1,
 				.payload = BIT(14),	/* BS */
 			};
-			return 1;
+			return to_user(vcpu, VHM_EXIT_EXCEPTION);
 		}
-		if (vhm_request_test_clear(vcpu, VHM_REQ_KICK)) {
-			to_user(vcpu, VHM_EXIT_KICKED);
-			return 1;
-		}
-		if (take_init(vcpu)) {
-			to_user(vcpu, VHM_EXIT_RESET);
-			return 1;
-		}
+		if (vhm_request_test_clear(vcpu, VHM_REQ_KICK))
+			return to_user(vcpu, VHM_EXIT_KICKED);
+		if (take_init(vcpu))
+			return to_user(vcpu, VHM_EXIT_RESET);
 		take_sipi(vcpu);
 		if (vcpu->run_state == VHM_RUN_STATE_RUNNABLE)
 			return 0;
-		if (vcpu->run_state == VHM_RUN_STATE_SHUTDOWN) {
-			to_user(vcpu, VHM_EXIT_SHUTDOWN);
-			return 1;
-		}
+		if (vcpu->run_state == VHM_RUN_STATE_SHUTDOWN)
+			return to_user(vcpu, VHM_EXIT_SHUTDOWN);
 		if (woken_by_event(vcpu))
 			return 0;
 		/* a halted guest can take an interrupt, and stays halted if none comes */
 		if (vcpu->run_state == VHM_RUN_STATE_HALTED && vcpu->irq_window_requested &&
 		    vhm_backend->irq_window_open(vcpu)) {
 			vcpu->irq_window_requested = false;
-			to_user(vcpu, VHM_EXIT_IRQ_WINDOW);
-			return 1;
+			return to_user(vcpu, VHM_EXIT_IRQ_WINDOW);
 		}
 		/* HALTED has looked already, and an NMI that came since must wake it */
 		if (vcpu->run_state != VHM_RUN_STATE_HALTED)

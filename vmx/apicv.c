@@ -109,8 +109,8 @@ void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 
 	if (!(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
 		return;
-	write_interrupt_status(vhm_apic_highest_irr(vcpu->apic),
-			       vhm_apic_highest_isr(vcpu->apic));
+	write_interrupt_status(vhm_apic_highest(vcpu->apic, APIC_IRR),
+			       vhm_apic_highest(vcpu->apic, APIC_ISR));
 	bitmap_fill(v->eoi_exit_bitmap, 256);	/* differs from any real one: written next */
 	set_bit(VHM_REQ_APIC, &vcpu->requests);
 }
@@ -131,7 +131,7 @@ static void write_eoi_exit_bitmap(struct vmx_vcpu *v)
 /* RVI: the highest requested vector; the processor compares it with the guest's PPR. */
 static void write_rvi(struct vmx_vcpu *v)
 {
-	int irr = max(vhm_apic_highest_irr(v->base.apic), 0);
+	int irr = max(vhm_apic_highest(v->base.apic, APIC_IRR), 0);
 	u64 status = vmread(GUEST_INTR_STATUS);
 
 	if ((status & 0xff) == irr)
@@ -143,7 +143,7 @@ static void write_rvi(struct vmx_vcpu *v)
 /* Exit when the guest lowers its TPR far enough for the highest pending vector (30.1.2). */
 static void write_tpr_threshold(struct vmx_vcpu *v)
 {
-	int irr = vhm_apic_highest_irr(v->base.apic);
+	int irr = vhm_apic_highest(v->base.apic, APIC_IRR);
 	u32 class = irr < 0 ? 0 : irr >> 4;
 	u32 tpr = vhm_apic_get_cr8(v->base.apic);
 

@@ -237,9 +237,6 @@ static int init_cpuid(void)
 		.tsc_khz = tsc_khz,
 		.pv_features = vhm_pv_supported(),
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
-		.x2apic = true,
-		.tsc_deadline = true,
-		.tsc_adjust = true,
 		.invariant_tsc = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
 				 boot_cpu_has(X86_FEATURE_NONSTOP_TSC),
 		.rdtscp = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP,

@@ -137,7 +137,7 @@ u64 apic_read_msr(struct kunit *test, struct vhm_apic *apic, u32 index)
 int apic_fixture_init(struct kunit *test)
 {
 	const struct vhm_cpuid_limits limits = {
-		.tsc_khz = tsc_khz, .gpa_bits = 40, .x2apic = true, .tsc_deadline = true,
+		.tsc_khz = tsc_khz, .gpa_bits = 40,
 	};
 	struct apic_fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 

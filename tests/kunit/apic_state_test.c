@@ -94,7 +94,7 @@ static void state_takes_in_pending(struct kunit *test)
 	vhm_apic_deliver_msi(&f->vm, 0xfee00000, 0x77);
 	vhm_apic_set_state(apic->vcpu, state, sizeof(*state));
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(apic->posted.pending, 256));
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(apic), 0xec);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(apic, APIC_IRR), 0xec);
 }
 
 /* Every bit of a saved state flipped alone: refused if no guest can have it. */

@@ -169,7 +169,7 @@ static void errors(struct kunit *test)
 	vhm_apic_write(apic, APIC_ICR, 0x4000a);	/* self, vector 10 */
 	KUNIT_EXPECT_EQ(test, apic_read(test, apic, APIC_ESR), 0u);
 	vhm_apic_sync(apic);
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(apic), 0xe5);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(apic, APIC_IRR), 0xe5);
 	KUNIT_EXPECT_EQ(test, vhm_apic_deliver_msi(&f->vm, 0xfee00000, 5), 0);
 	vhm_apic_write(apic, APIC_ESR, 0);
 	KUNIT_EXPECT_EQ(test, apic_read(test, apic, APIC_ESR), 0x60u);
@@ -193,7 +193,7 @@ static void errors(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, apic_read_msr(test, apic, 0x828) & APIC_ESR_SENDILL);
 	KUNIT_EXPECT_EQ(test, vhm_apic_msr_write(apic, 0x83f, 0xf1), 0);
 	vhm_apic_sync(apic);
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(apic), 0xf1);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(apic, APIC_IRR), 0xf1);
 }
 
 /* A write that the processor has stored already ends as one that we store. */
@@ -353,8 +353,8 @@ static void compare(struct kunit *test, struct vhm_apic *apic, const struct mode
 	DECLARE_BITMAP(level, 256);
 	u32 i, wrong = 0;
 
-	KUNIT_ASSERT_EQ(test, vhm_apic_highest_irr(apic), top(m->irr));
-	KUNIT_ASSERT_EQ(test, vhm_apic_highest_isr(apic), top(m->isr));
+	KUNIT_ASSERT_EQ(test, vhm_apic_highest(apic, APIC_IRR), top(m->irr));
+	KUNIT_ASSERT_EQ(test, vhm_apic_highest(apic, APIC_ISR), top(m->isr));
 	KUNIT_ASSERT_EQ(test, (u32)vhm_apic_ppr(apic), model_ppr(m));
 	KUNIT_ASSERT_EQ(test, vhm_apic_deliverable(apic), model_deliverable(m));
 	KUNIT_ASSERT_EQ(test, apic_read(test, apic, APIC_PROCPRI), model_ppr(m));

@@ -212,7 +212,7 @@ static void masked(struct kunit *test)
 	apic_host_tsc += MS_TSC;
 	KUNIT_EXPECT_FALSE(test, fires(f->apic));
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(f->apic), -1);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(f->apic, APIC_IRR), -1);
 }
 
 static void periodic(struct kunit *test)
@@ -385,13 +385,13 @@ static void expiry_before_write(struct kunit *test)
 	vhm_apic_write(f->apic, APIC_LVTT, 0x55);
 	KUNIT_EXPECT_TRUE(test, test_bit(VHM_REQ_APIC, &f->apic->vcpu->requests));
 	vhm_apic_sync(f->apic);
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(f->apic), LVT_VECTOR);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(f->apic, APIC_IRR), LVT_VECTOR);
 
 	set_up(test, DEADLINE);
 	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, 1);
 	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, U64_MAX);
 	vhm_apic_sync(f->apic);
-	KUNIT_EXPECT_EQ(test, vhm_apic_highest_irr(f->apic), LVT_VECTOR);
+	KUNIT_EXPECT_EQ(test, vhm_apic_highest(f->apic, APIC_IRR), LVT_VECTOR);
 	KUNIT_EXPECT_EQ(test, apic_read_msr(test, f->apic, MSR_IA32_TSC_DEADLINE), U64_MAX);
 }
 

@@ -16,9 +16,9 @@
 #define LEAF7_ECX_OSPKE		BIT(4)
 
 static const struct vhm_cpuid_limits generous = {
-	.xcr0 = U64_MAX, .tsc_khz = 2100000, .gpa_bits = 46, .x2apic = true,
-	.tsc_deadline = true, .tsc_adjust = true, .invariant_tsc = true, .rdtscp = true,
-	.invpcid = true, .pcid = true, .xsaves = true, .waitpkg = true, .pku = true,
+	.xcr0 = U64_MAX, .tsc_khz = 2100000, .gpa_bits = 46,
+	.invariant_tsc = true, .rdtscp = true,
+	.invpcid = true, .pcid = true, .xsaves = true, .pku = true,
 	.spec_ctrl = true, .flush_cmd = true, .arch_capabilities = true,
 };
 
@@ -103,9 +103,9 @@ static const struct {
 	{ 1, 0, 3, BIT(10) | BIT(18) | BIT(20) | BIT(21) | BIT(22) | BIT(29) | BIT(30) | BIT(31) },
 	/* SGX, PQM, MPX, PQE, PT */
 	{ 7, 0, 1, BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(25) },
-	/* OSPKE, CET_SS, TME, LA57, MPX.MAWAU, KL, bus-lock detection, ENQCMD, SGX_LC, PKS */
-	{ 7, 0, 2, BIT(4) | BIT(7) | BIT(13) | BIT(16) | GENMASK(21, 17) | BIT(23) | BIT(24) |
-		   BIT(29) | BIT(30) | BIT(31) },
+	/* OSPKE, WAITPKG, CET_SS, TME, LA57, MPX.MAWAU, KL, bus-lock detection, ENQCMD, SGX_LC, PKS */
+	{ 7, 0, 2, BIT(4) | BIT(5) | BIT(7) | BIT(13) | BIT(16) | GENMASK(21, 17) | BIT(23) |
+		   BIT(24) | BIT(29) | BIT(30) | BIT(31) },
 	/* UINTR, SRBDS_CTRL, TSX_FORCE_ABORT, hybrid, PCONFIG, LBR, CET_IBT, AMX, CORE_CAPS */
 	{ 7, 0, 3, BIT(5) | BIT(9) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(20) | BIT(22) |
 		   BIT(24) | BIT(25) | BIT(30) },
@@ -169,14 +169,10 @@ static void limits(struct kunit *test)
 		u32 leaf, subleaf, reg, bits;
 	} effects[] = {
 #define LIMIT(name) offsetof(struct vhm_cpuid_limits, name)
-		{ LIMIT(x2apic), 1, 0, 2, BIT(21) },
-		{ LIMIT(tsc_deadline), 1, 0, 2, BIT(24) },
 		{ LIMIT(pcid), 1, 0, 2, BIT(17) },
-		{ LIMIT(tsc_adjust), 7, 0, 1, BIT(1) },
 		{ LIMIT(invpcid), 7, 0, 1, BIT(10) },
 		{ LIMIT(rdtscp), 7, 0, 2, BIT(22) },
 		{ LIMIT(rdtscp), 0x80000001, 0, 3, BIT(27) },
-		{ LIMIT(waitpkg), 7, 0, 2, BIT(5) },
 		{ LIMIT(pku), 7, 0, 2, BIT(3) },
 		{ LIMIT(pku), 0xd, 0, 0, BIT(9) },
 		{ LIMIT(spec_ctrl), 7, 0, 3, BIT(26) | BIT(27) | BIT(31) },
