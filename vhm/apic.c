@@ -372,14 +372,15 @@ static const struct lapic_register *find_msr(const struct vhm_apic *apic, u32 in
 	return lapic_find_register((index - APIC_BASE_MSR) << 4, access);
 }
 
-/**
- * vhm_apic_msr_is_plain - may the processor answer RDMSR from the register page?
- * @index: MSR, 0x800-0x8ff
- */
-bool vhm_apic_msr_is_plain(u32 index)
+u64 vhm_apic_plain_registers(void)
 {
-	return index >= APIC_BASE_MSR && index < APIC_BASE_MSR + LAPIC_REGISTERS &&
-	       lapic_find_register((index - APIC_BASE_MSR) << 4, PLAIN);
+	u64 plain = 0;
+	u32 n;
+
+	for (n = 0; n < LAPIC_REGISTERS; n++)
+		if (registers[n].access & PLAIN)
+			plain |= BIT_ULL(n);
+	return plain;
 }
 
 /**

@@ -105,8 +105,8 @@ void vhm_apic_written(struct vhm_apic *apic, u32 offset);
 /* x2APIC MSRs 0x800-0x8ff and IA32_TSC_DEADLINE, IA32_APIC_BASE; -EINVAL: the guest gets #GP(0) */
 int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value);
 int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value);
-/* May the processor answer RDMSR of this x2APIC register from the register page? */
-bool vhm_apic_msr_is_plain(u32 index);
+/* Bit n: the processor may answer RDMSR of x2APIC register n from the register page. */
+u64 vhm_apic_plain_registers(void);
 /*
  * IA32_APIC_BASE from the VMM: any mode to any mode, registers stay. The guest's own
  * writes go through vhm_apic_msr_write() and obey the architecture's transitions.

@@ -210,11 +210,8 @@ static int deliver_lowest(struct vhm_vm *vm, struct vhm_apic *source,
 
 static int deliver_physical(struct vhm_vm *vm, const struct vhm_interrupt *irq)
 {
-	struct vhm_vcpu *vcpu;
+	struct vhm_vcpu *vcpu = vhm_vcpu_find(vm, irq->destination);
 
-	if (irq->destination >= VHM_MAX_VCPUS)
-		return 0;
-	vcpu = xa_load(&vm->vcpus, array_index_nospec(irq->destination, VHM_MAX_VCPUS));
 	return vcpu ? accept(vcpu->apic, irq) : 0;
 }
 

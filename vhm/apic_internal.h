@@ -198,7 +198,6 @@ u32 lapic_load(struct vhm_apic *apic, u32 offset);
 void lapic_reset_registers(struct vhm_apic *apic);
 
 /* apic_timer.c; all in the vCPU's thread */
-void lapic_timer_stop(struct vhm_apic *apic);
 void lapic_timer_reset(struct vhm_apic *apic);
 bool lapic_timer_poll(struct vhm_apic *apic);
 void lapic_timer_settle(struct vhm_apic *apic);

@@ -50,14 +50,11 @@ static void arm_deadline(struct vhm_apic *apic)
 	apic->timer_target_tsc = host + min(ahead, VHM_TSC_NEVER - 1 - host);
 }
 
-/**
- * lapic_timer_stop - no expiry any more
- * @apic: the APIC
- *
- * An expiry that happens between the caller's lapic_timer_settle() and this call counts
+/*
+ * No expiry any more. One that happens between the caller's lapic_timer_settle() and this call counts
  * as not happened: the guest's write came first.
  */
-void lapic_timer_stop(struct vhm_apic *apic)
+static void stop(struct vhm_apic *apic)
 {
 	apic->timer_target_tsc = VHM_TSC_NEVER;
 }
@@ -65,7 +62,7 @@ void lapic_timer_stop(struct vhm_apic *apic)
 /* After power-up, INIT or a load of the whole page: as the registers say, and stopped. */
 void lapic_timer_reset(struct vhm_apic *apic)
 {
-	lapic_timer_stop(apic);
+	stop(apic);
 	apic->timer_deadline_tsc = 0;
 	apic->timer_mode = lapic_get(apic, APIC_LVTT) & LAPIC_TIMER_MODE;
 	apic->timer_divide_lg2 = lapic_divide_lg2(lapic_get(apic, APIC_TDCR));
@@ -93,7 +90,7 @@ bool lapic_timer_poll(struct vhm_apic *apic)
 		apic->timer_target_tsc = lapic_periodic_next(apic->timer_target_tsc, now,
 							     apic->timer_period_tsc);
 	else
-		lapic_timer_stop(apic);
+		stop(apic);
 	if (apic->timer_mode == APIC_LVT_TIMER_TSCDEADLINE)
 		apic->timer_deadline_tsc = 0;
 	return lapic_local_interrupt(apic, APIC_LVTT);
@@ -128,7 +125,7 @@ u32 lapic_timer_current(const struct vhm_apic *apic)
 /* Initial count register: starts the count, or stops it with 0. */
 void lapic_timer_initial_written(struct vhm_apic *apic, u32 value)
 {
-	lapic_timer_stop(apic);
+	stop(apic);
 	if (!counts(apic->timer_mode)) {
 		/* ignored in TSC-deadline mode (10.5.4.1) */
 		lapic_set(apic, APIC_TMICT, 0);
@@ -167,7 +164,7 @@ void lapic_timer_mode_written(struct vhm_apic *apic)
 	if (mode == apic->timer_mode)
 		return;
 	if (!counts(mode) || !counts(apic->timer_mode)) {
-		lapic_timer_stop(apic);
+		stop(apic);
 		lapic_set(apic, APIC_TMICT, 0);
 		apic->timer_deadline_tsc = 0;
 	}
@@ -188,7 +185,7 @@ void lapic_timer_set_deadline(struct vhm_apic *apic, u64 tsc)
 	if (apic->timer_mode != APIC_LVT_TIMER_TSCDEADLINE)
 		return;
 	lapic_timer_settle(apic);
-	lapic_timer_stop(apic);
+	stop(apic);
 	apic->timer_deadline_tsc = tsc;
 	if (tsc)
 		arm_deadline(apic);

@@ -8,7 +8,6 @@
  */
 #include "pv.h"
 
-#include <linux/nospec.h>
 #include <asm/apicdef.h>
 
 #include "apic.h"
@@ -34,13 +33,6 @@ static s64 send_ipi(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, boo
 	return accepted;
 }
 
-static struct vhm_vcpu *vcpu_of(struct vhm_vm *vm, u32 apic_id)
-{
-	if (apic_id >= VHM_MAX_VCPUS)
-		return NULL;
-	return xa_load(&vm->vcpus, array_index_nospec(apic_id, VHM_MAX_VCPUS));
-}
-
 /* Ends its HLT, or its next one. */
 static void unhalt(struct vhm_vcpu *vcpu)
 {
@@ -63,14 +55,14 @@ s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bo
 
 	switch ((u32)regs->rax) {
 	case KVM_HC_KICK_CPU:
-		other = vcpu_of(vcpu->vm, (u32)regs->rcx);
+		other = vhm_vcpu_find(vcpu->vm, (u32)regs->rcx);
 		if (other)
 			unhalt(other);
 		return 0;
 	case KVM_HC_SEND_IPI:
 		return send_ipi(vcpu, regs, bits64);
 	case KVM_HC_SCHED_YIELD:
-		other = vcpu_of(vcpu->vm, (u32)regs->rbx);
+		other = vhm_vcpu_find(vcpu->vm, (u32)regs->rbx);
 		if (other && other != vcpu)
 			vhm_vcpu_yield_to(other);
 		return 0;

@@ -21,6 +21,7 @@
 #include <linux/kref.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
 #include <linux/types.h>
@@ -242,6 +243,14 @@ void vhm_vcpu_free(struct vhm_vcpu *vcpu);
 int vhm_vcpu_run(struct vhm_vcpu *vcpu);
 void vhm_vcpu_load(struct vhm_vcpu *vcpu);
 void vhm_vcpu_unload(struct vhm_vcpu *vcpu);
+
+/* The vCPU of an id that a guest has chosen, or NULL. It stays until the VM is freed. */
+static inline struct vhm_vcpu *vhm_vcpu_find(struct vhm_vm *vm, u32 id)
+{
+	if (id >= VHM_MAX_VCPUS)
+		return NULL;
+	return xa_load(&vm->vcpus, array_index_nospec(id, VHM_MAX_VCPUS));
+}
 
 /**
  * vhm_vcpu_request - ask a vCPU's thread for something and make it look

@@ -19,14 +19,9 @@
 
 #include "instruction.h"
 
-#define APICV_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
-			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
-			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
-			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
-
 #define X2APIC_MSRS	0x800u
 
-int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
+void vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 {
 	if (vmx_caps.tpr_shadow)
 		vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
@@ -36,19 +31,6 @@ int vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 		vmwrite(POSTED_INTR_DESC_ADDR, __pa(&v->base.apic->posted));
 		vmwrite(POSTED_INTR_NV, POSTED_INTR_VECTOR);
 	}
-	return 0;
-}
-
-/* Bit n: the processor may answer RDMSR of x2APIC register n from the register page. */
-static u64 plain_registers;
-
-void vmx_apicv_init(void)
-{
-	u32 n;
-
-	for (n = 0; n < 64; n++)
-		if (vhm_apic_msr_is_plain(X2APIC_MSRS + n))
-			plain_registers |= BIT_ULL(n);
 }
 
 /*
@@ -60,7 +42,7 @@ static void intercept_x2apic(struct vmx_vcpu *v, bool virtualized)
 	u64 read = 0, write = 0;
 
 	if (virtualized) {
-		read = plain_registers | BIT_ULL(APIC_TASKPRI >> 4);
+		read = vhm_apic_plain_registers() | BIT_ULL(APIC_TASKPRI >> 4);
 		write = BIT_ULL(APIC_TASKPRI >> 4) | BIT_ULL(APIC_EOI >> 4) |
 			BIT_ULL(APIC_SELF_IPI >> 4);
 	}
@@ -73,7 +55,7 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	enum vhm_apic_mode mode = vhm_apic_mode(vcpu->apic);
-	u32 secondary = v->secondary & ~APICV_CONTROLS, pin = v->pin & ~PIN_BASED_POSTED_INTR;
+	u32 secondary = v->secondary & ~VMX_APICV_CONTROLS, pin = v->pin & ~PIN_BASED_POSTED_INTR;
 	bool x2apic = mode == VHM_APIC_X2APIC;
 
 	if (vmx_caps.apicv && mode != VHM_APIC_DISABLED)
@@ -97,11 +79,6 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu)
 	vmx_apic_state_changed(vcpu);
 }
 
-static void write_interrupt_status(int rvi, int svi)
-{
-	vmwrite(GUEST_INTR_STATUS, (u64)max(rvi, 0) | (u64)max(svi, 0) << 8);
-}
-
 /* The model's IRR or ISR was written from outside: the processor's copies follow. */
 void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 {
@@ -109,8 +86,8 @@ void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 
 	if (!(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY))
 		return;
-	write_interrupt_status(vhm_apic_highest(vcpu->apic, APIC_IRR),
-			       vhm_apic_highest(vcpu->apic, APIC_ISR));
+	vmwrite(GUEST_INTR_STATUS, max(vhm_apic_highest(vcpu->apic, APIC_IRR), 0) |
+				   max(vhm_apic_highest(vcpu->apic, APIC_ISR), 0) << 8);
 	bitmap_fill(v->eoi_exit_bitmap, 256);	/* differs from any real one: written next */
 	set_bit(VHM_REQ_APIC, &vcpu->requests);
 }

@@ -12,27 +12,18 @@
 
 static void describe(struct vhm_info *info)
 {
-	u64 features = VHM_FEATURE_UNRESTRICTED;
+	const u32 ept = vmx_caps.ept_features;
 
-	if (vmx_caps.vpid)
-		features |= VHM_FEATURE_VPID;
-	if (vmx_caps.apicv)
-		features |= VHM_FEATURE_APIC_REGISTERS | VHM_FEATURE_VIRTUAL_INTERRUPTS;
-	if (vmx_caps.posted)
-		features |= VHM_FEATURE_POSTED_INTERRUPTS;
-	if (vmx_caps.tsc_scaling)
-		features |= VHM_FEATURE_TSC_SCALING;
-	if (vmx_caps.ept_features & VMX_EPT_EXECUTE_ONLY_BIT)
-		features |= VHM_FEATURE_EXECUTE_ONLY;
-	if (vmx_caps.ept_features & VMX_EPT_2MB_PAGE_BIT)
-		features |= VHM_FEATURE_EPT_2M;
-	if (vmx_caps.ept_features & VMX_EPT_1GB_PAGE_BIT)
-		features |= VHM_FEATURE_EPT_1G;
-	if (vmx_caps.ept_features & VMX_EPT_AD_BIT)
-		features |= VHM_FEATURE_EPT_AD;
-	if (vmx_caps.write_log)
-		features |= VHM_FEATURE_WRITE_LOG;
-	info->features = features;
+	info->features = VHM_FEATURE_UNRESTRICTED |
+		(vmx_caps.vpid ? VHM_FEATURE_VPID : 0) |
+		(vmx_caps.apicv ? VHM_FEATURE_APIC_REGISTERS | VHM_FEATURE_VIRTUAL_INTERRUPTS : 0) |
+		(vmx_caps.posted ? VHM_FEATURE_POSTED_INTERRUPTS : 0) |
+		(vmx_caps.tsc_scaling ? VHM_FEATURE_TSC_SCALING : 0) |
+		(ept & VMX_EPT_EXECUTE_ONLY_BIT ? VHM_FEATURE_EXECUTE_ONLY : 0) |
+		(ept & VMX_EPT_2MB_PAGE_BIT ? VHM_FEATURE_EPT_2M : 0) |
+		(ept & VMX_EPT_1GB_PAGE_BIT ? VHM_FEATURE_EPT_1G : 0) |
+		(ept & VMX_EPT_AD_BIT ? VHM_FEATURE_EPT_AD : 0) |
+		(vmx_caps.write_log ? VHM_FEATURE_WRITE_LOG : 0);
 	info->gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS);
 	info->xcr0 = vmx_guest_xcr0();
 }
@@ -258,13 +249,10 @@ int vmx_init(void)
 
 	if (ret)
 		return ret;
-	ret = vmx_switch_init();
-	if (ret)
-		return ret;
+	vmx_switch_init();
 	ret = init_cpuid();
 	if (ret)
 		return ret;
-	vmx_apicv_init();
 	ret = vmx_speculation_init();
 	if (ret)
 		return ret;

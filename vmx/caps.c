@@ -50,10 +50,6 @@ MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can 
 			 SECONDARY_EXEC_XSAVES | SECONDARY_EXEC_ENCLS_EXITING | \
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING | \
 			 SECONDARY_EXEC_ENABLE_PML)
-#define SECONDARY_APICV	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
-			 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
-			 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
-			 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
 			 VM_EXIT_ACK_INTR_ON_EXIT | \
 			 VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
@@ -76,54 +72,66 @@ static bool read_capability(u32 index, u64 *value)
 	return false;
 }
 
-static bool adjust(const char *field, u32 index, const struct vmx_control_request *request,
-		   u32 *out)
+/**
+ * struct control_field - what every VMCS starts with in one field of controls
+ * @name: for the log
+ * @index: its capability MSR
+ * @true_index: the one to be used where IA32_VMX_BASIC says so
+ * @value: out: the field
+ * @required: must be 1
+ * @optional: should be 1 if the processor can
+ * @forbidden: must be 0 (the processor can require otherwise)
+ */
+struct control_field {
+	const char *name;
+	u32 index, true_index;
+	u32 *value;
+	u32 required, optional, forbidden;
+};
+
+static const struct control_field control_fields[] = {
+	{ "pin-based", MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+	  &vmx_caps.pin, PIN_REQUIRED, PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR },
+	{ "processor-based", MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+	  &vmx_caps.primary, PRIMARY_REQUIRED, CPU_BASED_TPR_SHADOW | CPU_BASED_MONITOR_TRAP_FLAG,
+	  PRIMARY_FORBIDDEN },
+	{ "secondary (EPT, unrestricted guest)", MSR_IA32_VMX_PROCBASED_CTLS2,
+	  MSR_IA32_VMX_PROCBASED_CTLS2, &vmx_caps.secondary, SECONDARY_REQUIRED,
+	  SECONDARY_OPTIONAL | VMX_APICV_CONTROLS },
+	{ "exit", MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS,
+	  &vmx_caps.exit, EXIT_REQUIRED, VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL },
+	{ "entry", MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+	  &vmx_caps.entry, ENTRY_REQUIRED, VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL },
+};
+
+/*
+ * SDM vol. 3, A.2, Reserved Controls and Default Settings: a control may be 0 if its bit
+ * in the low half is 0, and 1 if its bit in the high half is 1.
+ */
+static bool adjust(const struct control_field *field, bool true_controls)
 {
 	u64 capability;
-	u32 missing;
+	u32 must_be_1, may_be_1, missing;
 
-	if (!read_capability(index, &capability))
+	if (!read_capability(true_controls ? field->true_index : field->index, &capability))
 		return false;
-	missing = vmx_adjust_controls(request, capability, out);
+	must_be_1 = (u32)capability;
+	may_be_1 = capability >> 32;
+	missing = (field->required & ~may_be_1) | (field->forbidden & must_be_1);
 	if (missing)
-		pr_err("this processor lacks VMX %s controls %#x\n", field, missing);
+		pr_err("this processor lacks VMX %s controls %#x\n", field->name, missing);
+	*field->value = ((field->required | field->optional) & may_be_1) | must_be_1;
 	return !missing;
 }
 
 static bool adjust_all(bool true_controls)
 {
-	const struct vmx_control_request pin = {
-		.required = PIN_REQUIRED,
-		.optional = PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR,
-	};
-	const struct vmx_control_request primary = {
-		.required = PRIMARY_REQUIRED,
-		.optional = CPU_BASED_TPR_SHADOW | CPU_BASED_MONITOR_TRAP_FLAG,
-		.forbidden = PRIMARY_FORBIDDEN,
-	};
-	const struct vmx_control_request secondary = {
-		.required = SECONDARY_REQUIRED,
-		.optional = SECONDARY_OPTIONAL | SECONDARY_APICV,
-	};
-	const struct vmx_control_request exit = {
-		.required = EXIT_REQUIRED,
-		.optional = VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL,
-	};
-	const struct vmx_control_request entry = {
-		.required = ENTRY_REQUIRED,
-		.optional = VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL,
-	};
-	struct vmx_caps *c = &vmx_caps;
-	u32 delta = !true_controls ? 0 :
-		    MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS;
+	u32 i;
 
-	return adjust("pin-based", MSR_IA32_VMX_PINBASED_CTLS + delta, &pin, &c->pin) &&
-	       adjust("processor-based", MSR_IA32_VMX_PROCBASED_CTLS + delta, &primary,
-		      &c->primary) &&
-	       adjust("secondary (EPT, unrestricted guest)", MSR_IA32_VMX_PROCBASED_CTLS2,
-		      &secondary, &c->secondary) &&
-	       adjust("exit", MSR_IA32_VMX_EXIT_CTLS + delta, &exit, &c->exit) &&
-	       adjust("entry", MSR_IA32_VMX_ENTRY_CTLS + delta, &entry, &c->entry);
+	for (i = 0; i < ARRAY_SIZE(control_fields); i++)
+		if (!adjust(&control_fields[i], true_controls))
+			return false;
+	return true;
 }
 
 /* Errata of Nehalem and Westmere: the control may load a wrong value (AAK155 and its kin). */
@@ -171,11 +179,12 @@ static void settle_perf_global_ctrl(struct vmx_caps *c)
 static void settle_optional(struct vmx_caps *c)
 {
 	c->tpr_shadow = c->primary & CPU_BASED_TPR_SHADOW;
-	c->apicv = apicv && c->tpr_shadow && (c->secondary & SECONDARY_APICV) == SECONDARY_APICV;
+	c->apicv = apicv && c->tpr_shadow &&
+		   (c->secondary & VMX_APICV_CONTROLS) == VMX_APICV_CONTROLS;
 	c->posted = posted_interrupts && c->apicv && c->pin & PIN_BASED_POSTED_INTR;
 	/* each vCPU turns on the set of its APIC's mode (vmx/apicv.c) */
 	c->pin &= ~PIN_BASED_POSTED_INTR;
-	c->secondary &= ~SECONDARY_APICV;
+	c->secondary &= ~VMX_APICV_CONTROLS;
 	if (!c->tpr_shadow)
 		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 

@@ -2,35 +2,17 @@
 /*
  * What the processor's VMX can do, read once (SDM vol. 3, appendix A, VMX Capability
  * Reporting Facility), and the control values made of it.
- *
- * The first half is pure: it compiles without hardware headers and is tested by KUnit.
  */
 #ifndef VMX_CAPS_H
 #define VMX_CAPS_H
 
 #include <linux/types.h>
 
-/**
- * struct vmx_control_request - controls wanted in one 32-bit field
- * @required: must be 1
- * @optional: should be 1 if the processor can
- * @forbidden: must be 0 (the processor can require otherwise)
- */
-struct vmx_control_request {
-	u32 required;
-	u32 optional;
-	u32 forbidden;
-};
-
-/**
- * vmx_adjust_controls() - make a control field of a wish and a capability MSR
- * @request: the wish
- * @capability: low half: bits that must be 1; high half: bits that may be 1
- * @out: the value for the VMCS
- *
- * Returns 0, or the bits of @request that cannot be had.
- */
-u32 vmx_adjust_controls(const struct vmx_control_request *request, u64 capability, u32 *out);
+/* which of them are on follows the mode of a vCPU's local APIC (vmx/apicv.c) */
+#define VMX_APICV_CONTROLS	(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | \
+				 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | \
+				 SECONDARY_EXEC_APIC_REGISTER_VIRT | \
+				 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 /**
  * struct vmx_caps - capabilities

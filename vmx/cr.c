@@ -22,11 +22,12 @@
 #define CR0_OWNED	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | \
 			 X86_CR0_AM | X86_CR0_PG)
 #define CR0_DEFINED	(CR0_OWNED | X86_CR0_ET | X86_CR0_NE | X86_CR0_NW | X86_CR0_CD)
-/* MCE stays on for the host; OSXSAVE and PKE are read by CPUID exits; VMXE is fixed */
-#define CR4_OWNABLE	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
+#define CR4_BASIC	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 			 X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | \
-			 X86_CR4_OSXMMEXCPT | X86_CR4_UMIP | X86_CR4_FSGSBASE | \
-			 X86_CR4_PCIDE | X86_CR4_SMEP | X86_CR4_SMAP)
+			 X86_CR4_OSXMMEXCPT)
+/* MCE stays on for the host; OSXSAVE and PKE are read by CPUID exits; VMXE is fixed */
+#define CR4_OWNABLE	(CR4_BASIC | X86_CR4_UMIP | X86_CR4_FSGSBASE | X86_CR4_PCIDE | \
+			 X86_CR4_SMEP | X86_CR4_SMAP)
 
 static const struct {
 	u32 feature;
@@ -44,9 +45,7 @@ static const struct {
 /* Controls of the VMCS follow the CPUID table. The VMCS is current. */
 void vmx_init_cr_masks(struct vmx_vcpu *v)
 {
-	u64 allowed = X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE |
-		      X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE |
-		      X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+	u64 allowed = CR4_BASIC | X86_CR4_MCE;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cr4_by_cpuid); i++)
@@ -87,7 +86,7 @@ bool vmx_cr4_valid(struct vmx_vcpu *v, u64 cr4)
 	return !(cr4 & ~v->cr4_allowed);
 }
 
-bool vmx_efer_valid(struct vmx_vcpu *v, u64 efer)
+bool vmx_efer_valid(u64 efer)
 {
 	return !(efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX));
 }

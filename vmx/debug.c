@@ -126,16 +126,8 @@ enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_
 enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info)
 {
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
-	struct vhm_event event = {
-		.flags = VHM_EVENT_VALID,
-		.vector = info & INTR_INFO_VECTOR_MASK,
-	};
+	struct vhm_event event = vmx_exception_event(info, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
 
-	/* real mode has none, and yet the vector has one */
-	if (vmx_exception_has_error(event.vector))
-		event.flags |= VHM_EVENT_HAS_ERROR_CODE;
-	if (info & INTR_INFO_DELIVER_CODE_MASK)
-		event.error_code = (u32)vmread(VM_EXIT_INTR_ERROR_CODE);
 	if (event.vector == X86_TRAP_PF) {
 		event.flags |= VHM_EVENT_HAS_PAYLOAD;
 		event.payload = vmx_qualification(v);

@@ -129,7 +129,7 @@ static enum vmx_exit_outcome exit_unhandled(struct vmx_vcpu *v)
 }
 
 struct exit_row {
-	enum vmx_exit_outcome (*handle)(struct vmx_vcpu *v);
+	vmx_exit_handler *handle;
 	enum vhm_stat stat;
 };
 

@@ -119,7 +119,7 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 /* SDM vol. 1, 13.3: what XSETBV refuses. */
 bool vmx_xcr0_valid(u64 xcr0)
 {
-	const u64 avx512 = XFEATURE_MASK_OPMASK | XFEATURE_MASK_ZMM_Hi256 | XFEATURE_MASK_Hi16_ZMM;
+	const u64 avx512 = XFEATURE_MASK_AVX512;
 
 	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~vmx_guest_xcr0())
 		return false;

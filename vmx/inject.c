@@ -74,15 +74,14 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 			has_error = true;
 			error = 0;
 		}
-		v->injected = 0;
 	} else if (v->injected) {
 		/* the exception goes first; a software event is executed again */
 		if (type == INTR_TYPE_NMI_INTR)
 			atomic_add_unless(&v->base.nmi_pending, 1, 2);
 		else if (type == INTR_TYPE_EXT_INTR)
 			v->parked = v->injected;
-		v->injected = 0;
 	}
+	v->injected = 0;
 	*e = (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | (has_error ? VHM_EVENT_HAS_ERROR_CODE : 0),
 		.vector = vector,
@@ -102,9 +101,22 @@ enum vmx_exit_outcome vmx_queue_ud(struct vmx_vcpu *v)
 	return VMX_RESUME;
 }
 
-bool vmx_exception_has_error(u32 vector)
+/**
+ * vmx_exception_event() - an exception as user space is told of it
+ * @info: its interruption information, of an exit or for an entry (SDM vol. 3, 25.8.3, 25.9.2)
+ * @error_code: its error code, where @info says that there is one
+ */
+struct vhm_event vmx_exception_event(u32 info, u32 error_code)
 {
-	return vector < 32 && BIT(vector) & HAS_ERROR_CODE;
+	u32 vector = info & INTR_INFO_VECTOR_MASK;
+
+	/* real mode pushes no error code, and yet the vector has one */
+	return (struct vhm_event) {
+		.flags = VHM_EVENT_VALID |
+			 (BIT(vector & 31) & HAS_ERROR_CODE ? VHM_EVENT_HAS_ERROR_CODE : 0),
+		.vector = vector,
+		.error_code = info & INTR_INFO_DELIVER_CODE_MASK ? error_code : 0,
+	};
 }
 
 /* May user space inject this? The entry would fail otherwise (SDM vol. 3, 27.2.1.3). */

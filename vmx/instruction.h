@@ -87,19 +87,9 @@ failed:
 }
 
 /* SDM vol. 3, 29.4.3.1, Operations that Invalidate Cached Mappings */
-struct vmx_invept_descriptor {
-	u64 eptp;
-	u64 reserved;
-};
-
-struct vmx_invvpid_descriptor {
-	u64 vpid;
-	u64 linear_address;
-};
-
 static inline bool __invept(u64 type, u64 eptp)
 {
-	struct vmx_invept_descriptor descriptor = { .eptp = eptp };
+	const u64 descriptor[2] = { eptp };
 
 	VMX_TRY("invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
 }
@@ -112,7 +102,7 @@ static inline void invept(u64 type, u64 eptp)
 
 static inline bool __invvpid(u64 type, u16 vpid)
 {
-	struct vmx_invvpid_descriptor descriptor = { .vpid = vpid };
+	const u64 descriptor[2] = { vpid };	/* a linear address, not used */
 
 	VMX_TRY("invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
 }

@@ -181,7 +181,7 @@ static int set_efer(struct vmx_vcpu *v, u64 efer)
 	u64 old = vmread(GUEST_IA32_EFER);
 
 	/* LME cannot change with paging on; LMA is the processor's (SDM vol. 3, 2.2.1) */
-	if (!vmx_efer_valid(v, efer) ||
+	if (!vmx_efer_valid(efer) ||
 	    ((old ^ efer) & EFER_LME && vmx_read_cr0(v) & X86_CR0_PG))
 		return -EINVAL;
 	vmx_write_efer(v, (efer & ~(u64)EFER_LMA) | (old & EFER_LMA));

@@ -4,7 +4,7 @@
  * IA32_SPEC_CTRL, return-stack buffer and branch-history clearing):
  *
  *   L1TF		flush of the L1 data cache before an entry
- *   branch predictor	IBPB when another vCPU was last on this CPU
+ *   branch predictor	IBPB when another vCPU was last on this CPU (vmx/vcpu.c)
  *   VMSCAPE		IBPB before the VMM's own code, left to the host's exit-to-user path
  *   iTLB multihit	no large pages that the guest may execute (ept/)
  *
@@ -22,14 +22,9 @@
 
 #include "enter.h"
 
-enum l1d_flush_mode {
-	L1D_FLUSH_NEVER,
-	L1D_FLUSH_COND,
-	L1D_FLUSH_ALWAYS,
-};
-
-static enum l1d_flush_mode l1d_flush_mode __ro_after_init;
-bool vmx_flushes_l1d __ro_after_init;	/* the mode is not L1D_FLUSH_NEVER */
+/* NEVER, COND or ALWAYS */
+static enum vmx_l1d_flush_state l1d_flush_mode __ro_after_init = VMENTER_L1D_FLUSH_NEVER;
+bool vmx_flushes_l1d __ro_after_init;	/* the mode is not NEVER */
 static void *l1d_buffer;
 
 static bool insecure_no_l1d_flush;
@@ -53,36 +48,33 @@ bool vmx_speculation_large_execute(void)
 }
 
 /* The host's setting of l1tf= (admin-guide/hw-vuln/l1tf.rst). */
-static enum l1d_flush_mode l1d_mode_of_host(void)
+static enum vmx_l1d_flush_state l1d_mode_of_host(void)
 {
 	u64 arch_capabilities = 0;
 
 	if (!boot_cpu_has_bug(X86_BUG_L1TF) || insecure_no_l1d_flush)
-		return L1D_FLUSH_NEVER;
+		return VMENTER_L1D_FLUSH_NEVER;
 	if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES) &&
 	    !rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &arch_capabilities) &&
 	    arch_capabilities & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH)
-		return L1D_FLUSH_NEVER;
+		return VMENTER_L1D_FLUSH_NEVER;
 	/* what kvm_intel settled on, if it was loaded first */
 	switch (l1tf_vmx_mitigation) {
-	case VMENTER_L1D_FLUSH_NEVER:
 	case VMENTER_L1D_FLUSH_NOT_REQUIRED:
-		return L1D_FLUSH_NEVER;
-	case VMENTER_L1D_FLUSH_ALWAYS:
-		return L1D_FLUSH_ALWAYS;
-	case VMENTER_L1D_FLUSH_COND:
-		return L1D_FLUSH_COND;
+		return VMENTER_L1D_FLUSH_NEVER;
+	case VMENTER_L1D_FLUSH_NEVER ... VMENTER_L1D_FLUSH_ALWAYS:
+		return l1tf_vmx_mitigation;
 	default:
 		break;
 	}
 	switch (l1tf_mitigation) {
 	case L1TF_MITIGATION_OFF:
-		return L1D_FLUSH_NEVER;
+		return VMENTER_L1D_FLUSH_NEVER;
 	case L1TF_MITIGATION_FULL:
 	case L1TF_MITIGATION_FULL_FORCE:
-		return L1D_FLUSH_ALWAYS;
+		return VMENTER_L1D_FLUSH_ALWAYS;
 	default:
-		return L1D_FLUSH_COND;
+		return VMENTER_L1D_FLUSH_COND;
 	}
 }
 
@@ -91,8 +83,8 @@ int vmx_speculation_init(void)
 	struct page *page;
 
 	l1d_flush_mode = l1d_mode_of_host();
-	vmx_flushes_l1d = l1d_flush_mode != L1D_FLUSH_NEVER;
-	if (l1d_flush_mode == L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+	vmx_flushes_l1d = l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER;
+	if (l1d_flush_mode == VMENTER_L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
 	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(VMX_L1D_BUFFER_BYTES));
 	if (!page)
@@ -111,7 +103,7 @@ void vmx_speculation_exit(void)
 /* Interrupts off, before an entry, on a CPU that needs it. */
 void vmx_speculation_flush_l1d(struct vmx_vcpu *v)
 {
-	if (l1d_flush_mode == L1D_FLUSH_COND) {
+	if (l1d_flush_mode == VMENTER_L1D_FLUSH_COND) {
 		/* since the last flush: user space or a sleep here, interrupts on this CPU */
 		bool flush = v->l1d_flush || kvm_get_cpu_l1tf_flush_l1d();
 
@@ -124,12 +116,6 @@ void vmx_speculation_flush_l1d(struct vmx_vcpu *v)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 	else
 		vmx_flush_l1d(l1d_buffer);
-}
-
-/* Preemption off: another vCPU than last time is about to use this CPU's predictors. */
-void vmx_speculation_vcpu_switch(void)
-{
-	indirect_branch_prediction_barrier();
 }
 
 /* Immunities that a guest may rely on, as far as the CPU itself has them. */
@@ -149,7 +135,7 @@ u64 vmx_guest_arch_capabilities(void)
 		rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &value);
 	value &= ARCH_CAP_FOR_GUESTS;
 	/* the flush before an entry is done by this module, unless told otherwise */
-	if (l1d_flush_mode != L1D_FLUSH_NEVER)
+	if (l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER)
 		value |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	return value;
 }

@@ -84,7 +84,7 @@ static int sregisters_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 		return -EINVAL;
 	if (in->flags & ~VHM_SREGISTERS_PDPTE)
 		return -EINVAL;
-	if (!vmx_efer_valid(v, in->efer) || long_mode != !!(in->efer & EFER_LMA))
+	if (!vmx_efer_valid(in->efer) || long_mode != !!(in->efer & EFER_LMA))
 		return -EINVAL;
 	if (!vmx_cr4_valid(v, in->cr4) || !vmx_cr0_valid(v, in->cr0, in->cr4, in->efer))
 		return -EINVAL;
@@ -271,19 +271,6 @@ static_assert(VHM_BLOCKED_BY_NMI == GUEST_INTR_STATE_NMI);
 
 #define BLOCKED_BITS	(VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS | VHM_BLOCKED_BY_NMI)
 
-static void describe_exception(struct vmx_vcpu *v, u32 vector, struct vhm_events *out)
-{
-	out->exception = (struct vhm_event) {
-		.flags = VHM_EVENT_VALID,
-		.vector = vector,
-	};
-	if (v->injected & INTR_INFO_DELIVER_CODE_MASK)
-		out->exception.error_code = v->injected_error;
-	/* real mode pushes none, and yet the vector has one */
-	if (vmx_exception_has_error(vector))
-		out->exception.flags |= VHM_EVENT_HAS_ERROR_CODE;
-}
-
 static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 {
 	u32 vector = v->injected & INTR_INFO_VECTOR_MASK;
@@ -300,10 +287,10 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 	case INTR_TYPE_PRIV_SW_EXCEPTION:
 		/* INT3, INTO, INT1; with prefixes the length would be lost, and RIP is at it */
 		if (v->injected_length == 1)
-			describe_exception(v, vector, out);
+			out->exception = vmx_exception_event(v->injected, v->injected_error);
 		break;
 	case INTR_TYPE_HARD_EXCEPTION:
-		describe_exception(v, vector, out);
+		out->exception = vmx_exception_event(v->injected, v->injected_error);
 		if (vector != 1)
 			break;
 		/* DR6 has its bits already; without a payload it would be INT1 */

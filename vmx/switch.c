@@ -178,7 +178,7 @@ void vmx_lazy_msrs_restore_all(void)
 	on_each_cpu(lazy_restore_ipi, NULL, 1);
 }
 
-int vmx_switch_init(void)
+void vmx_switch_init(void)
 {
 	struct desc_ptr idt;
 	u64 value;
@@ -191,7 +191,6 @@ int vmx_switch_init(void)
 		host_xss = 0;
 	if (boot_cpu_has(X86_FEATURE_OSXSAVE))
 		vmx_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
-	return 0;
 }
 
 /*
@@ -200,9 +199,8 @@ int vmx_switch_init(void)
  */
 u64 vmx_guest_xcr0(void)
 {
-	return vmx_host_xcr0 & (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM |
-				XFEATURE_MASK_OPMASK | XFEATURE_MASK_ZMM_Hi256 |
-				XFEATURE_MASK_Hi16_ZMM | XFEATURE_MASK_PKRU);
+	return vmx_host_xcr0 & (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512 |
+				XFEATURE_MASK_PKRU);
 }
 
 /* Where the gate of a vector leads; the IDT is one for all CPUs and never moves. */
@@ -333,32 +331,22 @@ static void write_host_control_registers(struct vmx_host_state *host)
  * The guest runs with all performance counters off: a PEBS record written in the guest
  * would go through the guest's page tables. What must be switched is known to perf.
  */
-static noinline void perf_msrs_off(struct vmx_vcpu *v)
+static noinline void perf_msrs_switch(struct vmx_vcpu *v, bool to_guest)
 {
 	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
-	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
-	int i;
+	const struct perf_guest_switch_msr *msr = v->host.perf_msrs;
+	const struct perf_guest_switch_msr *end = msr + v->host.perf_msr_count;
 
-	for (i = 0; i < v->host.perf_msr_count; i++) {
-		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL && by_control)
-			vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, msrs[i].host);
-		else if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL)
-			wrmsrl_safe(msrs[i].msr, 0);
-		else if (msrs[i].host != msrs[i].guest)
-			wrmsrl_safe(msrs[i].msr, msrs[i].guest);
+	for (; msr < end; msr++) {
+		if (msr->msr != MSR_CORE_PERF_GLOBAL_CTRL) {
+			if (msr->host != msr->guest)
+				wrmsrl_safe(msr->msr, to_guest ? msr->guest : msr->host);
+		} else if (!by_control) {
+			wrmsrl_safe(msr->msr, to_guest ? 0 : msr->host);
+		} else if (to_guest) {
+			vmwrite(HOST_IA32_PERF_GLOBAL_CTRL, msr->host);
+		}
 	}
-}
-
-static noinline void perf_msrs_on(struct vmx_vcpu *v)
-{
-	bool by_control = vmx_caps.exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
-	struct perf_guest_switch_msr *msrs = v->host.perf_msrs;
-	int i;
-
-	for (i = 0; i < v->host.perf_msr_count; i++)
-		if (msrs[i].msr == MSR_CORE_PERF_GLOBAL_CTRL ? !by_control :
-		    msrs[i].host != msrs[i].guest)
-			wrmsrl_safe(msrs[i].msr, msrs[i].host);
 }
 
 static void perf_counters_off(struct vmx_vcpu *v)
@@ -367,7 +355,7 @@ static void perf_counters_off(struct vmx_vcpu *v)
 		return;
 	v->host.perf_msrs = perf_guest_get_msrs(&v->host.perf_msr_count, NULL);
 	if (v->host.perf_msr_count)
-		perf_msrs_off(v);
+		perf_msrs_switch(v, true);
 }
 
 static noinline void load_debug_registers(struct vmx_vcpu *v)
@@ -444,7 +432,7 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 void vmx_entry_state_restore(struct vmx_vcpu *v)
 {
 	if (v->host.perf_msr_count)
-		perf_msrs_on(v);
+		perf_msrs_switch(v, false);
 	if (v->host.debugctl)
 		update_debugctlmsr(v->host.debugctl);
 	if (unlikely(v->debug_live))

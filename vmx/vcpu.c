@@ -129,7 +129,7 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 {
 	struct vhm_vcpu *first = vcpu->id ? xa_load(&vcpu->vm->vcpus, 0) : NULL;
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	int ret = 0;
+	int ret = -EIO;
 
 	v->args.regs = &vcpu->regs;
 	vmx_msr_init(v);
@@ -149,18 +149,14 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 		vmcs_write_controls(v);
 		vmx_init_cr_masks(v);
 		vmx_host_constant_state(v);
-		ret = vmx_apicv_vcpu_init(v);
-	} else {
-		ret = -EIO;
+		vmx_apicv_vcpu_init(v);
+		vmx_vcpu_load(vcpu, smp_processor_id());
+		vmx_vcpu_reset(vcpu, false);
+		vmx_vcpu_unload(vcpu);
+		ret = 0;
 	}
 	preempt_enable();
-	if (ret)
-		return ret;
-	vhm_backend->vcpu_load(vcpu, get_cpu());
-	vmx_vcpu_reset(vcpu, false);
-	vhm_backend->vcpu_unload(vcpu);
-	put_cpu();
-	return 0;
+	return ret;
 }
 
 static void reset_segments(void)
@@ -271,7 +267,7 @@ static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
 		vmx_write_tsc(v);
 	if (this_cpu_read(last_vcpu) != v) {
 		this_cpu_write(last_vcpu, v);
-		vmx_speculation_vcpu_switch();
+		indirect_branch_prediction_barrier();
 	}
 }
 

@@ -252,6 +252,8 @@ enum vmx_exit_outcome {
 	VMX_NOT_ENTERED,	/* there was no exit */
 };
 
+typedef enum vmx_exit_outcome vmx_exit_handler(struct vmx_vcpu *v);
+
 /* vmx/vcpu.c */
 struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm);
 int vmx_vcpu_init(struct vhm_vcpu *vcpu);
@@ -267,32 +269,21 @@ void vmx_registers_changed(struct vhm_vcpu *vcpu);
 void vmx_registers_complete(struct vhm_vcpu *vcpu);
 
 /* vmx/exit.c */
-enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_skip_insn(struct vmx_vcpu *v);
+vmx_exit_handler vmx_exit_at_once, vmx_handle_exit, vmx_skip_insn;
 enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags, gva_t linear);
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
 /* exit families, one file each */
-enum vmx_exit_outcome vmx_exit_io(struct vmx_vcpu *v);			/* exit_io.c */
-enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v);		/* exit_msr.c */
-enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v);
+vmx_exit_handler vmx_exit_io;
+vmx_exit_handler vmx_exit_rdmsr, vmx_exit_wrmsr;
 bool vmx_wrmsr_is_quick(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v);			/* exit_cr.c */
-enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v);	/* exit_ept.c */
-enum vmx_exit_outcome vmx_exit_ept_misconfig(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_log_full(struct vmx_vcpu *v);
+vmx_exit_handler vmx_exit_cr, vmx_exit_xsetbv;
+vmx_exit_handler vmx_exit_ept_violation, vmx_exit_ept_misconfig, vmx_exit_log_full;
 void vmx_follow_tables(struct vmx_vcpu *v);
 void vmx_empty_log(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v);		/* exit_event.c */
-enum vmx_exit_outcome vmx_exit_irq_window(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_nmi_window(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_triple_fault(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_task_switch(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v);		/* exit_apic.c */
-enum vmx_exit_outcome vmx_exit_apic_write(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_eoi(struct vmx_vcpu *v);
+vmx_exit_handler vmx_exit_exception, vmx_exit_irq_window, vmx_exit_nmi_window;
+vmx_exit_handler vmx_exit_triple_fault, vmx_exit_task_switch;		/* exit_event.c */
+vmx_exit_handler vmx_exit_apic_access, vmx_exit_apic_write, vmx_exit_eoi;
 
 /* vmx/cr.c */
 void vmx_init_cr_masks(struct vmx_vcpu *v);
@@ -303,7 +294,7 @@ void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4);
 u64 vmx_read_cr0(struct vmx_vcpu *v);
 u64 vmx_read_cr4(struct vmx_vcpu *v);
 void vmx_write_efer(struct vmx_vcpu *v, u64 efer);
-bool vmx_efer_valid(struct vmx_vcpu *v, u64 efer);
+bool vmx_efer_valid(u64 efer);
 int vmx_load_pdptes(struct vmx_vcpu *v);
 
 /* vmx/inject.c */
@@ -319,10 +310,9 @@ void vmx_cancel_injection(struct vmx_vcpu *v);
 void vmx_requeue_interrupted(struct vmx_vcpu *v);
 void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error);
 /* Ends of an exit: the instruction is refused. vmx_skip_insn(): it was carried out. */
-enum vmx_exit_outcome vmx_queue_gp(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_queue_ud(struct vmx_vcpu *v);
+vmx_exit_handler vmx_queue_gp, vmx_queue_ud;
 void vmx_settle_shadow(struct vmx_vcpu *v);
-bool vmx_exception_has_error(u32 vector);
+struct vhm_event vmx_exception_event(u32 info, u32 error_code);
 bool vmx_exception_runs_again(struct vmx_vcpu *v);
 int vmx_check_exception(const struct vhm_event *event);
 int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
@@ -336,8 +326,7 @@ void vmx_apic_mode_changed(struct vhm_vcpu *vcpu);
 void vmx_apic_state_changed(struct vhm_vcpu *vcpu);
 void vmx_interrupt_posted(struct vhm_vcpu *vcpu);
 void vmx_apic_before_entry(struct vmx_vcpu *v);
-void vmx_apicv_init(void);
-int vmx_apicv_vcpu_init(struct vmx_vcpu *v);
+void vmx_apicv_vcpu_init(struct vmx_vcpu *v);
 
 /* vmx/msr.c */
 void vmx_msr_init(struct vmx_vcpu *v);
@@ -355,7 +344,7 @@ int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value);
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 
 /* vmx/switch.c: host state displaced by a loaded guest */
-int vmx_switch_init(void);
+void vmx_switch_init(void);
 void vmx_lazy_msrs_restore_all(void);
 void vmx_lazy_msrs_forget(void);
 void __vmx_guest_state_load(struct vmx_vcpu *v);
@@ -397,8 +386,6 @@ static inline void vmx_speculation_after_exit(void)
 #endif
 }
 
-void vmx_speculation_vcpu_switch(void);
-
 /*
  * vmx/debug.c. #MC belongs to the host; #AC and #DB delivery can recurse without end inside the
  * processor and would keep the host from this CPU: they exit whatever the VMM wants.
@@ -417,8 +404,7 @@ void vmx_write_dr7(struct vmx_vcpu *v, u64 dr7);
 u64 vmx_pending_debug(struct vmx_vcpu *v);
 u64 vmx_take_hits(struct vmx_vcpu *v, u64 *causes);
 void vmx_hold_interrupts(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v);
-enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v);
+vmx_exit_handler vmx_exit_dr, vmx_exit_step;
 enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info);
 enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_event *event);
 
