@@ -520,7 +520,8 @@ bool vhm_apic_eoi_is_silent(struct vhm_apic *apic)
 {
 	int isr = vhm_apic_highest(apic, APIC_ISR);
 
-	return isr >= 0 && !lapic_test_vector(apic, APIC_TMR, isr) && vhm_apic_highest(apic, APIC_IRR) < 0;
+	return isr >= 0 && !lapic_test_vector(apic, APIC_TMR, isr) &&
+	       vhm_apic_highest(apic, APIC_IRR) < 0;
 }
 
 int vhm_apic_take_level_eoi(struct vhm_apic *apic)

@@ -51,8 +51,8 @@ static void arm_deadline(struct vhm_apic *apic)
 }
 
 /*
- * No expiry any more. One that happens between the caller's lapic_timer_settle() and this call counts
- * as not happened: the guest's write came first.
+ * No expiry any more. One that happens between the caller's lapic_timer_settle() and this
+ * call counts as not happened: the guest's write came first.
  */
 static void stop(struct vhm_apic *apic)
 {

@@ -291,8 +291,7 @@ static noinline int inject_requested(struct vhm_vcpu *vcpu)
 	memcpy(&event, &run->inject, sizeof(event));
 	barrier();		/* from here on the copy alone counts */
 	WRITE_ONCE(run->inject.flags, 0);
-	return event.flags & VHM_EVENT_VALID ? vhm_backend->inject_exception(vcpu, &event) :
-					       -EINVAL;
+	return vhm_backend->inject_exception(vcpu, &event);
 }
 
 /*

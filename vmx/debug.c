@@ -68,11 +68,7 @@ static void write_dr(struct vmx_vcpu *v, u32 number, u64 value)
  */
 static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
 {
-	const struct vhm_event detected = {
-		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = X86_TRAP_DB,
-		.payload = DR6_BD,
-	};
+	const struct vhm_event detected = vmx_debug_event(DR6_BD);
 	u64 qualification = vmx_qualification(v), value;
 	u32 number = DR_NUMBER(qualification);
 
@@ -174,11 +170,7 @@ u64 vmx_pending_debug(struct vmx_vcpu *v)
 enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v)
 {
 	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
-	const struct vhm_event event = {
-		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = X86_TRAP_DB,
-		.payload = vmx_take_hits(v, &pending) | DR6_BS,
-	};
+	const struct vhm_event event = vmx_debug_event(vmx_take_hits(v, &pending) | DR6_BS);
 
 	if (vmx_has_breakpoints(v))
 		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, vmx_pending_debug(v));

@@ -14,11 +14,7 @@
  */
 static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
 {
-	struct vhm_event event = {
-		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = X86_TRAP_DB,
-		.payload = vmx_qualification(v) & DR6_CAUSES,
-	};
+	struct vhm_event event = vmx_debug_event(vmx_qualification(v) & DR6_CAUSES);
 	u64 hits;
 
 	/* INT1 is a trap and still ahead of RIP; it leaves DR6 alone */

@@ -119,6 +119,16 @@ struct vhm_event vmx_exception_event(u32 info, u32 error_code)
 	};
 }
 
+/* #DB with what its delivery writes to DR6 */
+struct vhm_event vmx_debug_event(u64 causes)
+{
+	return (struct vhm_event) {
+		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
+		.vector = X86_TRAP_DB,
+		.payload = causes,
+	};
+}
+
 /* May user space inject this? The entry would fail otherwise (SDM vol. 3, 27.2.1.3). */
 int vmx_check_exception(const struct vhm_event *event)
 {

@@ -60,18 +60,13 @@ void vmx_report_vmread_failures(struct vmx_vcpu *v)
 }
 
 /* The first 31 bits of each region hold the revision (SDM vol. 3, 25.2, 25.11.5). */
-static void *alloc_region(gfp_t gfp)
+void *vmx_alloc_region(gfp_t gfp)
 {
 	u32 *region = (u32 *)get_zeroed_page(gfp);
 
 	if (region)
 		*region = vmx_caps.revision;
 	return region;
-}
-
-void *vmx_vmcs_alloc(void)
-{
-	return alloc_region(GFP_KERNEL_ACCOUNT);
 }
 
 /* Interrupts off. VMCLEAR writes back what the CPU caches of it (25.11.3). */
@@ -110,13 +105,6 @@ void vmx_vmcs_clear(struct vmx_vcpu *v)
 	/* fails if that CPU went offline: vmx_cpu_off() has cleared it then */
 	smp_call_function_single(cpu, clear_ipi, v, 1);
 	WARN_ON_ONCE(READ_ONCE(v->base.cpu) >= 0);
-}
-
-void vmx_vmcs_free(struct vmx_vcpu *v)
-{
-	vmx_vmcs_clear(v);
-	free_page((unsigned long)v->vmcs);
-	v->vmcs = NULL;
 }
 
 /**
@@ -182,8 +170,9 @@ static int cpu_on_irqsoff(struct vmx_cpu *cpu)
 }
 
 /* Interrupts off. */
-static void cpu_off_irqsoff(struct vmx_cpu *cpu)
+static void cpu_off_irqsoff(void *unused)
 {
+	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
 	struct vmx_vcpu *v, *next;
 
 	vmx_lazy_msrs_forget();
@@ -201,16 +190,15 @@ static void cpu_off_irqsoff(struct vmx_cpu *cpu)
 static int vmx_cpu_on(unsigned int cpu_number)
 {
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-	unsigned long flags;
 	int ret;
 
 	if (!cpu->region)
-		cpu->region = alloc_region(GFP_KERNEL);
+		cpu->region = vmx_alloc_region(GFP_KERNEL);
 	if (!cpu->region)
 		return -ENOMEM;
-	local_irq_save(flags);
+	local_irq_disable();
 	ret = cpu_on_irqsoff(cpu);
-	local_irq_restore(flags);
+	local_irq_enable();
 	if (ret) {
 		/* cpuhp does not call vmx_cpu_off() for the CPU that failed */
 		free_page((unsigned long)cpu->region);
@@ -225,11 +213,10 @@ static int vmx_cpu_on(unsigned int cpu_number)
 static int vmx_cpu_off(unsigned int cpu_number)
 {
 	struct vmx_cpu *cpu = this_cpu_ptr(&vmx_cpus);
-	unsigned long flags;
 
-	local_irq_save(flags);
-	cpu_off_irqsoff(cpu);
-	local_irq_restore(flags);
+	local_irq_disable();
+	cpu_off_irqsoff(NULL);
+	local_irq_enable();
 	free_page((unsigned long)cpu->region);
 	cpu->region = NULL;
 	return 0;
@@ -254,25 +241,6 @@ static void life_crash(void)
 	cr4_clear_bits(X86_CR4_VMXE);
 }
 
-/*
- * The host has one crash hook for all hypervisors and warns about a second one. Where KVM
- * takes it for as long as it is loaded, its hook executes VMXOFF for us.
- */
-static void hook_crash(void)
-{
-	if (vhm_kvm_has_crash_hook())
-		return;
-	cpu_emergency_register_virt_callback(life_crash);
-	life_crash_hooked = true;
-}
-
-static void unhook_crash(void)
-{
-	if (life_crash_hooked)
-		cpu_emergency_unregister_virt_callback(life_crash);
-	life_crash_hooked = false;
-}
-
 /**
  * vmx_get() - VMX on, for the first user
  *
@@ -288,7 +256,14 @@ int vmx_get(void)
 					vmx_cpu_off);
 		if (ret > 0) {
 			life_hotplug_state = ret;
-			hook_crash();
+			/*
+			 * The host has one crash hook for all hypervisors and warns about a
+			 * second one. Where KVM takes it for as long as it is loaded, its hook
+			 * executes VMXOFF for us.
+			 */
+			life_crash_hooked = !vhm_kvm_has_crash_hook();
+			if (life_crash_hooked)
+				cpu_emergency_register_virt_callback(life_crash);
 			ret = 0;
 		}
 	}
@@ -303,7 +278,8 @@ void vmx_put(void)
 {
 	mutex_lock(&life_lock);
 	if (!--life_users) {
-		unhook_crash();
+		if (life_crash_hooked)
+			cpu_emergency_unregister_virt_callback(life_crash);
 		cpuhp_remove_state(life_hotplug_state);
 	}
 	mutex_unlock(&life_lock);
@@ -316,7 +292,7 @@ static u64 life_suspended_tsc;
 static int life_suspend(void)
 {
 	life_suspended_tsc = rdtsc_ordered();
-	cpu_off_irqsoff(this_cpu_ptr(&vmx_cpus));
+	cpu_off_irqsoff(NULL);
 	return 0;
 }
 
@@ -337,16 +313,11 @@ static struct syscore_ops life_syscore_ops = {
 	.resume = life_resume,
 };
 
-static void off_ipi(void *unused)
-{
-	cpu_off_irqsoff(this_cpu_ptr(&vmx_cpus));
-}
-
 /* INIT is blocked while VMX is on (SDM vol. 3, 24.8): a reboot would hang. */
 static int life_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	WRITE_ONCE(life_down, true);
-	on_each_cpu(off_ipi, NULL, 1);
+	on_each_cpu(cpu_off_irqsoff, NULL, 1);
 	return NOTIFY_OK;
 }
 

@@ -38,7 +38,7 @@ struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 	v->base.cpu = -1;
 	v->host.cpu = -1;
 	INIT_LIST_HEAD(&v->loaded_link);
-	v->vmcs = vmx_vmcs_alloc();
+	v->vmcs = vmx_alloc_region(GFP_KERNEL_ACCOUNT);
 	v->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (vmx_caps.write_log)
 		v->write_log = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
@@ -68,7 +68,8 @@ void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	int cpu;
 
-	vmx_vmcs_free(v);
+	vmx_vmcs_clear(v);
+	free_page((unsigned long)v->vmcs);
 	/* a new vCPU at this address is another one to the branch predictors */
 	for_each_possible_cpu(cpu)
 		cmpxchg(per_cpu_ptr(&last_vcpu, cpu), v, NULL);

@@ -313,6 +313,7 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 vmx_exit_handler vmx_queue_gp, vmx_queue_ud;
 void vmx_settle_shadow(struct vmx_vcpu *v);
 struct vhm_event vmx_exception_event(u32 info, u32 error_code);
+struct vhm_event vmx_debug_event(u64 causes);
 bool vmx_exception_runs_again(struct vmx_vcpu *v);
 int vmx_check_exception(const struct vhm_event *event);
 int vmx_inject_exception(struct vhm_vcpu *vcpu, const struct vhm_event *event);
@@ -430,8 +431,7 @@ void vmx_life_exit(void);
 int vmx_get(void);
 void vmx_put(void);
 void vmx_report_vmread_failures(struct vmx_vcpu *v);
-void *vmx_vmcs_alloc(void);
-void vmx_vmcs_free(struct vmx_vcpu *v);
+void *vmx_alloc_region(gfp_t gfp);
 bool vmx_vmcs_make_current(struct vmx_vcpu *v, int cpu);
 void vmx_vmcs_clear(struct vmx_vcpu *v);
 

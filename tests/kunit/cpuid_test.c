@@ -103,7 +103,10 @@ static const struct {
 	{ 1, 0, 3, BIT(10) | BIT(18) | BIT(20) | BIT(21) | BIT(22) | BIT(29) | BIT(30) | BIT(31) },
 	/* SGX, PQM, MPX, PQE, PT */
 	{ 7, 0, 1, BIT(2) | BIT(12) | BIT(14) | BIT(15) | BIT(25) },
-	/* OSPKE, WAITPKG, CET_SS, TME, LA57, MPX.MAWAU, KL, bus-lock detection, ENQCMD, SGX_LC, PKS */
+	/*
+	 * OSPKE, WAITPKG, CET_SS, TME, LA57, MPX.MAWAU, KL, bus-lock detection, ENQCMD, SGX_LC,
+	 * PKS
+	 */
 	{ 7, 0, 2, BIT(4) | BIT(5) | BIT(7) | BIT(13) | BIT(16) | GENMASK(21, 17) | BIT(23) |
 		   BIT(24) | BIT(29) | BIT(30) | BIT(31) },
 	/* UINTR, SRBDS_CTRL, TSX_FORCE_ABORT, hybrid, PCONFIG, LBR, CET_IBT, AMX, CORE_CAPS */
