@@ -79,11 +79,7 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 	const struct rule *rule = find_rule(supported->leaf,
 					    supported->flags & VHM_CPUID_SUBLEAF ?
 					    supported->subleaf : 0);
-	const u32 given[4] = {
-		entry->eax, entry->ebx, entry->ecx & ~dynamic_ecx(entry), entry->edx
-	};
-	const u32 able[4] = { supported->eax, supported->ebx, supported->ecx, supported->edx };
-	u32 i;
+	u32 i, given, able;
 
 	/* widths of addresses may shrink */
 	if (entry->leaf == EXTENDED + 8 &&
@@ -93,9 +89,11 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 	if (!rule)
 		return 0;
 	for (i = 0; i < 4; i++) {
-		if (rule->features & BIT(i) && given[i] & ~able[i])
+		given = (&entry->eax)[i] & ~(BIT(i) == ECX ? dynamic_ecx(entry) : 0);
+		able = (&supported->eax)[i];
+		if (rule->features & BIT(i) && given & ~able)
 			return -EINVAL;
-		if (rule->fixed & BIT(i) && given[i] != able[i])
+		if (rule->fixed & BIT(i) && given != able)
 			return -EINVAL;
 	}
 	return 0;

@@ -198,12 +198,6 @@ static void add_extended_features(struct builder *b)
 		});
 }
 
-/* Leaf 6: the APIC timer keeps running in deep sleep (ARAT). */
-static void add_power(struct builder *b)
-{
-	add(b, 6, 0, 0)->eax = BIT(2);
-}
-
 static void add_topology(struct builder *b)
 {
 	struct vhm_cpuid_entry *entry;
@@ -354,7 +348,7 @@ int vhm_cpuid_build(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
 
 	add_identity(&b);
 	add_caches(&b);
-	add_power(&b);
+	add(&b, 6, 0, 0)->eax = BIT(2);	/* the APIC timer keeps running in deep sleep (ARAT) */
 	add_extended_features(&b);
 	add_topology(&b);
 	add_xsave(&b);

@@ -250,10 +250,7 @@ int vmx_init(void)
 	if (ret)
 		return ret;
 	vmx_switch_init();
-	ret = init_cpuid();
-	if (ret)
-		return ret;
-	ret = vmx_speculation_init();
+	ret = init_cpuid() ?: vmx_speculation_init();
 	if (ret)
 		return ret;
 	ret = vmx_life_init();

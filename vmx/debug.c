@@ -45,21 +45,10 @@ void vmx_write_dr7(struct vmx_vcpu *v, u64 dr7)
 		vmwrite(GUEST_DR7, dr7);
 }
 
-static u64 read_dr(struct vmx_vcpu *v, u32 number)
+/* DR0-DR3, DR6 and DR7, where they are displaced */
+static u64 *displaced(struct vmx_vcpu *v, u32 number)
 {
-	if (number < 4)
-		return v->db[number];
-	return number == 6 ? v->dr6 : v->dr7;
-}
-
-static void write_dr(struct vmx_vcpu *v, u32 number, u64 value)
-{
-	if (number < 4)
-		v->db[number] = value;
-	else if (number == 6)
-		v->dr6 = (value & DR6_CAUSES) | DR6_RESERVED;
-	else
-		vmx_write_dr7(v, value);
+	return number < 4 ? &v->db[number] : number == 6 ? &v->dr6 : &v->dr7;
 }
 
 /*
@@ -84,7 +73,7 @@ static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
 		return VMX_RESUME;
 	}
 	if (DR_IS_READ(qualification)) {
-		vmx_write_gpr(v, DR_REGISTER(qualification), read_dr(v, number));
+		vmx_write_gpr(v, DR_REGISTER(qualification), *displaced(v, number));
 		return vmx_skip_insn(v);
 	}
 	value = vmx_read_gpr(v, DR_REGISTER(qualification));
@@ -92,7 +81,11 @@ static enum vmx_exit_outcome move_displaced(struct vmx_vcpu *v)
 		value = (u32)value;
 	if (number > 3 && value >> 32)
 		return vmx_queue_gp(v);
-	write_dr(v, number, value);
+	if (number == 6)
+		value = (value & DR6_CAUSES) | DR6_RESERVED;
+	if (number == 7)
+		value = (value & DR7_GUEST) | DR7_FIXED;
+	*displaced(v, number) = value;
 	return vmx_skip_insn(v);
 }
 

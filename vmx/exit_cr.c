@@ -23,11 +23,6 @@ enum cr_access {
 };
 
 /* With PAE paging, a write that changes how addresses are translated reloads the PDPTEs. */
-static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
-{
-	return cr0 & X86_CR0_PG && cr4 & X86_CR4_PAE && !(efer & EFER_LME);
-}
-
 #define CR0_RELOADS	(X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
 #define CR4_RELOADS	(X86_CR4_PAE | X86_CR4_PGE | X86_CR4_PSE | X86_CR4_SMEP)
 
@@ -42,7 +37,7 @@ static bool guest_write_cr0(struct vmx_vcpu *v, u64 cr0)
 	/* long mode is neither entered nor left in 64-bit code (SDM vol. 3, 9.8.5) */
 	if ((old ^ cr0) & X86_CR0_PG && efer & EFER_LME && vmread(GUEST_CS_AR_BYTES) & BIT(13))
 		return false;
-	if (pae_paging(cr0, cr4, efer) && (old ^ cr0) & CR0_RELOADS && vmx_load_pdptes(v))
+	if (vmx_pae_paging(cr0, cr4, efer) && (old ^ cr0) & CR0_RELOADS && vmx_load_pdptes(v))
 		return false;
 	vmx_write_cr0(v, cr0);
 	return true;
@@ -59,7 +54,7 @@ static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
 	if (cr4 & X86_CR4_PCIDE && !(old & X86_CR4_PCIDE) &&
 	    (!(efer & EFER_LMA) || vmread(GUEST_CR3) & 0xfff))
 		return false;
-	if (pae_paging(cr0, cr4, efer) && (old ^ cr4) & CR4_RELOADS && vmx_load_pdptes(v))
+	if (vmx_pae_paging(cr0, cr4, efer) && (old ^ cr4) & CR4_RELOADS && vmx_load_pdptes(v))
 		return false;
 	vmx_write_cr4(v, cr4);
 	return true;

@@ -435,9 +435,7 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 		return vhm_pv_msr_write(&v->base, index, value);
 	if (index == MSR_IA32_UCODE_REV || index == MSR_IA32_UCODE_WRITE)
 		return 0;	/* guests clear the one to read it; microcode is the host's */
-	if (constant_msr(v, index, &unused))
-		return -EINVAL;
-	if (hidden_by_cpuid(v, index))
+	if (constant_msr(v, index, &unused) || hidden_by_cpuid(v, index))
 		return -EINVAL;
 	if (index == MSR_IA32_TSC_ADJUST) {	/* the guest's write moves its TSC as well */
 		vhm_pv_clock_tsc_written(&v->base, value - v->tsc_adjust);

@@ -80,24 +80,18 @@ static enum vmx_l1d_flush_state l1d_mode_of_host(void)
 
 int vmx_speculation_init(void)
 {
-	struct page *page;
-
 	l1d_flush_mode = l1d_mode_of_host();
 	vmx_flushes_l1d = l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER;
 	if (l1d_flush_mode == VMENTER_L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
-	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(VMX_L1D_BUFFER_BYTES));
-	if (!page)
-		return -ENOMEM;
-	l1d_buffer = page_address(page);
-	return 0;
+	l1d_buffer = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO,
+					      get_order(VMX_L1D_BUFFER_BYTES));
+	return l1d_buffer ? 0 : -ENOMEM;
 }
 
 void vmx_speculation_exit(void)
 {
-	if (l1d_buffer)
-		free_pages((unsigned long)l1d_buffer, get_order(VMX_L1D_BUFFER_BYTES));
-	l1d_buffer = NULL;
+	free_pages((unsigned long)l1d_buffer, get_order(VMX_L1D_BUFFER_BYTES));
 }
 
 /* Interrupts off, before an entry, on a CPU that needs it. */

@@ -38,11 +38,6 @@ void vmx_write_segment(u32 number, const struct vhm_segment *in)
 	vmwrite(NTH(GUEST_ES_AR_BYTES, number), in->access_rights);
 }
 
-static bool pae_paging(const struct vhm_sregisters *s)
-{
-	return s->cr0 & X86_CR0_PG && s->cr4 & X86_CR4_PAE && !(s->efer & EFER_LMA);
-}
-
 static void sregisters_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
@@ -62,7 +57,7 @@ static void sregisters_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 	out->cr8 = vhm_apic_get_cr8(vcpu->apic);
 	out->efer = vmread(GUEST_IA32_EFER);
 	out->apic_base = vcpu->apic->base_msr;
-	if (pae_paging(out)) {
+	if (vmx_pae_paging(out->cr0, out->cr4, out->efer)) {
 		out->flags = VHM_SREGISTERS_PDPTE;
 		for (i = 0; i < 4; i++)
 			out->pdpte[i] = vmread(GUEST_PDPTR0 + 2 * i);
@@ -114,7 +109,7 @@ static int sregisters_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	/* the APIC section has all of TPR: keep its low bits unless CR8 says otherwise */
 	if (vhm_apic_get_cr8(vcpu->apic) != in->cr8)
 		vhm_apic_set_cr8(vcpu->apic, in->cr8);
-	if (!pae_paging(in))
+	if (!vmx_pae_paging(in->cr0, in->cr4, in->efer))
 		return 0;
 	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
 	if (in->flags & VHM_SREGISTERS_PDPTE)

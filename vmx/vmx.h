@@ -296,6 +296,10 @@ u64 vmx_read_cr4(struct vmx_vcpu *v);
 void vmx_write_efer(struct vmx_vcpu *v, u64 efer);
 bool vmx_efer_valid(u64 efer);
 int vmx_load_pdptes(struct vmx_vcpu *v);
+static inline bool vmx_pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return cr0 & X86_CR0_PG && cr4 & X86_CR4_PAE && !(efer & EFER_LME);
+}
 
 /* vmx/inject.c */
 /* Must vmx_inject_pending() look? What the processor delivers by itself is not its business. */
