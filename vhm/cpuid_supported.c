@@ -17,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/string.h>
+#include <asm/fpu/types.h>
 
 #define MAX_BASIC	0x16u
 #define MAX_EXTENDED	0x80000008u
@@ -24,12 +25,10 @@
 #define PACKAGE_LG2	6
 #define PACKAGE_CORES	BIT(PACKAGE_LG2)
 
-/* XCR0 bits whose state this module can virtualize: x87, SSE, AVX, AVX-512, PKRU */
-#define XCR0_X87_SSE	(BIT(0) | BIT(1))
-#define XCR0_AVX	(XCR0_X87_SSE | BIT(2))
-#define XCR0_AVX512	(XCR0_AVX | GENMASK(7, 5))
-#define XCR0_PKRU	BIT(9)
-#define XCR0_KNOWN	(XCR0_AVX512 | XCR0_PKRU)
+/* XCR0 bits whose state this module can virtualize */
+#define XCR0_AVX	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)
+#define XCR0_AVX512	(XCR0_AVX | XFEATURE_MASK_AVX512)
+#define XCR0_KNOWN	(XCR0_AVX512 | XFEATURE_MASK_PKRU)
 
 /* ------------------------------------------------------------- whitelist -- */
 
@@ -182,7 +181,7 @@ static void add_extended_features(struct builder *b)
 		      mask_if(limits->invpcid, EBX_7(INVPCID));
 	entry->ecx &= ECX_7_HOST | mask_if(avx, ECX_7_AVX) | mask_if(avx512, ECX_7_AVX512) |
 		      mask_if(limits->rdtscp, ECX_7(RDPID)) |
-		      mask_if(b->xcr0 & XCR0_PKRU, ECX_7(PKU));
+		      mask_if(b->xcr0 & XFEATURE_MASK_PKRU, ECX_7(PKU));
 	entry->edx &= EDX_7_HOST | mask_if(avx512, EDX_7_AVX512) |
 		      mask_if(limits->spec_ctrl, EDX_7_SPEC_CTRL) |
 		      mask_if(limits->flush_cmd, EDX_7(FLUSH_L1D)) |
@@ -342,8 +341,8 @@ int vhm_cpuid_build(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
 	};
 
 	if (!limits->pku)
-		b.xcr0 &= ~(u64)XCR0_PKRU;
-	if ((b.xcr0 & XCR0_X87_SSE) != XCR0_X87_SSE)
+		b.xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
+	if ((b.xcr0 & XFEATURE_MASK_FPSSE) != XFEATURE_MASK_FPSSE)
 		b.xcr0 = 0;
 
 	add_identity(&b);

@@ -93,10 +93,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	vcpu->run = (struct vhm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run)
 		goto err;
-	ret = vhm_apic_create(vcpu);
-	if (ret)
-		goto err;
-	ret = vhm_backend->vcpu_init(vcpu);
+	ret = vhm_apic_create(vcpu) ?: vhm_backend->vcpu_init(vcpu);
 	if (ret)
 		goto err;
 	vhm_pv_init(vcpu, xa_load(&vm->vcpus, 0));
