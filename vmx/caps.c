@@ -104,23 +104,17 @@ static const struct control_field control_fields[] = {
 	  &vmx_caps.entry, ENTRY_REQUIRED, VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL },
 };
 
-/*
- * SDM vol. 3, A.2, Reserved Controls and Default Settings: a control may be 0 if its bit
- * in the low half is 0, and 1 if its bit in the high half is 1.
- */
 static bool adjust(const struct control_field *field, bool true_controls)
 {
 	u64 capability;
-	u32 must_be_1, may_be_1, missing;
+	u32 missing;
 
 	if (!read_capability(true_controls ? field->true_index : field->index, &capability))
 		return false;
-	must_be_1 = (u32)capability;
-	may_be_1 = capability >> 32;
-	missing = (field->required & ~may_be_1) | (field->forbidden & must_be_1);
+	missing = vmx_adjust_controls(field->required, field->optional, field->forbidden,
+				      capability, field->value);
 	if (missing)
 		pr_err("this processor lacks VMX %s controls %#x\n", field->name, missing);
-	*field->value = ((field->required | field->optional) & may_be_1) | must_be_1;
 	return !missing;
 }
 

@@ -15,6 +15,28 @@
 				 SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 /**
+ * vmx_adjust_controls() - make a control field of a wish and a capability MSR
+ * @required: controls that must be 1
+ * @optional: those that should be 1 if the processor can
+ * @forbidden: those that must be 0 (the processor can require otherwise)
+ * @capability: the MSR
+ * @out: the value for the VMCS
+ *
+ * SDM vol. 3, A.2, Reserved Controls and Default Settings: a control may be 0 if its bit
+ * in the low half is 0, and 1 if its bit in the high half is 1.
+ *
+ * Return: 0, or the bits that cannot be had. Pure.
+ */
+static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden, u64 capability,
+				      u32 *out)
+{
+	u32 must_be_1 = (u32)capability, may_be_1 = capability >> 32;
+
+	*out = ((required | optional) & may_be_1) | must_be_1;
+	return (required & ~may_be_1) | (forbidden & must_be_1);
+}
+
+/**
  * struct vmx_caps - capabilities
  * @revision: VMCS revision identifier
  * @vmcs_bytes: size of a VMCS region, at most 4096
