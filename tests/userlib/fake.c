@@ -118,6 +118,60 @@ static int populate(struct vhm_populate *arg)
 	return arg->bytes ? EINTR : 0;
 }
 
+static int note_written(const struct vhm_written *arg)
+{
+	uint64_t page;
+
+	if (arg->flags || !arg->bytes || arg->bytes > VHM_MAX_WRITTEN_BYTES ||
+	    arg->gpa + arg->bytes - 1 < arg->gpa)
+		return EINVAL;
+	fake.notes++;
+	for (page = arg->gpa / 4096; page <= (arg->gpa + arg->bytes - 1) / 4096; page++)
+		if (page < FAKE_PAGES)
+			fake.written[page / 64] |= 1ull << page % 64;
+	return 0;
+}
+
+/* Pages of word @word of fake.written that are in the range; the last word may be a part. */
+static uint64_t take_word(const struct vhm_harvest *arg, uint64_t word)
+{
+	uint64_t last = (arg->gpa + arg->bytes - 1) / 4096;
+
+	if (word >= FAKE_PAGES / 64)
+		return 0;
+	return fake.written[word] & (last / 64 == word ? ~0ull >> (63 - last % 64) : ~0ull);
+}
+
+static int harvest(struct vhm_harvest *arg)
+{
+	bool list = arg->flags & VHM_HARVEST_LIST;
+	uint64_t *data = (uint64_t *)(uintptr_t)arg->data, first = arg->gpa / 4096 / 64;
+
+	if (arg->flags & ~VHM_HARVEST_LIST || arg->data % 8 || arg->gpa % (256 << 10) ||
+	    !arg->bytes || arg->bytes % 4096 || (list ? arg->room < 64 : arg->room))
+		return EINVAL;
+	arg->pages = 0;
+	while (arg->bytes) {
+		uint64_t word = arg->gpa / 4096 / 64, pages = take_word(arg, word);
+		uint64_t part = arg->bytes < 256 << 10 ? arg->bytes : 256 << 10;
+
+		if (word >= FAKE_PAGES / 64)
+			part = arg->bytes;
+		if (list && arg->pages + (uint64_t)__builtin_popcountll(pages) > arg->room)
+			break;
+		if (pages)
+			fake.written[word] &= ~pages;
+		if (!list && pages)
+			data[word - first] |= pages;
+		for (; pages; pages &= pages - 1, arg->pages++)
+			if (list)
+				data[arg->pages] = word * 64 + (uint64_t)__builtin_ctzll(pages);
+		arg->gpa += part;
+		arg->bytes -= part;
+	}
+	return 0;
+}
+
 /* Where the state of a section lives, and its size. */
 static void *section_storage(unsigned int type, unsigned int *bytes)
 {
@@ -207,6 +261,7 @@ static int execute(unsigned long command, void *arg, int *result)
 		return get_cpuid(arg);
 	case VHM_VM_CREATE:
 	case VHM_VCPU_CREATE:
+	case VHM_TRACKER_CREATE:
 		*result = new_fd();
 		return *result < 0 ? errno : 0;
 	case VHM_SLOT_ADD:
@@ -215,6 +270,10 @@ static int execute(unsigned long command, void *arg, int *result)
 		return slot_remove(arg);
 	case VHM_VM_POPULATE:
 		return populate(arg);
+	case VHM_VM_NOTE_WRITTEN:
+		return note_written(arg);
+	case VHM_TRACKER_HARVEST:
+		return harvest(arg);
 	case VHM_VM_GET_MAPPED:
 		((struct vhm_mapped *)arg)->entries[1] = 6;
 		((struct vhm_mapped *)arg)->tables = ((struct vhm_mapped *)arg)->gpa / 4096;
@@ -266,6 +325,9 @@ static bool size_is_right(unsigned long command, const void *arg)
 		{ VHM_SLOT_REMOVE, sizeof(struct vhm_slot) },
 		{ VHM_VM_POPULATE, sizeof(struct vhm_populate) },
 		{ VHM_VM_GET_MAPPED, sizeof(struct vhm_mapped) },
+		{ VHM_VM_NOTE_WRITTEN, sizeof(struct vhm_written) },
+		{ VHM_TRACKER_CREATE, sizeof(struct vhm_tracker_create) },
+		{ VHM_TRACKER_HARVEST, sizeof(struct vhm_harvest) },
 		{ VHM_VCPU_SET_CPUID, sizeof(struct vhm_cpuid) },
 		{ VHM_VM_MSI, sizeof(struct vhm_msi) },
 		{ VHM_VCPU_GET_STATE, sizeof(struct vhm_state) },

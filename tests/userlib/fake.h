@@ -13,6 +13,7 @@
 
 #define FAKE_STATE_BYTES	16384
 #define FAKE_XSAVE_BYTES	4096
+#define FAKE_PAGES		(1u << 16)	/* of guest memory that trackers know */
 
 struct fake {
 	struct vhm_info info;
@@ -28,6 +29,8 @@ struct fake {
 	unsigned int apic_reads, apic_writes;
 	struct vhm_msi msi;		/* the last one */
 	unsigned long long populated;	/* bytes, in all */
+	unsigned int notes;		/* VHM_VM_NOTE_WRITTEN, as often as it was called */
+	unsigned long long written[FAKE_PAGES / 64];	/* what any tracker tells of, a bit a page */
 	struct vhm_slot slot[64];
 	unsigned int slots;
 	struct vhm_cpuid_entry cpuid[64];	/* what the vCPU was given */

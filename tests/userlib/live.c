@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libvhm on the module: instructions on devices in guests that run, compared with the same
- * instructions on this processor; strings on ports, faults, kicks, state.
+ * instructions on this processor; strings on ports, faults, kicks, state; trackers, and what
+ * guest memory may be made of.
  *
  * Needs /dev/vhm. Guest code runs at CPL 0 without an IDT: an exception nobody asked for is
  * a triple fault and fails the case.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,6 +395,143 @@ static void small_commands(void)
 	test_vm_destroy(&vm);
 }
 
+/* ------------------------------------------------------------------ memory -- */
+
+static int add_page(void *context, const struct vhm_memory_range *run)
+{
+	uint64_t *pages = context;		/* bits of the first 64 */
+	uint64_t page;
+
+	for (page = run->gpa / PAGE; page < (run->gpa + run->bytes) / PAGE; page++)
+		*pages |= page < 64 ? 1ull << page : 0;
+	return 0;
+}
+
+static uint64_t pages_written(struct vhm_tracker *tracker)
+{
+	uint64_t pages = 0;
+
+	CHECK_EQ(vhm_tracker_for_each(tracker, 0, 0, add_page, &pages), 0);
+	return pages;
+}
+
+/* The guest's writes, those of its instructions that the library performs, and the VMM's. */
+static void tracker(void)
+{
+	struct vhm_tracker *tracker, *second;
+	struct seen seen = { 0 };
+	uint64_t bitmap = 0, pages = 0, list[64], count = 64, done;
+
+	BEGIN_REAL("\xa3\x00\x20"		/* mov [0x2000], ax */
+		   "\xba\xe9\x00"		/* mov dx, 0xe9 */
+		   "\xbf\xfe\x3f"		/* mov di, 0x3ffe */
+		   "\x66\x6d"			/* insd: across pages 3 and 4 */
+		   "\xf4");			/* hlt */
+	CHECK_EQ(vhm_tracker_create(vm.vm, &tracker), 0);
+	CHECK_EQ(vhm_tracker_create(vm.vm, &second), 0);
+	CHECK_EQ(pages_written(tracker), 0);
+	REQUIRE(run_to_hlt(&port_callbacks, &seen));
+	CHECK_EQ(pages_written(tracker), 1 << 2 | 1 << 3 | 1 << 4);
+	CHECK_EQ(pages_written(tracker), 0);
+	CHECK_EQ(vhm_vm_fill(vm.vm, 0x7fff, 1, 2), 0);
+	CHECK_EQ(pages_written(tracker), 1 << 7 | 1 << 8);
+	memset(vhm_vm_pointer(vm.vm, 0x9000, 4), 1, 4);
+	CHECK_EQ(pages_written(tracker), 0);
+	CHECK_EQ(vhm_vm_note_written(vm.vm, 0x9000, 4), 0);
+	CHECK_EQ(vhm_tracker_harvest(tracker, 0, 64 * PAGE, &bitmap, &pages), 0);
+	CHECK_EQ(bitmap, 1 << 9);
+	CHECK_EQ(pages, 1);
+	CHECK_EQ(vhm_tracker_harvest_list(second, 0, 1 << 20, list, &count, &done), 0);
+	CHECK_EQ(count, 6);
+	CHECK_EQ(list[0], 2);
+	CHECK_EQ(list[5], 9);
+	CHECK_EQ(done, 1 << 20);
+	vhm_tracker_destroy(second);
+	vhm_tracker_destroy(tracker);
+	test_vm_destroy(&vm);
+}
+
+/* A guest in real mode that increments what it finds at 0x2000, in memory of this kind. */
+static void run_on(struct vhm_backing *backing, uint64_t bytes, uint64_t least_entries_2m)
+{
+	static const char code[] = "\xff\x06\x00\x20\xf4";	/* inc word [0x2000]; hlt */
+	const struct vhm_entry entry = { .mode = VHM_ENTRY_REAL, .rip = CODE, .rsp = 0x8000 };
+	struct vhm_mapped mapped;
+	uint16_t value = 0;
+
+	test_vm_create(&vm);
+	CHECK_EQ(vhm_vm_add_backed_memory(vm.vm, 0, bytes, 0, backing, NULL), 0);
+	CHECK_EQ(vhm_vm_write(vm.vm, CODE, code, sizeof(code)), 0);
+	CHECK_EQ(vhm_vcpu_set_entry(vm.vcpu, &entry), 0);
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	CHECK_EQ(vhm_vm_read(vm.vm, 0x2000, &value, sizeof(value)), 0);
+	CHECK_EQ(value, 0x7701);
+	CHECK_EQ(vhm_vm_populate(vm.vm, 0, bytes, VHM_POPULATE_WRITE, NULL), 0);
+	CHECK_EQ(vhm_vm_get_mapped(vm.vm, 0, bytes, &mapped), 0);
+	CHECK(mapped.entries[1] >= least_entries_2m);
+	test_vm_destroy(&vm);
+}
+
+static uint16_t word_in_file(int fd)
+{
+	uint16_t value = 0;
+
+	CHECK_EQ(pread(fd, &value, sizeof(value), 0x2000), sizeof(value));
+	return value;
+}
+
+static void file_as_memory(void)
+{
+	struct vhm_backing backing = { .kind = VHM_BACKING_FILE };
+	const uint16_t start = 0x7700;
+
+	backing.fd = open("/tmp/live-memory", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	REQUIRE(backing.fd >= 0);
+	CHECK_EQ(ftruncate(backing.fd, 1 << 20), 0);
+	CHECK_EQ(pwrite(backing.fd, &start, sizeof(start), 0x2000), sizeof(start));
+	run_on(&backing, 1 << 20, 0);
+	CHECK_EQ(word_in_file(backing.fd), 0x7700);
+	run_on(&backing, 1 << 20, 0);
+	backing.flags = VHM_BACKING_SHARED;
+	run_on(&backing, 1 << 20, 0);
+	CHECK_EQ(word_in_file(backing.fd), 0x7701);
+	close(backing.fd);
+	unlink("/tmp/live-memory");
+}
+
+static void set_pool(const char *pages)
+{
+	int fd = open("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", O_WRONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, pages, strlen(pages)) > 0);
+	close(fd);
+}
+
+static void huge_pages(void)
+{
+	struct vhm_backing backing = { .kind = VHM_BACKING_MEMFD, .huge_page_bytes = 2 << 20 };
+	const uint16_t start = 0x7700;
+	int memfd;
+
+	set_pool("0");
+	test_vm_create(&vm);
+	CHECK_EQ(vhm_vm_add_backed_memory(vm.vm, 0, 4 << 20, 0, &backing, NULL), -ENOMEM);
+	set_pool("2");
+	CHECK_EQ(vhm_vm_add_backed_memory(vm.vm, 0, 4 << 20, 0, &backing, NULL), 0);
+	CHECK_EQ(vhm_vm_write(vm.vm, 0x2000, &start, sizeof(start)), 0);
+	test_vm_destroy(&vm);
+	/* its descriptor is a file on hugetlbfs, which knows the size itself */
+	memfd = backing.fd;
+	backing = (struct vhm_backing){
+		.kind = VHM_BACKING_FILE, .flags = VHM_BACKING_SHARED, .fd = memfd,
+	};
+	/* the one with the code is of small ones on processors with iTLB multihit */
+	run_on(&backing, 4 << 20, 1);
+	CHECK_EQ(word_in_file(memfd), 0x7701);
+	close(memfd);
+	set_pool("0");
+}
+
 static const struct test_case live_cases[] = {
 	{ "live: 64-bit instructions on a device", instructions_64 },
 	{ "live: 32-bit instructions on a device", instructions_32 },
@@ -403,6 +542,9 @@ static const struct test_case live_cases[] = {
 	{ "live: kick", kick },
 	{ "live: whole state", whole_state },
 	{ "live: small commands", small_commands },
+	{ "live: tracker", tracker },
+	{ "live: a file as memory", file_as_memory },
+	{ "live: huge pages", huge_pages },
 	{ 0 },
 };
 

@@ -76,6 +76,7 @@ static void failing_commands(void)
 	struct test_vm test;
 	struct vhm_vm *vm;
 	struct vhm_vcpu *vcpu;
+	struct vhm_tracker *tracker;
 	uint32_t value = 0;
 
 	test_vm_create(&test);
@@ -85,6 +86,8 @@ static void failing_commands(void)
 	CHECK_EQ(vhm_vm_create(test.vhm, 0, &vm), -EBUSY);
 	fake.fail_command = VHM_VCPU_CREATE;
 	CHECK_EQ(vhm_vcpu_create(test.vm, 1, &vcpu), -EBUSY);
+	fake.fail_command = VHM_TRACKER_CREATE;
+	CHECK_EQ(vhm_tracker_create(test.vm, &tracker), -EBUSY);
 	fake.fail_command = VHM_VCPU_RUN;
 	CHECK_EQ(vhm_vcpu_run(test.vcpu), -EBUSY);
 	fake.fail_command = VHM_VCPU_KICK;
@@ -155,6 +158,7 @@ static void host_before_vm(void)
 	vhm_close(NULL);
 	vhm_vm_destroy(NULL);
 	vhm_vcpu_destroy(NULL);
+	vhm_tracker_destroy(NULL);
 }
 
 static void injecting(void)

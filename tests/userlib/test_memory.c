@@ -161,6 +161,34 @@ static void point(struct test_vm *test, const struct model *model)
 		CHECK(!memcmp(pointer, &model->data[gpa], bytes));
 }
 
+/* The pieces, one after another, are the range; all of it or nothing. */
+static void pieces(struct test_vm *test, const struct model *model)
+{
+	uint64_t gpa = random_below(PAGES * PAGE), bytes = random_below(9 * PAGE), at = gpa;
+	uint32_t flags = random_below(2) ? VHM_IOVEC_WRITE : 0, count, room = random_below(4), i;
+	int expected = is_present(model, gpa, bytes) ? 0 : -EFAULT;
+	struct iovec iov[16] = { 0 };
+	int ret;
+
+	count = room;
+	ret = vhm_vm_iovec(test->vm, gpa, bytes, flags, iov, &count);
+	for (i = room; i < 16; i++)
+		CHECK(!iov[i].iov_base);
+	if (ret == -ENOSPC && !expected) {
+		CHECK(count > room && count <= 9);
+		ret = vhm_vm_iovec(test->vm, gpa, bytes, flags, iov, &count);
+	}
+	CHECK_EQ(ret, expected);
+	if (ret)
+		return;
+	for (i = 0; i < count; i++) {
+		CHECK(iov[i].iov_len);
+		CHECK(!memcmp(iov[i].iov_base, &model->data[at], iov[i].iov_len));
+		at += iov[i].iov_len;
+	}
+	CHECK_EQ(at, gpa + bytes);
+}
+
 static void against_model(void)
 {
 	struct model *model = calloc(1, sizeof(*model));
@@ -173,6 +201,8 @@ static void against_model(void)
 			edit_slots(&test, model);
 		else if (random_below(2))
 			copy(&test, model);
+		else if (random_below(2))
+			pieces(&test, model);
 		else
 			point(&test, model);
 	}
@@ -194,6 +224,40 @@ static void wrapping_ranges(void)
 	CHECK_EQ(vhm_vm_read(test.vm, 12345678, buffer, 0), 0);
 	CHECK_EQ(vhm_vm_fill(test.vm, 0, 1, UINT64_MAX), -EFAULT);
 	test_vm_destroy(&test);
+}
+
+/* Slots that are read-only, slots that adjoin in this process, too, and arguments. */
+static void iovecs(void)
+{
+	struct iovec iov[4] = { 0 };
+	struct test_vm test;
+	uint32_t count = 4;
+	uint8_t *memory;
+
+	test_vm_create(&test);
+	memory = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(memory != MAP_FAILED);
+	vhm_vm_add_user_memory(test.vm, 0, PAGE, 0, memory);
+	vhm_vm_add_user_memory(test.vm, PAGE, PAGE, 0, memory + PAGE);
+	vhm_vm_add_user_memory(test.vm, 2 * PAGE, PAGE, VHM_SLOT_READONLY, memory + PAGE);
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 3 * PAGE - 8, 0, iov, &count), 0);
+	CHECK_EQ(count, 2);
+	CHECK(iov[0].iov_base == memory + 8 && iov[0].iov_len == 2 * PAGE - 8);
+	CHECK(iov[1].iov_base == memory + PAGE && iov[1].iov_len == PAGE);
+	count = 4;
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 2 * PAGE - 7, VHM_IOVEC_WRITE, iov, &count), -EACCES);
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 2 * PAGE - 8, VHM_IOVEC_WRITE, iov, &count), 0);
+	CHECK_EQ(count, 1);
+	count = 0;
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 3 * PAGE - 8, 0, NULL, &count), -ENOSPC);
+	CHECK_EQ(count, 2);
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 0, VHM_IOVEC_WRITE, iov, &count), 0);
+	CHECK_EQ(count, 0);
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, 8, ~0u, iov, &count), -EINVAL);
+	CHECK_EQ(vhm_vm_iovec(test.vm, 8, UINT64_MAX, 0, iov, &count), -EFAULT);
+	CHECK_EQ(vhm_vm_iovec(test.vm, UINT64_MAX, 2, 0, iov, &count), -EFAULT);
+	test_vm_destroy(&test);
+	munmap(memory, 3 * PAGE);
 }
 
 static void next_memory(void)
@@ -284,6 +348,7 @@ const struct test_case memory_cases[] = {
 	{ "memory: slot numbers", slot_numbers },
 	{ "memory: random edits and copies against a model", against_model },
 	{ "memory: ranges that wrap", wrapping_ranges },
+	{ "memory: pieces", iovecs },
 	{ "memory: next slot", next_memory },
 	{ "memory: ahead of the guest", populate },
 	{ "memory: removal under copies of other threads", remove_under_copies },

@@ -12,8 +12,9 @@
  *   return something else say so. Nothing is printed, nothing aborts or exits.
  * - Handles are opaque. Functions of a struct vhm or a struct vhm_vm may be called from any
  *   number of threads at once. Functions of a struct vhm_vcpu belong to one thread at a time,
- *   except vhm_vcpu_kick(), vhm_vcpu_nmi() and vhm_vcpu_get_stats(). Destroying an object
- *   while another thread uses it is an error of the caller.
+ *   except vhm_vcpu_kick(), vhm_vcpu_nmi() and vhm_vcpu_get_stats(); so do those of a
+ *   struct vhm_tracker. Destroying an object while another thread uses it is an error of the
+ *   caller.
  * - A VM belongs to the process that created it; a fork()ed child may only destroy its handles.
  * - Addresses are guest-physical ("gpa") or guest-linear ("linear"), in bytes.
  *
@@ -25,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include <linux/vhm.h>
 
 #ifdef __cplusplus
@@ -37,6 +39,7 @@ extern "C" {
 struct vhm;		/* an open /dev/vhm */
 struct vhm_vm;		/* a virtual machine and its memory */
 struct vhm_vcpu;	/* a virtual CPU and its run page */
+struct vhm_tracker;	/* tells which guest memory was written */
 
 /* ---------------------------------------------------------------- device -- */
 
@@ -70,7 +73,7 @@ const struct vhm_info *vhm_get_info(const struct vhm *vhm);
  * enum vhm_step - what failed, for vhm_explain()
  * @VHM_STEP_OPEN: vhm_open()
  * @VHM_STEP_VM: vhm_vm_create()
- * @VHM_STEP_MEMORY: vhm_vm_add_memory(), vhm_vm_add_user_memory()
+ * @VHM_STEP_MEMORY: vhm_vm_add_memory(), vhm_vm_add_backed_memory() and the like
  * @VHM_STEP_VCPU: vhm_vcpu_create(), vhm_vcpu_set_cpuid() and other set-up of a vCPU
  * @VHM_STEP_LOAD: one of the loaders
  * @VHM_STEP_RUN: vhm_vcpu_run(), vhm_vcpu_dispatch()
@@ -190,7 +193,7 @@ int vhm_vm_create(struct vhm *vhm, uint32_t flags, struct vhm_vm **out);
 
 /**
  * vhm_vm_destroy - destroy a VM and unmap the memory the library mapped for it
- * @vm: the VM, or NULL; its vCPUs were destroyed before
+ * @vm: the VM, or NULL; its vCPUs and trackers were destroyed before
  */
 void vhm_vm_destroy(struct vhm_vm *vm);
 
@@ -228,6 +231,71 @@ int vhm_vm_msi(struct vhm_vm *vm, uint64_t address, uint32_t data);
  */
 int vhm_vm_add_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
 		      void **address);
+
+/**
+ * enum vhm_backing_kind - what guest memory is made of
+ * @VHM_BACKING_ANONYMOUS: zeroed memory of this process
+ * @VHM_BACKING_MEMFD: zeroed memory that other processes can map, too, by its descriptor
+ * @VHM_BACKING_FILE: what a file holds
+ */
+enum vhm_backing_kind {
+	VHM_BACKING_ANONYMOUS,
+	VHM_BACKING_MEMFD,
+	VHM_BACKING_FILE,
+};
+
+/**
+ * enum vhm_backing_flag - flags of struct vhm_backing
+ * @VHM_BACKING_SHARED: a file: what is written to the memory is written to the file; without it
+ *	the file stays as it is and pages are copied when they are written
+ */
+enum vhm_backing_flag {
+	VHM_BACKING_SHARED	= 1 << 0,
+};
+
+/**
+ * struct vhm_backing - memory for vhm_vm_add_backed_memory()
+ * @kind: of enum vhm_backing_kind
+ * @flags: bits of enum vhm_backing_flag; with VHM_BACKING_FILE only
+ * @huge_page_bytes: take it from the host's pool of huge pages of this size, 2 MiB or 1 GiB; 0:
+ *	ordinary memory. Of a file 0, or the page size of the hugetlbfs it is on
+ * @offset: of a file: where the memory begins in it, page aligned
+ * @fd: of a file: in: its descriptor, to be closed by the caller at any time; of a memfd: out: a
+ *	descriptor of the memory, likewise
+ * @reserved: zero
+ */
+struct vhm_backing {
+	uint32_t kind;
+	uint32_t flags;
+	uint64_t huge_page_bytes;
+	uint64_t offset;
+	int fd;
+	uint32_t reserved;
+};
+
+/**
+ * vhm_vm_add_backed_memory - give the guest memory of a chosen kind
+ * @vm: the VM
+ * @gpa: where, page aligned
+ * @bytes: how much, whole pages
+ * @flags: bits of enum vhm_slot_flag
+ * @backing: what it is made of
+ * @address: out: where the library mapped it, or NULL; aligned as @gpa is to 2 MiB, or to larger
+ *	pages where it is made of them
+ *
+ * Huge pages are set aside at once, so that the pool never runs dry under the guest; @gpa, @bytes
+ * and @backing->offset are multiples of their size. Of other memory pages come when they are
+ * touched. A file must reach as far as the memory does, and must not be cut short while it is
+ * mapped: an access to what is gone is VHM_EXIT_MEMORY_FAULT to the guest and SIGBUS to the VMM. A
+ * memfd cannot be cut short.
+ *
+ * Errors: EINVAL alignment, size, flag, or a file without huge pages of this size; EEXIST overlaps
+ * other memory; ENODATA the file ends before; EACCES the file is not open for reading, or to be
+ * shared and not open for writing; ENODEV the file cannot be mapped, or the host has no huge pages
+ * of this size; ENOMEM no memory, or not as many free huge pages; ENOSPC no free slot; EMFILE.
+ */
+int vhm_vm_add_backed_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
+			     struct vhm_backing *backing, void **address);
 
 /**
  * vhm_vm_add_user_memory - give the guest memory of the caller
@@ -300,6 +368,7 @@ int vhm_vm_read(struct vhm_vm *vm, uint64_t gpa, void *buffer, size_t bytes);
  *
  * Memory with VHM_SLOT_READONLY is read-only to the guest, not to the VMM; the caller's
  * memory that is not writable must not be written here.
+ * Trackers tell of what was written (vhm_tracker_create()).
  * Errors: EFAULT part of the range is not memory; nothing was written then.
  */
 int vhm_vm_write(struct vhm_vm *vm, uint64_t gpa, const void *buffer, size_t bytes);
@@ -321,17 +390,43 @@ int vhm_vm_fill(struct vhm_vm *vm, uint64_t gpa, uint8_t value, uint64_t bytes);
  * @gpa: where it begins
  * @bytes: how long it is, not zero
  *
- * The guest may write the range at any time: read each value once and check the copy.
+ * The guest may write the range at any time: read each value once and check the copy. What the
+ * caller writes there is for vhm_vm_note_written().
  * Return: its address, or NULL unless the whole range lies inside one slot.
  */
 void *vhm_vm_pointer(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
+
+/**
+ * enum vhm_iovec_flag - flags of vhm_vm_iovec()
+ * @VHM_IOVEC_WRITE: the caller is going to write there what the guest shall find
+ */
+enum vhm_iovec_flag {
+	VHM_IOVEC_WRITE		= 1 << 0,
+};
+
+/**
+ * vhm_vm_iovec - a range of guest memory for readv(), writev() and the like
+ * @vm: the VM
+ * @gpa: where it begins
+ * @bytes: how long it is; may cross slots
+ * @flags: bits of enum vhm_iovec_flag
+ * @iov: out: its pieces in order, none empty
+ * @count: in: room at @iov; out: pieces there are; one for each slot always suffices
+ *
+ * Valid until memory of the range is removed. After writing call vhm_vm_note_written().
+ * Errors: EFAULT part of the range is not memory; EACCES part of it has VHM_SLOT_READONLY and is
+ * to be written; ENOSPC, with @count set.
+ */
+int vhm_vm_iovec(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
+		 struct iovec *iov, uint32_t *count);
 
 /**
  * struct vhm_memory_range - a range of guest memory
  * @gpa: its first byte
  * @bytes: its size
  * @type: of enum vhm_memory_type for loaders; from vhm_vm_next_memory(): VHM_MEMORY_RAM, or
- *	VHM_MEMORY_RESERVED for VHM_SLOT_READONLY
+ *	VHM_MEMORY_RESERVED for VHM_SLOT_READONLY; from vhm_tracker_for_each() 0, too, where there
+ *	is no memory any more
  * @reserved: zero
  */
 struct vhm_memory_range {
@@ -364,6 +459,99 @@ enum vhm_memory_type {
  * Errors: ENOENT there is none.
  */
 int vhm_vm_next_memory(struct vhm_vm *vm, uint64_t gpa, struct vhm_memory_range *range);
+
+/* -------------------------------------------------------------- trackers -- */
+
+/**
+ * vhm_tracker_create - track what is written to guest memory
+ * @vm: the VM
+ * @out: out: the tracker
+ *
+ * It tells which pages were written since it was created or last asked: by the guest, by the kernel
+ * for the guest, and by this library, which notes what it writes (vhm_vm_write(), vhm_vm_fill(),
+ * loaders, instructions it performs) as long as there is a tracker made here. Writes through
+ * vhm_vm_pointer() and vhm_vm_iovec() are for the caller to note: vhm_vm_note_written(). A page may
+ * be told of that was merely about to be written.
+ *
+ * Copy all memory after this, then what the tracker tells of, as often as need be; vCPUs run on
+ * meanwhile. Any number of trackers; none takes another's pages away.
+ * Errors: ENOMEM; EMFILE; ENOTTY the module has no trackers.
+ */
+int vhm_tracker_create(struct vhm_vm *vm, struct vhm_tracker **out);
+
+/**
+ * vhm_tracker_destroy - stop tracking
+ * @tracker: the tracker, or NULL
+ */
+void vhm_tracker_destroy(struct vhm_tracker *tracker);
+
+/**
+ * vhm_tracker_fd - the tracker's descriptor
+ * @tracker: the tracker
+ *
+ * Return: the descriptor; it stays the library's.
+ */
+int vhm_tracker_fd(const struct vhm_tracker *tracker);
+
+/**
+ * vhm_tracker_for_each - call a function for each run of written pages
+ * @tracker: the tracker
+ * @gpa: from where, a multiple of 256 KiB
+ * @bytes: how much, whole pages; 0 with @gpa 0: all guest memory
+ * @written: called in address order with a run of pages that lies inside one slot, or where there
+ *	is no slot any more. Not 0: stop
+ * @context: handed to @written
+ *
+ * What it tells of is forgotten: read the memory in @written. If @written stops it, all trackers
+ * of the VM tell of that run, and of what was known of those behind it, again.
+ *
+ * Return: 0, what @written stopped it with, or a negative errno: -EINVAL the range.
+ */
+int vhm_tracker_for_each(struct vhm_tracker *tracker, uint64_t gpa, uint64_t bytes,
+			 int (*written)(void *context, const struct vhm_memory_range *run),
+			 void *context);
+
+/**
+ * vhm_tracker_harvest - the written pages as a bitmap
+ * @tracker: the tracker
+ * @gpa: from where, a multiple of 256 KiB
+ * @bytes: how much, whole pages, not zero
+ * @bitmap: in and out: bit n % 64 of element n / 64 is set for page n after @gpa if it was written;
+ *	others stay as they are
+ * @pages: out, or NULL: how many were written
+ *
+ * What it tells of is forgotten: read the memory afterwards.
+ * Errors: EINVAL the range; EFAULT @bitmap cannot be written.
+ */
+int vhm_tracker_harvest(struct vhm_tracker *tracker, uint64_t gpa, uint64_t bytes,
+			uint64_t *bitmap, uint64_t *pages);
+
+/**
+ * vhm_tracker_harvest_list - the written pages as a list
+ * @tracker: the tracker
+ * @gpa: from where, a multiple of 256 KiB
+ * @bytes: how much, whole pages, not zero
+ * @list: out: page numbers (gpa / 4096), ascending
+ * @count: in: room at @list, 64 or more; out: pages in it
+ * @done: out: how far it came, bytes: less than @bytes if the list is full; go on from there
+ *
+ * What it tells of is forgotten: read the memory afterwards.
+ * Errors: EINVAL the range or @count; EFAULT @list cannot be written.
+ */
+int vhm_tracker_harvest_list(struct vhm_tracker *tracker, uint64_t gpa, uint64_t bytes,
+			     uint64_t *list, uint64_t *count, uint64_t *done);
+
+/**
+ * vhm_vm_note_written - let trackers know of writes of the VMM's own
+ * @vm: the VM
+ * @gpa: from where
+ * @bytes: how much
+ *
+ * To be called after the write. Costs next to nothing while there are no trackers made by
+ * vhm_tracker_create().
+ * Errors: EINVAL the range wraps around.
+ */
+int vhm_vm_note_written(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
 
 /* ------------------------------------------------------------------ vCPU -- */
 

@@ -96,6 +96,7 @@ EXPORT int vhm_vm_create(struct vhm *vhm, uint32_t flags, struct vhm_vm **out)
 		ret = vm->fd;
 		goto destroy_lock;
 	}
+	atomic_init(&vm->trackers, 0);
 	atomic_fetch_add(&vhm->references, 1);
 	vm->vhm = vhm;
 	*out = vm;

@@ -61,6 +61,9 @@ struct memory_slot {
  * @vhm: its host, referenced
  * @fd: descriptor
  * @memory_lock: guards the fields below and the memory they name
+ * @trackers: trackers made by vhm_tracker_create(). Raised with the lock held for writing, so that
+ *	who has written before that is seen by the tracker's owner, and who writes later sees the
+ *	tracker; lowered without it
  * @slots: sorted by gpa, not overlapping
  * @slot_count: entries of @slots
  * @slot_capacity: room at @slots
@@ -69,6 +72,7 @@ struct vhm_vm {
 	struct vhm *vhm;
 	int fd;
 	pthread_rwlock_t memory_lock;
+	atomic_uint trackers;
 	struct memory_slot *slots;
 	uint32_t slot_count;
 	uint32_t slot_capacity;
@@ -97,8 +101,15 @@ int vhm_sys_open(const char *path, int flags);
 void vhm_sys_close(int fd);
 int vhm_sys_ioctl(int fd, unsigned long command, void *argument);
 int vhm_sys_map(size_t bytes, int protection, int flags, int fd, void **out);
+/* In place of what is mapped at @address */
+int vhm_sys_map_over(void *address, size_t bytes, int protection, int flags, int fd,
+		     uint64_t offset);
 void vhm_sys_unmap(void *address, size_t bytes);
+/* A memfd that neither grows nor shrinks; @flags: MFD_HUGETLB and a size, or 0 */
+int vhm_sys_memfd(uint64_t bytes, unsigned int flags);
 int vhm_sys_file_bytes(int fd, uint64_t *bytes);
+/* Of a file to be mapped: UINT64_MAX bytes if it is no regular one, 0 unless of huge pages */
+int vhm_sys_mappable(int fd, uint64_t *bytes, uint64_t *huge_page_bytes);
 /* All of it or an error; -ENODATA: the file ends before. */
 int vhm_sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
 void *vhm_sys_alloc(size_t count, size_t bytes);
@@ -107,7 +118,15 @@ void vhm_put(struct vhm *vhm);
 
 /* Memory, with vhm_vm.memory_lock held for reading. */
 const struct memory_slot *vhm_memory_find_locked(const struct vhm_vm *vm, uint64_t gpa);
+/* The slot that holds @gpa, or the first one above it. */
+const struct memory_slot *vhm_memory_next_locked(const struct vhm_vm *vm, uint64_t gpa);
 void *vhm_memory_pointer_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
+
+/* After a write, with the lock held as during it. A range that is no memory does no harm. */
+int vhm_note_written_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
+
+/* Maps @slot->bytes where @slot->gpa would like them. @memfd: out: for VHM_BACKING_MEMFD */
+int vhm_backing_map(const struct vhm_backing *backing, struct memory_slot *slot, int *memfd);
 
 /* vhm_translate() with the lock held for reading */
 int vhm_translate_locked(const struct vhm_vm *vm, const struct vhm_paging *paging, uint64_t linear,

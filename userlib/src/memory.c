@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Guest memory: the slot table of a VM and copies to and from it.
+ * Guest memory: the slot table of a VM and copies to and from it. What is mapped for a slot is
+ * backing.c's; what is written here is told to trackers (tracker.c).
  *
  * vhm_vm.memory_lock: writers edit the table together with the kernel's, readers keep the
  * memory mapped while they touch it. The guest changes memory at any time; nothing here
@@ -10,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Index of the first slot that ends above gpa: the one that holds it, or the next. */
 static uint32_t slot_index(const struct vhm_vm *vm, uint64_t gpa)
@@ -36,6 +36,13 @@ const struct memory_slot *vhm_memory_find_locked(const struct vhm_vm *vm, uint64
 	if (index == vm->slot_count || vm->slots[index].gpa > gpa)
 		return NULL;
 	return &vm->slots[index];
+}
+
+const struct memory_slot *vhm_memory_next_locked(const struct vhm_vm *vm, uint64_t gpa)
+{
+	uint32_t index = slot_index(vm, gpa);
+
+	return index < vm->slot_count ? &vm->slots[index] : NULL;
 }
 
 void *vhm_memory_pointer_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
@@ -149,51 +156,35 @@ EXPORT int vhm_vm_add_user_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t byte
 	return add_slot(vm, &slot);
 }
 
-/*
- * Anonymous memory at the same offset in a 2 MiB page as @gpa: only then can the host use
- * large pages on both sides. What was mapped for the alignment is given back, so that a
- * stray access beyond the slot faults.
- */
-static int map_slot(struct memory_slot *slot)
+EXPORT int vhm_vm_add_backed_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes,
+				    uint32_t flags, struct vhm_backing *backing, void **address)
 {
-	uint64_t room = slot->bytes + HUGE_PAGE_BYTES, before, after;
-	uint8_t *start;
-	void *mapping;
-	int ret;
+	struct memory_slot slot = { .gpa = gpa, .bytes = bytes, .flags = flags };
+	int memfd = -1, ret = check_range(vm, gpa, bytes);
 
-	if (room > SIZE_MAX / 2)
-		return -ENOMEM;
-	ret = vhm_sys_map(room, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, &mapping);
+	if (!ret)
+		ret = vhm_backing_map(backing, &slot, &memfd);
 	if (ret)
 		return ret;
-	start = mapping;
-	before = (slot->gpa - (uintptr_t)start) & (HUGE_PAGE_BYTES - 1);
-	after = room - before - slot->bytes;
-	slot->address = start + before;
-	slot->mapping = slot->address;
-	slot->mapping_bytes = slot->bytes;
-	vhm_sys_unmap(start, before);
-	vhm_sys_unmap(slot->address + slot->bytes, after);
+	ret = add_slot(vm, &slot);
+	if (ret) {
+		vhm_sys_unmap(slot.mapping, slot.mapping_bytes);
+		vhm_sys_close(memfd);
+		return ret;
+	}
+	if (memfd >= 0)
+		backing->fd = memfd;
+	if (address)
+		*address = slot.address;
 	return 0;
 }
 
 EXPORT int vhm_vm_add_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
 			     void **address)
 {
-	struct memory_slot slot = { .gpa = gpa, .bytes = bytes, .flags = flags };
-	int ret = check_range(vm, gpa, bytes);
+	struct vhm_backing anonymous = { .kind = VHM_BACKING_ANONYMOUS };
 
-	if (!ret)
-		ret = map_slot(&slot);
-	if (ret)
-		return ret;
-	ret = add_slot(vm, &slot);
-	if (ret)
-		vhm_sys_unmap(slot.mapping, slot.mapping_bytes);
-	else if (address)
-		*address = slot.address;
-	return ret;
+	return vhm_vm_add_backed_memory(vm, gpa, bytes, flags, &anonymous, address);
 }
 
 EXPORT int vhm_vm_remove_memory(struct vhm_vm *vm, uint64_t gpa)
@@ -287,16 +278,13 @@ static bool range_is_memory(const struct vhm_vm *vm, uint64_t gpa, uint64_t byte
 /* What for_each_part() does with one part of a range, which lies inside one slot. */
 typedef int (*part_fn)(void *context, uint8_t *address, uint64_t offset, uint64_t bytes);
 
-/* All of the range is checked to be memory before the first part is touched. */
-static int for_each_part(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, part_fn fn,
-			 void *context)
+/* The range is all memory. */
+static int for_each_part_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, part_fn fn,
+				void *context)
 {
 	uint64_t offset = 0;
 	int ret = 0;
 
-	pthread_rwlock_rdlock(&vm->memory_lock);
-	if (!range_is_memory(vm, gpa, bytes))
-		ret = -EFAULT;
 	while (!ret && offset < bytes) {
 		const struct memory_slot *slot = vhm_memory_find_locked(vm, gpa + offset);
 		uint64_t skip = gpa + offset - slot->gpa;
@@ -304,6 +292,36 @@ static int for_each_part(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, part_f
 
 		ret = fn(context, slot->address + skip, offset, part);
 		offset += part;
+	}
+	return ret;
+}
+
+/* All of the range is checked to be memory before the first part is touched. */
+static int for_each_part(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, part_fn fn,
+			 void *context)
+{
+	int ret = -EFAULT;
+
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	if (range_is_memory(vm, gpa, bytes))
+		ret = for_each_part_locked(vm, gpa, bytes, fn, context);
+	pthread_rwlock_unlock(&vm->memory_lock);
+	return ret;
+}
+
+/* Trackers tell of all of the range, even if an error came on the way. */
+static int write_each_part(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, part_fn fn,
+			   void *context)
+{
+	int ret = -EFAULT;
+
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	if (range_is_memory(vm, gpa, bytes)) {
+		int noted;
+
+		ret = for_each_part_locked(vm, gpa, bytes, fn, context);
+		noted = vhm_note_written_locked(vm, gpa, bytes);
+		ret = ret ? ret : noted;
 	}
 	pthread_rwlock_unlock(&vm->memory_lock);
 	return ret;
@@ -330,7 +348,7 @@ EXPORT int vhm_vm_write(struct vhm_vm *vm, uint64_t gpa, const void *buffer, siz
 {
 	const uint8_t *from = buffer;
 
-	return for_each_part(vm, gpa, bytes, write_part, &from);
+	return write_each_part(vm, gpa, bytes, write_part, &from);
 }
 
 static int fill_part(void *context, uint8_t *address, uint64_t offset, uint64_t bytes)
@@ -342,7 +360,7 @@ static int fill_part(void *context, uint8_t *address, uint64_t offset, uint64_t 
 
 EXPORT int vhm_vm_fill(struct vhm_vm *vm, uint64_t gpa, uint8_t value, uint64_t bytes)
 {
-	return for_each_part(vm, gpa, bytes, fill_part, &value);
+	return write_each_part(vm, gpa, bytes, fill_part, &value);
 }
 
 EXPORT void *vhm_vm_pointer(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
@@ -353,6 +371,74 @@ EXPORT void *vhm_vm_pointer(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
 	address = vhm_memory_pointer_locked(vm, gpa, bytes);
 	pthread_rwlock_unlock(&vm->memory_lock);
 	return address;
+}
+
+/**
+ * struct iovec_list - a list that is being made
+ * @iov: the list
+ * @room: entries it has room for
+ * @used: entries there are, those without room included
+ * @end: where the last one ends
+ */
+struct iovec_list {
+	struct iovec *iov;
+	uint32_t room;
+	uint32_t used;
+	uint8_t *end;
+};
+
+/* Slots may lie side by side here, too. */
+static int list_part(void *context, uint8_t *address, uint64_t offset, uint64_t bytes)
+{
+	struct iovec_list *list = context;
+	bool continues = offset && address == list->end;
+
+	if (!continues && list->used == UINT32_MAX)
+		return -ENOSPC;
+	list->used += !continues;
+	list->end = address + bytes;
+	if (list->used > list->room)
+		return 0;
+	if (continues)
+		list->iov[list->used - 1].iov_len += bytes;
+	else
+		list->iov[list->used - 1] = (struct iovec){ .iov_base = address, .iov_len = bytes };
+	return 0;
+}
+
+static bool has_readonly_part(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
+{
+	uint32_t i;
+
+	for (i = slot_index(vm, gpa); i < vm->slot_count; i++) {
+		if (!ranges_overlap(gpa, bytes, vm->slots[i].gpa, vm->slots[i].bytes))
+			break;
+		if (vm->slots[i].flags & VHM_SLOT_READONLY)
+			return true;
+	}
+	return false;
+}
+
+EXPORT int vhm_vm_iovec(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
+			struct iovec *iov, uint32_t *count)
+{
+	struct iovec_list list = { .iov = iov, .room = *count };
+	int ret = 0;
+
+	if (flags & ~(uint32_t)VHM_IOVEC_WRITE)
+		return -EINVAL;
+	pthread_rwlock_rdlock(&vm->memory_lock);
+	if (!range_is_memory(vm, gpa, bytes))
+		ret = -EFAULT;
+	else if (flags & VHM_IOVEC_WRITE && has_readonly_part(vm, gpa, bytes))
+		ret = -EACCES;
+	else
+		ret = for_each_part_locked(vm, gpa, bytes, list_part, &list);
+	pthread_rwlock_unlock(&vm->memory_lock);
+	if (ret)
+		return ret;
+	*count = list.used;
+	return list.used > list.room ? -ENOSPC : 0;
 }
 
 struct file_part {
@@ -371,7 +457,7 @@ int vhm_memory_load(struct vhm_vm *vm, int fd, uint64_t offset, uint64_t gpa, ui
 {
 	struct file_part file = { .fd = fd, .offset = offset };
 
-	return for_each_part(vm, gpa, bytes, load_part, &file);
+	return write_each_part(vm, gpa, bytes, load_part, &file);
 }
 
 /* ---------------------------------------------------- the guest's accesses -- */
@@ -460,5 +546,5 @@ int vhm_memory_write(struct vhm_vm *vm, uint64_t gpa, const void *buffer, unsign
 {
 	const uint8_t *from = buffer;
 
-	return for_each_part(vm, gpa, bytes, atomic_write_part, &from);
+	return write_each_part(vm, gpa, bytes, atomic_write_part, &from);
 }

@@ -7,11 +7,17 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL		0x8u
+#endif
 
 /* Turns the -1 of a system call into its errno and puts the old errno back. */
 static int result_of(int result, int saved_errno)
@@ -57,6 +63,18 @@ int vhm_sys_map(size_t bytes, int protection, int flags, int fd, void **out)
 	return 0;
 }
 
+int vhm_sys_map_over(void *address, size_t bytes, int protection, int flags, int fd,
+		     uint64_t offset)
+{
+	int saved_errno = errno;
+	void *mapped;
+
+	if (offset > INT64_MAX)
+		return -EINVAL;
+	mapped = mmap(address, bytes, protection, flags | MAP_FIXED, fd, (off_t)offset);
+	return mapped == MAP_FAILED ? result_of(-1, saved_errno) : 0;
+}
+
 void vhm_sys_unmap(void *address, size_t bytes)
 {
 	int saved_errno = errno;
@@ -80,6 +98,44 @@ int vhm_sys_file_bytes(int fd, uint64_t *bytes)
 		return -EINVAL;
 	*bytes = (uint64_t)status.st_size;
 	return 0;
+}
+
+int vhm_sys_mappable(int fd, uint64_t *bytes, uint64_t *huge_page_bytes)
+{
+	int saved_errno = errno;
+	struct statfs system;
+	struct stat status;
+	int ret = result_of(fstat(fd, &status), saved_errno);
+
+	if (!ret)
+		ret = result_of(fstatfs(fd, &system), saved_errno);
+	if (ret)
+		return ret;
+	*bytes = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : UINT64_MAX;
+	*huge_page_bytes = system.f_type == HUGETLBFS_MAGIC ? (uint64_t)system.f_bsize : 0;
+	return 0;
+}
+
+int vhm_sys_memfd(uint64_t bytes, unsigned int flags)
+{
+	int saved_errno = errno, fd, ret;
+
+	if (bytes > INT64_MAX)
+		return -EFBIG;
+	/* Hosts may insist on the first form; before Linux 6.3 there is only the second. */
+	fd = memfd_create("vhm", MFD_CLOEXEC | MFD_NOEXEC_SEAL | flags);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("vhm", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+	if (fd < 0)
+		return result_of(-1, saved_errno);
+	/* Who is given the descriptor must not be able to make our accesses fail. */
+	if (!ftruncate(fd, (off_t)bytes) && !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)) {
+		errno = saved_errno;
+		return fd;
+	}
+	ret = result_of(-1, saved_errno);
+	vhm_sys_close(fd);
+	return ret;
 }
 
 int vhm_sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset)

@@ -51,7 +51,8 @@
  * @levels: 2 (32-bit), 3 (PAE), 4 or 5
  * @entry_bytes: 4 or 8
  * @entry: entries read, [0] is the leaf's level 1
- * @pointer: where they are; NULL if their flags are not ours to set
+ * @entry_gpa: where they are in guest memory
+ * @pointer: and here; NULL if their flags are not ours to set
  * @slot: where the last entry is, NULL before the first
  * @gpa_mask: bits a guest-physical address can have
  * @reserved: bits that are reserved in each entry of 8 bytes
@@ -70,6 +71,7 @@ struct walk {
 	unsigned int levels;
 	unsigned int entry_bytes;
 	uint64_t entry[MAX_LEVELS];
+	uint64_t entry_gpa[MAX_LEVELS];
 	void *pointer[MAX_LEVELS];
 	const struct memory_slot *slot;
 	uint64_t gpa_mask;
@@ -168,6 +170,7 @@ static int read_entry(struct walk *walk, unsigned int level, uint64_t table)
 	}
 	/* Entries are aligned and slots are whole pages: all of the entry is in the slot. */
 	pointer = slot->address + (gpa - slot->gpa);
+	walk->entry_gpa[level - 1] = gpa;
 	walk->pointer[level - 1] = slot->flags & VHM_SLOT_READONLY ? NULL : pointer;
 	if (walk->entry_bytes == 4)
 		walk->entry[level - 1] = __atomic_load_n((uint32_t *)pointer, __ATOMIC_ACQUIRE);
@@ -253,15 +256,12 @@ static bool rights_allow(const struct walk *walk)
 }
 
 /* False: the entry changed since it was read. */
-static bool set_flags(struct walk *walk, unsigned int level, uint64_t flags)
+static bool exchange(const struct walk *walk, unsigned int level, uint64_t flags)
 {
-	uint64_t *entry = &walk->entry[level - 1];
 	void *pointer = walk->pointer[level - 1];
-	uint32_t old32 = (uint32_t)*entry;
-	uint64_t old64 = *entry;
+	uint64_t old64 = walk->entry[level - 1];
+	uint32_t old32 = (uint32_t)old64;
 
-	if ((*entry & flags) == flags || !pointer)
-		return true;
 	if (walk->entry_bytes == 4)
 		return __atomic_compare_exchange_n((uint32_t *)pointer, &old32,
 						   old32 | (uint32_t)flags, false,
@@ -270,26 +270,34 @@ static bool set_flags(struct walk *walk, unsigned int level, uint64_t flags)
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* SDM vol. 3, 4.8, Accessed and Dirty Flags */
-static bool set_accessed_and_dirty(struct walk *walk)
+static int set_flags(const struct walk *walk, unsigned int level, uint64_t flags)
+{
+	if ((walk->entry[level - 1] & flags) == flags || !walk->pointer[level - 1])
+		return 0;
+	if (!exchange(walk, level, flags))
+		return -EAGAIN;
+	return vhm_note_written_locked(walk->vm, walk->entry_gpa[level - 1], walk->entry_bytes);
+}
+
+/* SDM vol. 3, 4.8, Accessed and Dirty Flags. -EAGAIN: an entry changed meanwhile. */
+static int set_accessed_and_dirty(const struct walk *walk)
 {
 	uint64_t leaf_flags = ENTRY_ACCESSED;
 	unsigned int level;
+	int ret = 0;
 
 	if (walk->access & VHM_ACCESS_WRITE)
 		leaf_flags |= ENTRY_DIRTY;
 	if (walk->common & ENTRY_ACCESSED &&
 	    (walk->entry[walk->leaf_level - 1] & leaf_flags) == leaf_flags)
-		return true;
-	for (level = walk->levels; level >= walk->leaf_level; level--) {
-		uint64_t flags = level == walk->leaf_level ? leaf_flags : ENTRY_ACCESSED;
-
+		return 0;
+	for (level = walk->levels; !ret && level >= walk->leaf_level; level--) {
 		if (walk->levels == 3 && level == 3)
 			continue;
-		if (!set_flags(walk, level, flags))
-			return false;
+		ret = set_flags(walk, level,
+				level == walk->leaf_level ? leaf_flags : ENTRY_ACCESSED);
 	}
-	return true;
+	return ret;
 }
 
 static void fill_in(const struct walk *walk, struct vhm_translation *out)
@@ -335,8 +343,8 @@ static int walk_once(struct walk *walk, struct vhm_translation *out)
 			walk->fault |= FAULT_PRESENT;
 		if (walk->fault)
 			ret = -EFAULT;
-		else if (!set_accessed_and_dirty(walk))
-			return -EAGAIN;
+		else
+			ret = set_accessed_and_dirty(walk);
 	}
 	if (ret == -EFAULT)
 		out->error_code = walk->fault | access_error_code(walk);
