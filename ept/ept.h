@@ -36,6 +36,7 @@
 #define VHM_EPT_H
 
 #include <linux/cache.h>
+#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include "ept/page_set.h"
@@ -95,6 +96,8 @@ struct ept_share {
  * @process: notifier of the process, set by ept_start()
  * @process_node: in process->epts, under process->lock
  * @dead: table pages unlinked and not yet flushed, under @lock
+ * @rights: what the guest may do with ranges of pages, as EPT_ENTRY_RIGHTS; everything where there
+ *	is none. Written under vm->lock, read under RCU
  * @tracked: writes of the guest are noticed; changes under @lock
  * @track_lock: @trackers, taking from @written, room in it
  * @trackers: struct ept_tracker (ept/track.c)
@@ -113,6 +116,7 @@ struct ept {
 	struct vhm_process *process;
 	struct list_head process_node;
 	struct list_head dead;
+	struct maple_tree rights;
 	bool tracked;
 	struct mutex track_lock;	/* trackers of one VM */
 	struct list_head trackers;
@@ -206,12 +210,14 @@ struct ept_fault {
  * @EPT_FAULT_MMIO: no slot is there, or it is read-only and this is a write, or
  *	the page is one of ept_map_fixed()
  * @EPT_FAULT_ERROR: the host cannot give the page; *error tells (a positive errno)
+ * @EPT_FAULT_DENIED: ept_set_rights() does not allow it
  * @EPT_FAULT_INTERRUPTED: nothing was done because a signal is pending
  */
 enum ept_fault_result {
 	EPT_FAULT_FIXED,
 	EPT_FAULT_MMIO,
 	EPT_FAULT_ERROR,
+	EPT_FAULT_DENIED,
 	EPT_FAULT_INTERRUPTED,
 };
 
@@ -242,6 +248,18 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
  * *error of ept_fault_handle().
  */
 int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write);
+
+/**
+ * ept_set_rights - restrict what the guest may do with a range, whatever slots and host allow
+ * @ept: the tables
+ * @start: first page
+ * @end: first page after the range
+ * @rights: bits of enum vhm_right; all of them: no restriction
+ *
+ * When it returns no CPU uses rights that were taken away. Context: vm->lock held; may sleep.
+ * Return: 0, -EOPNOTSUPP executable and not readable on a processor that cannot do that, -ENOMEM
+ */
+int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights);
 
 /**
  * ept_get_mapped - count the leaves in a range, without fixed pages, and all tables

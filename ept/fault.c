@@ -31,6 +31,7 @@
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
  * @readonly: the slot is
+ * @rights: EPT_ENTRY_RIGHTS that the VMM lets the guest have
  * @level: largest that slot and, once resolved, the host's mapping allow; then what is installed
  * @marks: EPT_ENTRY_SPLIT() of the levels that it would have but for the tracking of writes
  * @pfn: the host's page
@@ -45,6 +46,7 @@ struct attempt {
 	s64 slot_edits;
 	unsigned long hva;
 	bool readonly;
+	u64 rights;
 	int level;
 	u64 marks;
 	u64 pfn;
@@ -85,6 +87,36 @@ static bool look_up_slot(struct ept *ept, struct attempt *attempt)
 	return slot;
 }
 
+/* What the VMM allows, and the largest leaf for which it is the same. */
+static void look_up_rights(struct ept *ept, struct attempt *attempt)
+{
+	MA_STATE(range, &ept->rights, attempt->gfn, attempt->gfn);
+	void *entry;
+
+	attempt->rights = EPT_ENTRY_RIGHTS;
+	if (mtree_empty(&ept->rights))
+		return;
+	rcu_read_lock();
+	entry = mas_walk(&range);
+	rcu_read_unlock();
+	if (entry)
+		attempt->rights = xa_to_value(entry);
+	for (; attempt->level > 1; attempt->level--) {
+		gfn_t offset_mask = ept_level_pages(attempt->level) - 1;
+
+		if ((attempt->gfn & ~offset_mask) >= range.index &&
+		    (attempt->gfn | offset_mask) <= range.last)
+			break;
+	}
+}
+
+static bool is_allowed(const struct attempt *attempt, const struct ept_fault *fault)
+{
+	return !(fault->read && !(attempt->rights & EPT_ENTRY_READ)) &&
+	       !(fault->write && !(attempt->rights & EPT_ENTRY_WRITE)) &&
+	       !(fault->fetch && !(attempt->rights & EPT_ENTRY_EXECUTE));
+}
+
 /* User addresses that the leaf would show: [start, start + bytes). */
 static unsigned long leaf_bytes(const struct attempt *attempt)
 {
@@ -109,7 +141,8 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 	if (!ept_host_look_up(attempt->hva, &page) || (attempt->write && !page.writable))
 		return false;
 	attempt->pfn = page.pfn;
-	attempt->writable = page.writable && !attempt->readonly;
+	attempt->writable = page.writable && !attempt->readonly &&
+			    attempt->rights & EPT_ENTRY_WRITE;
 	attempt->level = min(attempt->level, page.level);
 	return true;
 }
@@ -163,13 +196,15 @@ static int resolve(struct ept *ept, struct attempt *attempt)
 static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
 {
 	u64 pfn = attempt->pfn & ~(ept_level_pages(attempt->level) - 1);
-	u64 rights = EPT_ENTRY_READ | EPT_ENTRY_EXECUTE, leaf;
+	u64 rights = attempt->rights, marks = 0, leaf;
 
-	if (attempt->level > 1 && !ept->caps.large_execute)
-		rights = EPT_ENTRY_READ;
-	if (attempt->writable)
-		rights |= EPT_ENTRY_WRITE;
-	leaf = ept_entry_make_leaf(PFN_PHYS(pfn), attempt->level, rights);
+	if (!attempt->writable)
+		rights &= ~EPT_ENTRY_WRITE;
+	if (attempt->level > 1 && !ept->caps.large_execute && rights & EPT_ENTRY_EXECUTE) {
+		rights &= ~EPT_ENTRY_EXECUTE;
+		marks = EPT_ENTRY_SMALL_EXECUTE;
+	}
+	leaf = ept_entry_make_leaf(PFN_PHYS(pfn), attempt->level, rights) | marks;
 	if (ept->tracked && !attempt->write)
 		leaf = ept_entry_track(leaf, attempt->level, ept_logs_writes(ept));
 	return leaf;
@@ -199,7 +234,7 @@ static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_
 				     attempt->gfn & ~(ept_level_pages(attempt->level) - 1),
 				     attempt->level, leaf | attempt->marks, cache);
 		/* What is fetched from a leaf that is too large for it makes it small. */
-		if (ret >= 0 && attempt->fetch && !(leaf & EPT_ENTRY_EXECUTE))
+		if (ret >= 0 && attempt->fetch && leaf & EPT_ENTRY_SMALL_EXECUTE)
 			ret = -EEXIST;
 	} while (ret == -EEXIST && --attempt->level);
 	return ret;
@@ -256,8 +291,8 @@ static int install_with_tables(struct ept *ept, struct attempt *attempt,
 }
 
 /*
- * Return: 0 or 1 done; -ENXIO: no slot; -EROFS: not to be written; -EEXIST: a fixed page is in
- * front of the slot's; -EBUSY: again; else what the host said.
+ * Return: 0 or 1 done; -ENXIO: no slot; -EROFS: not to be written; -EACCES: the VMM does not allow
+ * it; -EEXIST: a fixed page is in front of the slot's; -EBUSY: again; else what the host said.
  */
 static int try_fault(struct ept *ept, const struct ept_fault *fault,
 		     struct attempt *attempt, struct ept_page_cache *cache)
@@ -274,6 +309,9 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 		return -ENXIO;
 	if (fault->write && attempt->readonly)
 		return -EROFS;
+	look_up_rights(ept, attempt);
+	if (!is_allowed(attempt, fault))
+		return -EACCES;
 
 	ret = resolve(ept, attempt);
 	if (ret)
@@ -322,7 +360,8 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 
 	ret = try_until_settled(ept, fault, &attempt);
 	/* the walk of page tables that are read-only: not a write but for the flags */
-	if (ret == -EROFS && fault->walk && ept->caps.accessed_dirty) {
+	if ((ret == -EROFS || (ret == -EACCES && attempt.rights & EPT_ENTRY_READ)) &&
+	    fault->walk && ept->caps.accessed_dirty) {
 		ept_forgo_accessed_dirty(ept);
 		return EPT_FAULT_FIXED;
 	}
@@ -339,6 +378,8 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 	case -EROFS:
 	case -EEXIST:
 		return EPT_FAULT_MMIO;
+	case -EACCES:
+		return EPT_FAULT_DENIED;
 	case -EBUSY:
 	case -EAGAIN:
 	case -EINTR:
@@ -356,7 +397,8 @@ static int populate_leaf(struct ept *ept, gpa_t gpa, bool write)
 	struct attempt attempt = { .gfn = gpa >> PAGE_SHIFT };
 	int ret = try_until_settled(ept, &fault, &attempt);
 
-	if (ret == -EROFS) {
+	if (ret == -EROFS || ret == -EACCES) {
+		fault.read = true;
 		fault.write = false;
 		ret = try_until_settled(ept, &fault, &attempt);
 	}
@@ -364,8 +406,9 @@ static int populate_leaf(struct ept *ept, gpa_t gpa, bool write)
 	case 0:
 	case 1:
 		return attempt.level;
-	case -EEXIST:
-		return 1;	/* the guest has a fixed page there: nothing to do */
+	case -EEXIST:		/* a fixed page is there */
+	case -EACCES:
+		return 1;	/* nothing to do */
 	case -ENXIO:
 		return -ENOENT;
 	case -EBUSY:
@@ -390,4 +433,32 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)
 			return -EINTR;
 		cond_resched();
 	}
+}
+
+int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights)
+{
+	/* large leaves with a part in the range: mapped anew, as large as they may be now */
+	const gfn_t offset_mask = ept_level_pages(2) - 1;
+	u64 entry_rights = 0;
+	int ret;
+
+	lockdep_assert_held(&ept->vm->lock);
+	if (rights == VHM_RIGHT_EXECUTE && !ept->caps.execute_only)
+		return -EOPNOTSUPP;
+	if (rights & VHM_RIGHT_READ)
+		entry_rights |= EPT_ENTRY_READ;
+	if (rights & VHM_RIGHT_WRITE)
+		entry_rights |= EPT_ENTRY_WRITE;
+	if (rights & VHM_RIGHT_EXECUTE)
+		entry_rights |= EPT_ENTRY_EXECUTE;
+	ret = mtree_store_range(&ept->rights, start, end - 1,
+				entry_rights == EPT_ENTRY_RIGHTS ? NULL : xa_mk_value(entry_rights),
+				GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	/* as for an edit of slots: a fault that has looked before begins again */
+	atomic64_inc_return(&ept->vm->slot_edits);
+	ept_zap(ept, start & ~offset_mask, (end + offset_mask) & ~offset_mask);
+	ept_flush(ept);
+	return 0;
 }

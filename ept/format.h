@@ -38,6 +38,9 @@
  */
 #define EPT_ENTRY_SPLIT(level)	BIT_ULL(52 + (level))
 
+/* Ours, too: a leaf that may not be executed only because it is larger than 4 KiB. */
+#define EPT_ENTRY_SMALL_EXECUTE	BIT_ULL(59)
+
 /* Memory type (SDM vol. 3, 12.3, Methods of Caching Available) */
 #define EPT_MEMORY_WRITE_BACK	6
 
@@ -119,8 +122,8 @@ static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
 
 /*
  * The leaf for piece number @index of the page that @leaf maps, one level below @level:
- * same rights and flags. Pages of 4 KiB may always be executed, even where the leaf was too
- * large for that; written, if the processor logs that (@logs).
+ * same rights and flags. Pages of 4 KiB may be executed where the leaf was too large for that;
+ * written, if the processor logs that (@logs).
  */
 static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index, bool logs)
 {
@@ -130,7 +133,9 @@ static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index, bool 
 		return piece;
 	if (logs && piece & EPT_ENTRY_TRACKED)
 		piece = (piece & ~EPT_ENTRY_TRACKED) | EPT_ENTRY_WRITE;
-	return (piece & ~EPT_ENTRY_LARGE) | EPT_ENTRY_EXECUTE;
+	if (piece & EPT_ENTRY_SMALL_EXECUTE)
+		piece = (piece & ~EPT_ENTRY_SMALL_EXECUTE) | EPT_ENTRY_EXECUTE;
+	return piece & ~EPT_ENTRY_LARGE;
 }
 
 /*

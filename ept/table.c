@@ -384,6 +384,7 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 	mutex_init(&ept->track_lock);
 	INIT_LIST_HEAD(&ept->trackers);
 	ept_page_set_init(&ept->written);
+	mt_init_flags(&ept->rights, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&ept->dead);
 	INIT_LIST_HEAD(&ept->process_node);
 	ept->root = alloc_table();
@@ -406,6 +407,7 @@ void ept_free_tables(struct ept *ept)
 	WARN_ON_ONCE(ept_tables(ept));
 	free_tables(&ept->dead);
 	ept_page_set_free(&ept->written);
+	mtree_destroy(&ept->rights);
 }
 
 u64 ept_pointer(const struct ept *ept)

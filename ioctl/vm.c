@@ -28,16 +28,37 @@ static long vcpu_create(struct file *file, void *arg, void __user *user)
 
 static long slot_add(struct file *file, void *arg, void __user *user)
 {
-	return vhm_slots_add(file_vm(file), arg);
+	struct vhm_slot *slot = arg;
+
+	return slot->bytes ? vhm_slots_edit(file_vm(file), slot, 1) : -EINVAL;
 }
 
 static long slot_remove(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_slot *slot = arg;
 
-	if (slot->flags || slot->reserved || slot->gpa || slot->bytes || slot->user_address)
+	return slot->bytes ? -EINVAL : vhm_slots_edit(file_vm(file), slot, 1);
+}
+
+static long slot_edit(struct file *file, void *arg, void __user *user)
+{
+	struct vhm_slot_edits *edits = arg;
+	struct vhm_slot *slots;
+	long ret = 0;
+	u32 i;
+
+	if (edits->flags || edits->reserved || !edits->count ||
+	    edits->count > 2 * VHM_MAX_SLOTS)
 		return -EINVAL;
-	return vhm_slots_remove(file_vm(file), slot->id);
+	slots = vmemdup_user(u64_to_user_ptr(edits->slots),
+			     array_size(edits->count, sizeof(*slots)));
+	if (IS_ERR(slots))
+		return PTR_ERR(slots);
+	for (i = 0; i < edits->count && !ret; i++)
+		ret = slots[i].size == sizeof(*slots) ? 0 : -EINVAL;
+	ret = ret ?: vhm_slots_edit(file_vm(file), slots, edits->count);
+	kvfree(slots);
+	return ret;
 }
 
 static long vm_msi(struct file *file, void *arg, void __user *user)
@@ -92,13 +113,33 @@ static long vm_note_written(struct file *file, void *arg, void __user *user)
 	return 0;
 }
 
+static long vm_set_rights(struct file *file, void *arg, void __user *user)
+{
+	const u32 all = VHM_RIGHT_READ | VHM_RIGHT_WRITE | VHM_RIGHT_EXECUTE;
+	struct vhm_vm *vm = file_vm(file);
+	struct vhm_rights *rights = arg;
+	long ret;
+
+	if (rights->flags || rights->reserved || rights->rights & ~all ||
+	    !vhm_is_range(rights->gpa, rights->bytes))
+		return -EINVAL;
+	if (rights->rights & VHM_RIGHT_WRITE && !(rights->rights & VHM_RIGHT_READ))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	ret = vhm_backend->set_rights(vm, rights->gpa, rights->bytes, rights->rights);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
 static const struct vhm_command vm_commands[] = {
 	VHM_COMMAND(VHM_VM_MSI, struct vhm_msi, vm_msi),
 	VHM_COMMAND(VHM_VCPU_CREATE, struct vhm_vcpu_create, vcpu_create),
 	VHM_COMMAND(VHM_SLOT_ADD, struct vhm_slot, slot_add),
 	VHM_COMMAND(VHM_SLOT_REMOVE, struct vhm_slot, slot_remove),
+	VHM_COMMAND(VHM_SLOT_EDIT, struct vhm_slot_edits, slot_edit),
 	VHM_COMMAND(VHM_VM_POPULATE, struct vhm_populate, vm_populate),
 	VHM_COMMAND(VHM_VM_GET_MAPPED, struct vhm_mapped, vm_get_mapped),
+	VHM_COMMAND(VHM_VM_SET_RIGHTS, struct vhm_rights, vm_set_rights),
 	VHM_COMMAND(VHM_TRACKER_CREATE, struct vhm_tracker_create, tracker_create),
 	VHM_COMMAND(VHM_VM_NOTE_WRITTEN, struct vhm_written, vm_note_written),
 };

@@ -14,6 +14,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uaccess.h>
 
 /* The architecture's page tables hold addresses up to bit 51. */
@@ -72,16 +73,12 @@ static struct vhm_slot_table *alloc_table(u32 count)
 /* Context: vm->lock held. */
 static void publish(struct vhm_vm *vm, struct vhm_slot_table *new)
 {
-	struct vhm_slot_table *old = slots_locked(vm);
-
 	rcu_assign_pointer(vm->slots, new);
 	/*
 	 * Full barrier: after the table, before what the backend zaps. Partner: the read
 	 * barrier between slot_edits and slots in ept/fault.c.
 	 */
 	atomic64_inc_return(&vm->slot_edits);
-	if (old)
-		kvfree_rcu(old, rcu);
 }
 
 static int check_range(const struct vhm_slot *arg)
@@ -104,15 +101,6 @@ static int check_range(const struct vhm_slot *arg)
 	return access_ok(u64_to_user_ptr(arg->user_address), arg->bytes) ? 0 : -EINVAL;
 }
 
-static u32 find_id(const struct vhm_slot_table *table, u32 id)
-{
-	u32 i, count = table ? table->count : 0;
-
-	for (i = 0; i < count && table->slot[i]->id != id; i++)
-		;
-	return i;
-}
-
 static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_slot *arg)
 {
 	struct vhm_memory_slot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
@@ -128,115 +116,172 @@ static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_sl
 	return slot;
 }
 
-static int add_locked(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+/*
+ * struct edit - changes on their way
+ * @goes: by id: the slot goes
+ * @used: by id: the slot is in @new
+ * @old: the table before
+ * @new: the table afterwards
+ * @come: slots that come
+ * @comes: how many there are of them
+ */
+struct edit {
+	DECLARE_BITMAP(goes, VHM_MAX_SLOTS);
+	DECLARE_BITMAP(used, VHM_MAX_SLOTS);
+	struct vhm_slot_table *old;
+	struct vhm_slot_table *new;
+	struct vhm_memory_slot **come;
+	u32 comes;
+};
+
+static bool goes(const struct edit *edit, u32 index)
 {
-	struct vhm_slot_table *old = slots_locked(vm), *new;
-	u32 count = old ? old->count : 0;
-	u32 index = count_up_to(old, slot->first_gfn + slot->pages - 1);
+	return test_bit(edit->old->slot[index]->id, edit->goes);
+}
+
+/* Take in one element of the caller's. Context: may sleep. */
+static int take_in(struct vhm_vm *vm, struct edit *edit, const struct vhm_slot *arg)
+{
 	int ret;
 
-	if (find_id(old, slot->id) < count)
-		return -EEXIST;
-	/* The last slot that starts before this one's end must end before its start. */
-	if (index && old->slot[index - 1]->first_gfn + old->slot[index - 1]->pages >
-		     slot->first_gfn)
-		return -EEXIST;
+	if (arg->bytes) {
+		ret = check_range(arg);
+		if (ret)
+			return ret;
+		edit->come[edit->comes] = alloc_slot(vm, arg);
+		return edit->come[edit->comes++] ? 0 : -ENOMEM;
+	}
+	if (arg->flags || arg->reserved || arg->gpa || arg->user_address ||
+	    arg->id >= VHM_MAX_SLOTS)
+		return -EINVAL;
+	return __test_and_set_bit(arg->id, edit->goes) ? -ENOENT : 0;
+}
 
-	new = alloc_table(count + 1);
+static int by_gfn(const void *a, const void *b)
+{
+	const struct vhm_memory_slot *const *left = a, *const *right = b;
+
+	return (*left)->first_gfn < (*right)->first_gfn ? -1 : 1;
+}
+
+/* The new table, and whether there can be such a one. Context: vm->lock held. */
+static int make_table(struct edit *edit)
+{
+	u32 there = edit->old ? edit->old->count : 0, i, next = 0;
+	struct vhm_slot_table *new = alloc_table(there + edit->comes);
+	struct vhm_memory_slot **slot;
+
 	if (!new)
 		return -ENOMEM;
-	if (index)
-		memcpy(new->slot, old->slot, index * sizeof(*new->slot));
-	new->slot[index] = slot;
-	if (index < count)
-		memcpy(new->slot + index + 1, old->slot + index,
-		       (count - index) * sizeof(*new->slot));
-
-	/* Followed before it can be used. */
-	ret = vhm_backend->slot_track(vm, slot);
-	if (ret) {
-		kvfree(new);
-		return ret;
+	edit->new = new;
+	new->count = 0;
+	sort(edit->come, edit->comes, sizeof(*edit->come), by_gfn, NULL);
+	for (i = 0; i < there; i++) {
+		if (goes(edit, i))
+			continue;
+		while (next < edit->comes &&
+		       edit->come[next]->first_gfn < edit->old->slot[i]->first_gfn)
+			new->slot[new->count++] = edit->come[next++];
+		new->slot[new->count++] = edit->old->slot[i];
 	}
-	publish(vm, new);
+	if (there + next - new->count != bitmap_weight(edit->goes, VHM_MAX_SLOTS))
+		return -ENOENT;
+	while (next < edit->comes)
+		new->slot[new->count++] = edit->come[next++];
+
+	for (slot = new->slot; slot < new->slot + new->count; slot++) {
+		if (__test_and_set_bit((*slot)->id, edit->used))
+			return -EEXIST;
+		if (slot > new->slot && slot[-1]->first_gfn + slot[-1]->pages > (*slot)->first_gfn)
+			return -EEXIST;
+	}
 	return 0;
 }
 
-/**
- * vhm_slots_add - give a VM memory
- * @vm: the VM
- * @arg: as in VHM_SLOT_ADD; all fields are checked
- *
- * Return: 0, -EINVAL, -EEXIST, -EPERM, -EIO, -ENOMEM
- */
-int vhm_slots_add(struct vhm_vm *vm, const struct vhm_slot *arg)
+/* Slots that are not in the published table any more. Context: vm->lock held. */
+static void forget_gone(struct vhm_vm *vm, struct edit *edit)
 {
-	struct vhm_memory_slot *slot;
-	int err;
+	u32 i;
 
-	if (current->mm != vm->mm)
-		return -EPERM;
-	err = check_range(arg);
-	if (err)
-		return err;
-	slot = alloc_slot(vm, arg);
-	if (!slot)
-		return -ENOMEM;
-
-	mutex_lock(&vm->lock);
-	err = READ_ONCE(vm->dead) ? -EIO : add_locked(vm, slot);
-	mutex_unlock(&vm->lock);
-	if (err)
-		kfree(slot);
-	return err;
-}
-
-static int remove_locked(struct vhm_vm *vm, u32 id)
-{
-	struct vhm_slot_table *old = slots_locked(vm), *new;
-	u32 count = old ? old->count : 0;
-	u32 index = find_id(old, id);
-	struct vhm_memory_slot *slot;
-
-	if (index == count)
-		return -ENOENT;
-	new = alloc_table(count - 1);
-	if (!new)
-		return -ENOMEM;
-	slot = old->slot[index];
-	memcpy(new->slot, old->slot, index * sizeof(*new->slot));
-	memcpy(new->slot + index, old->slot + index + 1,
-	       (count - 1 - index) * sizeof(*new->slot));
-
-	publish(vm, new);
+	if (bitmap_empty(edit->goes, VHM_MAX_SLOTS))
+		return;
 	/* partner of the barriers in publish() and behind the store: vhm_guest_pointer() */
 	if (READ_ONCE(vm->host_writes))
 		synchronize_rcu_expedited();
-	vhm_backend->slot_untrack(vm, slot);
-	kfree_rcu(slot, rcu);
+	for (i = 0; i < edit->old->count; i++)
+		if (goes(edit, i)) {
+			vhm_backend->slot_untrack(vm, edit->old->slot[i]);
+			kfree_rcu(edit->old->slot[i], rcu);
+		}
+}
+
+static int edit_locked(struct vhm_vm *vm, struct edit *edit)
+{
+	int ret;
+	u32 i;
+
+	if (READ_ONCE(vm->dead))
+		return -EIO;
+	edit->old = slots_locked(vm);
+	ret = make_table(edit);
+	if (ret)
+		return ret;
+	/* Followed before they can be used. */
+	for (i = 0; i < edit->comes && !ret; i++)
+		ret = vhm_backend->slot_track(vm, edit->come[i]);
+	if (ret) {
+		for (i--; i--;)
+			vhm_backend->slot_untrack(vm, edit->come[i]);
+		return ret;
+	}
+
+	publish(vm, edit->new);
+	edit->new = NULL;
+	edit->comes = 0;
+	if (edit->old) {
+		forget_gone(vm, edit);
+		kvfree_rcu(edit->old, rcu);
+	}
 	return 0;
 }
 
 /**
- * vhm_slots_remove - take memory from a VM
+ * vhm_slots_edit - change which memory a VM has, all at once
  * @vm: the VM
- * @id: of the slot
+ * @args: as in VHM_SLOT_EDIT; all fields are checked, but for the size
+ * @count: elements of @args
  *
- * When it returns the guest cannot reach that memory any more.
- * Return: 0, -EINVAL, -ENOENT, -EPERM, -EIO, -ENOMEM
+ * When it returns the guest cannot reach what is gone any more.
+ * Return: 0, -EINVAL, -EEXIST, -ENOENT, -EPERM, -EIO, -ENOMEM, -EINTR
  */
-int vhm_slots_remove(struct vhm_vm *vm, u32 id)
+int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count)
 {
-	int err;
+	struct edit *edit;
+	int ret = 0;
+	u32 i;
 
 	if (current->mm != vm->mm)
 		return -EPERM;
-	if (id >= VHM_MAX_SLOTS)
-		return -EINVAL;
-	mutex_lock(&vm->lock);
-	err = READ_ONCE(vm->dead) ? -EIO : remove_locked(vm, id);
-	mutex_unlock(&vm->lock);
-	return err;
+	edit = kzalloc(sizeof(*edit), GFP_KERNEL_ACCOUNT);
+	if (!edit)
+		return -ENOMEM;
+	edit->come = kvcalloc(count, sizeof(*edit->come), GFP_KERNEL_ACCOUNT);
+	if (!edit->come)
+		ret = -ENOMEM;
+	for (i = 0; i < count && !ret; i++)
+		ret = take_in(vm, edit, &args[i]);
+	if (!ret) {
+		mutex_lock(&vm->lock);
+		ret = edit_locked(vm, edit);
+		mutex_unlock(&vm->lock);
+	}
+	/* what was not used */
+	for (i = 0; i < edit->comes; i++)
+		kfree(edit->come[i]);
+	kvfree(edit->new);
+	kvfree(edit->come);
+	kfree(edit);
+	return ret;
 }
 
 /**

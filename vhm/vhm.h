@@ -89,8 +89,7 @@ struct vhm_slot_table {
 	struct vhm_memory_slot *slot[];
 };
 
-int vhm_slots_add(struct vhm_vm *vm, const struct vhm_slot *arg);
-int vhm_slots_remove(struct vhm_vm *vm, u32 id);
+int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count);
 void vhm_slots_free(struct vhm_vm *vm);
 const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, gfn_t gfn);
 
@@ -368,6 +367,8 @@ struct vhm_backend_ops {
 	int (*populate)(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write);
 	/* VHM_VM_GET_MAPPED; gpa and bytes are checked */
 	void (*get_mapped)(struct vhm_vm *vm, struct vhm_mapped *mapped);
+	/* VHM_VM_SET_RIGHTS of [gpa, gpa + bytes), checked; vm->lock held */
+	int (*set_rights)(struct vhm_vm *vm, gpa_t gpa, u64 bytes, u32 rights);
 	/* a tracker, or an error; vm->lock held */
 	void *(*tracker_create)(struct vhm_vm *vm);
 	void (*tracker_free)(struct vhm_vm *vm, void *tracker);

@@ -122,6 +122,12 @@ static void get_mapped(struct vhm_vm *vm, struct vhm_mapped *mapped)
 	ept_get_mapped(&to_vmx_vm(vm)->ept, mapped);
 }
 
+static int set_rights(struct vhm_vm *vm, gpa_t gpa, u64 bytes, u32 rights)
+{
+	return ept_set_rights(&to_vmx_vm(vm)->ept, gpa >> PAGE_SHIFT, (gpa + bytes) >> PAGE_SHIFT,
+			      rights);
+}
+
 static void *tracker_create(struct vhm_vm *vm)
 {
 	return ept_tracker_create(&to_vmx_vm(vm)->ept);
@@ -189,6 +195,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.slot_untrack		= slot_untrack,
 	.populate		= populate,
 	.get_mapped		= get_mapped,
+	.set_rights		= set_rights,
 	.tracker_create		= tracker_create,
 	.tracker_free		= tracker_free,
 	.harvest		= harvest,

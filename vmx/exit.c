@@ -51,7 +51,8 @@ enum vmx_exit_outcome vmx_skip_insn(struct vmx_vcpu *v)
 }
 
 /* What user space needs to fetch, decode and perform an instruction that accesses @gpa. */
-enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags, gva_t linear)
+enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, u32 exit_reason, gpa_t gpa, u32 flags,
+				       gva_t linear)
 {
 	v->base.run->mmio = (struct vhm_exit_mmio) {
 		.gpa = gpa,
@@ -65,7 +66,7 @@ enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags,
 		.cr4 = vmx_read_cr4(v),
 		.efer = vmread(GUEST_IA32_EFER),
 	};
-	return vmx_exit_to_user(v, VHM_EXIT_MMIO);
+	return vmx_exit_to_user(v, exit_reason);
 }
 
 /*

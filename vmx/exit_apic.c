@@ -33,7 +33,8 @@ enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v)
 	/* ACCESS_EVENT_DELIVERY, and guest-physical ones */
 	if (type > ACCESS_LINEAR_FETCH)
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
-	return vmx_mmio_to_user(v, APIC_DEFAULT_PHYS_BASE | ACCESS_OFFSET(qualification),
+	return vmx_mmio_to_user(v, VHM_EXIT_MMIO,
+				APIC_DEFAULT_PHYS_BASE | ACCESS_OFFSET(qualification),
 				VHM_MMIO_APIC | access, 0);
 }
 

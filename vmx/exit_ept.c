@@ -36,13 +36,14 @@ static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
 	       vhm_apic_mode(v->base.apic) == VHM_APIC_XAPIC;
 }
 
-static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault)
+static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault,
+				       u32 exit_reason)
 {
 	u32 flags = access_flags(fault);
 	gva_t linear_address = 0;
 
 	/* delivery of an event did it: there is no instruction that could be performed */
-	if (v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
+	if (exit_reason == VHM_EXIT_MMIO && v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK)
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	if (vmx_qualification(v) & EPT_LINEAR_VALID) {
 		flags |= VHM_MMIO_LINEAR_VALID;
@@ -50,7 +51,7 @@ static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_faul
 	}
 	if (is_apic_page(v, fault->gpa))
 		flags |= VHM_MMIO_APIC;
-	return vmx_mmio_to_user(v, fault->gpa, flags, linear_address);
+	return vmx_mmio_to_user(v, exit_reason, fault->gpa, flags, linear_address);
 }
 
 static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct ept_fault *fault,
@@ -105,7 +106,9 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	case EPT_FAULT_MMIO:
 		if (map_apic_access_page(v, &fault))
 			return VMX_RESUME;
-		return exit_mmio(v, &fault);
+		return exit_mmio(v, &fault, VHM_EXIT_MMIO);
+	case EPT_FAULT_DENIED:
+		return exit_mmio(v, &fault, VHM_EXIT_DENIED);
 	case EPT_FAULT_INTERRUPTED:
 		return VMX_SIGNAL;
 	case EPT_FAULT_ERROR:

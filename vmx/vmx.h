@@ -270,7 +270,8 @@ void vmx_registers_complete(struct vhm_vcpu *vcpu);
 
 /* vmx/exit.c */
 vmx_exit_handler vmx_exit_at_once, vmx_handle_exit, vmx_skip_insn;
-enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, gpa_t gpa, u32 flags, gva_t linear);
+enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, u32 exit_reason, gpa_t gpa, u32 flags,
+				       gva_t linear);
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
 /* exit families, one file each */

@@ -119,6 +119,30 @@ static void fill_written(abi_data *self, void *argument)
 	written->bytes = 1;
 }
 
+static void fill_rights(abi_data *self, void *argument)
+{
+	struct vhm_rights *rights = argument;
+
+	(void)self;
+	rights->rights = VHM_RIGHT_READ;
+	rights->gpa = 0x30000000;
+	rights->bytes = PAGE_BYTES;
+}
+
+/* One comes, one goes. */
+static void fill_edits(abi_data *self, void *argument)
+{
+	static struct vhm_slot slots[2];
+	struct vhm_slot_edits *edits = argument;
+
+	fill_slot_add(self, &slots[0]);
+	fill_slot_remove(self, &slots[1]);
+	slots[0].size = sizeof(slots[0]);
+	slots[1].size = sizeof(slots[1]);
+	edits->count = 2;
+	edits->slots = (uintptr_t)slots;
+}
+
 static void fill_get_state(abi_data *self, void *argument)
 {
 	struct vhm_state *state = argument;
@@ -210,6 +234,14 @@ static const struct row rows[] = {
 		BAD(vhm_cpuid, entry_count, 257, EINVAL),
 		BAD(vhm_cpuid, entry_count, ~0u, EINVAL),
 	} },
+	{ ROW(VHM_SLOT_EDIT, VM, vhm_slot_edits), .fill = fill_edits, .bad = {
+		BAD(vhm_slot_edits, flags, 1, EINVAL),
+		BAD(vhm_slot_edits, reserved, 1, EINVAL),
+		BAD(vhm_slot_edits, count, 0, EINVAL),
+		BAD(vhm_slot_edits, count, 3, EINVAL),
+		BAD(vhm_slot_edits, count, ~0u, EINVAL),
+		BAD(vhm_slot_edits, slots, 0, EFAULT),
+	} },
 	{ ROW(VHM_VM_MSI, VM, vhm_msi), .fill = fill_msi, .bad = {
 		BAD(vhm_msi, address, 0, EINVAL),
 		BAD(vhm_msi, address, 0xfed00000, EINVAL),
@@ -234,6 +266,16 @@ static const struct row rows[] = {
 		BAD(vhm_mapped, gpa, ~0ull << 12, EINVAL),
 		BAD(vhm_mapped, bytes, 0, EINVAL),
 		BAD(vhm_mapped, bytes, 1, EINVAL),
+	} },
+	{ ROW(VHM_VM_SET_RIGHTS, VM, vhm_rights), .fill = fill_rights, .bad = {
+		BAD(vhm_rights, flags, 1, EINVAL),
+		BAD(vhm_rights, reserved, 1, EINVAL),
+		BAD(vhm_rights, rights, 1 << 3, EINVAL),
+		BAD(vhm_rights, rights, VHM_RIGHT_WRITE, EINVAL),
+		BAD(vhm_rights, gpa, 1, EINVAL),
+		BAD(vhm_rights, gpa, ~0ull << 12, EINVAL),
+		BAD(vhm_rights, bytes, 0, EINVAL),
+		BAD(vhm_rights, bytes, 1, EINVAL),
 	} },
 	{ ROW(VHM_TRACKER_CREATE, VM, vhm_tracker_create), .makes_fd = true, .bad = {
 		BAD(vhm_tracker_create, flags, 1, EINVAL),

@@ -241,6 +241,7 @@ const char *exit_name(uint32_t reason)
 		[VHM_EXIT_UNHANDLED] = "unhandled",
 		[VHM_EXIT_RESET] = "reset",
 		[VHM_EXIT_DEADLINE] = "deadline",
+		[VHM_EXIT_DENIED] = "denied",
 	};
 
 	return reason < COUNT(names) && names[reason] ? names[reason] : "unknown";

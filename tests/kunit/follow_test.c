@@ -126,7 +126,7 @@ static int add_slot(struct test_vm *tvm, u32 id, gfn_t gfn, unsigned long user, 
 		.bytes = PAGES << PAGE_SHIFT, .user_address = user,
 	};
 
-	return vhm_slots_add(&tvm->vm, &slot);
+	return vhm_slots_edit(&tvm->vm, &slot, 1);
 }
 
 static void check_slot(struct context *context, gfn_t first_gfn, bool readonly)
@@ -283,7 +283,7 @@ static void outcomes(struct kunit *test)
 	/* A slot that is taken away is gone at once. */
 	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 9, true, &error),
 			EPT_FAULT_FIXED);
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&tvm->vm, 1), 0);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(&tvm->vm, 1), 0);
 	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 9), 0ULL);
 	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 9, true, &error),
 			EPT_FAULT_MMIO);
@@ -311,7 +311,7 @@ static void limited_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(&context->tvm->ept, fixed << PAGE_SHIFT, 0x5000), 0);
 	KUNIT_EXPECT_EQ(test, guest_access(context, fixed, true, &error), EPT_FAULT_MMIO);
 	KUNIT_EXPECT_EQ(test, vm_munmap(context->user, PAGES << PAGE_SHIFT), 0);
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&context->tvm->vm, 1), 0);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(&context->tvm->vm, 1), 0);
 	KUNIT_EXPECT_EQ(test, leaf_of(context, fixed) & 0xffffffffff007ULL, 0x5003ULL);
 	end(context);
 }
@@ -350,7 +350,7 @@ static void step(struct context *context, u64 kind)
 		map_user(hva, pages);
 		break;
 	default:
-		if (vhm_slots_remove(&context->tvm->vm, 1))
+		if (test_remove_slot(&context->tvm->vm, 1))
 			KUNIT_EXPECT_EQ(context->test,
 					add_slot(context->tvm, 1, WRITABLE_GFN,
 						 context->user, 0), 0);
@@ -503,7 +503,7 @@ static void overtaken(struct kunit *test)
 	struct ept_page_cache cache = { 0 };
 	struct attempt attempt = {
 		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .level = 1,
-		.write = true,
+		.write = true, .rights = EPT_ENTRY_RIGHTS,
 	};
 	unsigned long hva = attempt.hva;
 

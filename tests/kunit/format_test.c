@@ -115,7 +115,10 @@ static void table_round_trip(struct kunit *test)
 	}
 }
 
-/* Each piece is what a leaf made for it would be, with all flags of the whole. */
+/*
+ * Each piece is what a leaf made for it would be, with all flags of the whole; pieces of 4 KiB have
+ * the rights that only the size or, with a log, the tracking had taken away.
+ */
 static void pieces(struct kunit *test)
 {
 	const u64 flags = BIT_ULL(8) | BIT_ULL(9) | BIT_ULL(52);
@@ -126,14 +129,18 @@ static void pieces(struct kunit *test)
 	for (level = 2; level <= 3; level++)
 		for (rights = 1; rights < 8; rights++)
 			for (i = 0; i < 512; i++) {
-				u64 whole = ept_entry_make_leaf(hpa, level, rights);
+				u64 whole = ept_entry_make_leaf(hpa, level, rights) | flags;
 				u64 piece_hpa = hpa + ((u64)i << (level == 2 ? 12 : 21));
-				/* pages of 4 KiB may always be executed */
-				u64 piece = ept_entry_make_leaf(piece_hpa, level - 1,
-								rights | (level == 2 ? 4 : 0));
+				u64 piece = flags | ept_entry_make_leaf(piece_hpa, level - 1,
+									rights);
+				const u64 ours = i & 2 ? BIT_ULL(53) | BIT_ULL(59) : 0;
+				bool logs = i & 1;
+				u64 want = piece | ours;
 
-				KUNIT_EXPECT_EQ(test, ept_entry_split(whole | flags, level, i,
-								      i & 1), piece | flags);
+				if (level == 2 && ours)
+					want = logs ? piece | 6 : piece | 4 | BIT_ULL(53);
+				KUNIT_EXPECT_EQ(test, want, ept_entry_split(whole | ours, level, i,
+									    logs));
 			}
 }
 

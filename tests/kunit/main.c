@@ -67,6 +67,13 @@ struct test_vm *test_vm_create(struct kunit *test)
 	return tvm;
 }
 
+int test_remove_slot(struct vhm_vm *vm, u32 id)
+{
+	const struct vhm_slot gone = { .size = sizeof(gone), .id = id };
+
+	return vhm_slots_edit(vm, &gone, 1);
+}
+
 u64 test_translate(u64 *root, gfn_t gfn, int *level)
 {
 	u64 *table = root;

@@ -86,7 +86,7 @@ static void step_add(struct context *context)
 	for (i = 0; i < IDS; i++)
 		if (overlaps(&context->list[i], &slot))
 			expected = -EEXIST;
-	KUNIT_EXPECT_EQ(context->test, vhm_slots_add(&context->tvm->vm, &slot), expected);
+	KUNIT_EXPECT_EQ(context->test, vhm_slots_edit(&context->tvm->vm, &slot, 1), expected);
 	if (!expected) {
 		context->list[slot.id] = slot;
 		context->count++;
@@ -98,7 +98,7 @@ static void step_remove(struct context *context)
 	u32 id = test_random(&context->random, IDS);
 	int expected = context->list[id].bytes ? 0 : -ENOENT;
 
-	KUNIT_EXPECT_EQ(context->test, vhm_slots_remove(&context->tvm->vm, id), expected);
+	KUNIT_EXPECT_EQ(context->test, test_remove_slot(&context->tvm->vm, id), expected);
 	if (!expected) {
 		context->list[id].bytes = 0;
 		context->count--;
@@ -211,14 +211,14 @@ static void refusals(struct kunit *test)
 	struct context *context = new_context(test);
 	int i;
 
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(&context->tvm->vm, &good), 0);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(&context->tvm->vm, &good, 1), 0);
 	for (i = 0; i < ARRAY_SIZE(tries); i++) {
 		context->edits = atomic64_read(&context->tvm->vm.slot_edits);
-		KUNIT_EXPECT_EQ_MSG(test, vhm_slots_add(&context->tvm->vm, &tries[i].slot),
+		KUNIT_EXPECT_EQ_MSG(test, vhm_slots_edit(&context->tvm->vm, &tries[i].slot, 1),
 				    tries[i].expected, "try %d", i);
 	}
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&context->tvm->vm, 5), -ENOENT);
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(&context->tvm->vm, VHM_MAX_SLOTS), -EINVAL);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(&context->tvm->vm, 5), -ENOENT);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(&context->tvm->vm, VHM_MAX_SLOTS), -EINVAL);
 	vhm_slots_free(&context->tvm->vm);
 	KUNIT_EXPECT_EQ(test, context->tracked, 0U);
 }
@@ -233,13 +233,13 @@ static void end_of_user_space(struct kunit *test)
 		.user_address = TASK_SIZE,
 	};
 
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), -EINVAL);
 	slot.user_address -= 0x1000;
 	slot.bytes = 0x2000;
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), -EINVAL);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), -EINVAL);
 	slot.user_address -= 0x1000;
 	slot.bytes = 0x1000;
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), 0);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), 0);
 	vhm_slots_free(vm);
 }
 
@@ -254,16 +254,16 @@ static void strangers(struct kunit *test)
 	struct context *context = new_context(test);
 	struct vhm_vm *vm = &context->tvm->vm;
 
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), 0);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), 0);
 	vm->mm = &stranger;
 	slot.gpa = 0x2000;
 	slot.id = 2;
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), -EPERM);
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(vm, 1), -EPERM);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), -EPERM);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(vm, 1), -EPERM);
 	vm->mm = current->mm;
 	vm->dead = true;
-	KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), -EIO);
-	KUNIT_EXPECT_EQ(test, vhm_slots_remove(vm, 1), -EIO);
+	KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), -EIO);
+	KUNIT_EXPECT_EQ(test, test_remove_slot(vm, 1), -EIO);
 	KUNIT_EXPECT_EQ(test, context->tracked, 1U);
 	vhm_slots_free(vm);
 	KUNIT_EXPECT_EQ(test, context->tracked, 0U);
@@ -283,7 +283,7 @@ static void full_table(struct kunit *test)
 		};
 
 		context->edits = i;
-		KUNIT_EXPECT_EQ(test, vhm_slots_add(vm, &slot), 0);
+		KUNIT_EXPECT_EQ(test, vhm_slots_edit(vm, &slot, 1), 0);
 	}
 	for (i = 0; i < VHM_MAX_SLOTS; i++) {
 		const struct vhm_memory_slot *slot = find(context->tvm, i * 2);

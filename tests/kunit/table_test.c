@@ -12,6 +12,7 @@
 
 #include "ept/format.h"
 #include "ept/table.h"
+#include "ept/track.h"
 
 /* 2 GiB of guest memory, the border between two level-4 entries in the middle */
 #define WINDOW_PAGES	BIT_ULL(19)
@@ -20,6 +21,11 @@
 #define FULL_CHECK	5000
 #define TABLE_CHECK	200
 #define CACHED		64
+
+/* Marks of ours in an entry */
+#define TRACKED		BIT_ULL(53)
+#define SMALL_EXECUTE	BIT_ULL(59)
+#define DIRTY		BIT_ULL(9)
 
 struct reference {
 	u64 leaf;	/* the entry, 0: none */
@@ -37,6 +43,7 @@ struct context {
 	struct kunit *test;
 	struct rnd_state random;
 	struct test_vm *tvm;
+	bool logs;				/* what is written */
 	struct reference *reference;		/* by page of the window */
 	u64 mapped[4];				/* leaves by level */
 	u64 generation;				/* before the step */
@@ -63,6 +70,16 @@ static void forget(struct context *context, gfn_t gfn)
 	memset(reference_of(context, gfn & ~(pages - 1)), 0, pages * sizeof(*reference));
 }
 
+/* A leaf of 4 KiB that was part of a larger one. */
+static u64 small(struct context *context, u64 leaf)
+{
+	if (leaf & SMALL_EXECUTE)
+		leaf = (leaf & ~SMALL_EXECUTE) | 4;
+	if (context->logs && leaf & TRACKED)
+		leaf = (leaf & ~TRACKED) | 2;
+	return leaf;
+}
+
 static u64 pages_of(int level)
 {
 	return 1ULL << (9 * (level - 1));
@@ -83,9 +100,9 @@ static void split(struct context *context, gfn_t gfn, int level)
 
 		piece[i].level = whole.level - 1;
 		piece[i].leaf = whole.leaf + (first << 12);
-		/* 4 KiB: no mark of a large page, and executable whatever the large one was */
+		/* 4 KiB: no mark of a large page, and the rights it lacked for its size */
 		if (piece[i].level == 1)
-			piece[i].leaf = (piece[i].leaf & ~0x80ULL) | 4;
+			piece[i].leaf = small(context, piece[i].leaf & ~0x80ULL);
 	}
 	context->mapped[whole.level]--;
 	context->mapped[whole.level - 1] += 512;
@@ -172,7 +189,7 @@ static void check_cached(struct context *context)
 		reference = reference_of(context, cached->gfn);
 		then = translation(cached->gfn, cached->leaf, cached->level);
 		now = translation(cached->gfn, reference->leaf, reference->level);
-		if ((then ^ now) & ~7ULL || then & ~now & 7)
+		if ((then ^ now) & 0xffffffffff000ULL || then & ~now & 7)
 			KUNIT_FAIL(context->test, "gfn %llx: cached %llx, mapped %llx", cached->gfn,
 				   then, now);
 	}
@@ -229,11 +246,17 @@ static void step_map(struct context *context)
 	/* Few pages, so that the same one is often mapped again. */
 	u64 leaf = ept_entry_make_leaf((test_random(&context->random, 3) + 1) << 30, level,
 				       rights[test_random(&context->random, 4)]);
-	bool refused = level > 1 && !(leaf & 4) &&
-		       has_table(context->tvm->ept.root, gfn, level);
-	int ret = map(context, gfn, level, leaf);
+	bool refused;
+	int ret;
 	bool same, adds, lost = false;
 
+	if (level > 1 && !(leaf & 4) && test_random(&context->random, 2))
+		leaf |= SMALL_EXECUTE;
+	if (test_random(&context->random, 2))
+		leaf |= DIRTY;
+	refused = level > 1 && !(leaf & 4) &&
+		       has_table(context->tvm->ept.root, gfn, level);
+	ret = map(context, gfn, level, leaf);
 	if (refused) {
 		KUNIT_EXPECT_EQ(context->test, ret, -EEXIST);
 		expect_raised(context, false, "refused map", gfn);
@@ -241,10 +264,13 @@ static void step_map(struct context *context)
 	}
 	context->hits += reference->leaf && reference->level > level;
 	split(context, gfn, level);
-	same = reference->leaf && reference->level == level && !((reference->leaf ^ leaf) & ~7ULL);
+	same = reference->leaf && reference->level == level &&
+	       !((reference->leaf ^ leaf) & 0xffffffffff000ULL);
 	adds = leaf & ~reference->leaf & 7;
 	if (same) {
-		leaf |= reference->leaf & 7;
+		leaf = reference->leaf | (leaf & 7);
+		if (adds && leaf & 2)
+			leaf &= ~TRACKED;
 		KUNIT_EXPECT_EQ(context->test, ret, adds ? 1 : 0);
 	} else {
 		KUNIT_EXPECT_EQ(context->test, ret, 1);
@@ -287,6 +313,51 @@ static void step_zap(struct context *context)
 	/* Unlinking a table without leaves counts as losing: the processor may hold it. */
 	expect_raised(context, lost || ept_tables(ept) != tables, "zap", start);
 	context->hits += lost;
+}
+
+/* What the next write to @page shall be noticed by. Return: the processor may have missed that. */
+static bool track_reference(struct context *context, struct reference *page)
+{
+	u64 old = page->leaf;
+
+	if (page->level == 1 && context->logs)
+		page->leaf &= ~DIRTY;
+	else if (old & 2)
+		page->leaf = (old & ~(2 | DIRTY)) | TRACKED;
+	return page->leaf != old;
+}
+
+static void step_track_some(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+	gfn_t first = random_gfn(context) & ~63ULL;
+	u64 pages = test_random(&context->random, ~0ULL), i;
+	bool changed = false;
+
+	ept_lock(ept);
+	ept_track_locked(ept, first, pages);
+	ept_unlock(ept);
+	/* large leaves are left as they are: those of a tracked VM are so already */
+	for (i = 0; i < 64; i++)
+		if (pages >> i & 1 && reference_of(context, first + i)->level == 1)
+			changed |= track_reference(context, reference_of(context, first + i));
+	expect_raised(context, changed, "track", first);
+	context->hits += changed;
+}
+
+static void step_track_all(struct context *context)
+{
+	bool changed = false;
+	u64 i;
+
+	ept_track_all(&context->tvm->ept);
+	for (i = 0; i < WINDOW_PAGES; i++)
+		if (context->reference[i].leaf)
+			changed |= track_reference(context, &context->reference[i]);
+	/* once for each piece that has such an entry */
+	KUNIT_EXPECT_EQ(context->test, context->tvm->ept.generation > context->generation, changed);
+	context->generation = context->tvm->ept.generation;
+	context->hits += changed;
 }
 
 static void step_flush(struct context *context)
@@ -373,24 +444,27 @@ static void check_all(struct context *context)
 
 /* ----------------------------------------------------------------- cases -- */
 
-static struct context *new_context(struct kunit *test)
+static struct context *new_context(struct kunit *test, bool logs)
 {
-	static const struct ept_caps caps = { .page_2m = true, .page_1g = true };
+	struct ept_caps caps = { .page_2m = true, .page_1g = true };
 	struct context *context = kunit_kzalloc(test, sizeof(*context), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context);
+	test_seed(test, &context->random);
+	context->logs = logs;
+	caps.accessed_dirty = logs;
+	caps.write_log = logs;
 	context->test = test;
 	context->tvm = test_vm_create(test);
 	context->tvm->data = context;
 	KUNIT_ASSERT_EQ(test, ept_init(&context->tvm->ept, &context->tvm->vm, &caps), 0);
 	context->generation = context->tvm->ept.generation;
-	test_seed(test, &context->random);
 	return context;
 }
 
-static void random_sequence(struct kunit *test)
+static void random_sequence(struct kunit *test, bool logs)
 {
-	struct context *context = new_context(test);
+	struct context *context = new_context(test, logs);
 	int step;
 
 	context->reference = vzalloc(array_size(WINDOW_PAGES, sizeof(*context->reference)));
@@ -406,8 +480,12 @@ static void random_sequence(struct kunit *test)
 			step_map(context);
 		else if (kind < 85)
 			step_zap(context);
+		else if (kind < 88)
+			step_track_some(context);
 		else if (kind < 92)
 			step_flush(context);
+		else if (kind == 92 && !test_random(&context->random, 100))
+			step_track_all(context);
 		else
 			cpu_access(context, random_gfn(context));
 		check_counts(context);
@@ -425,12 +503,22 @@ static void random_sequence(struct kunit *test)
 	vfree(context->reference);
 }
 
+static void random_with_log(struct kunit *test)
+{
+	random_sequence(test, true);
+}
+
+static void random_without_log(struct kunit *test)
+{
+	random_sequence(test, false);
+}
+
 static void fixed_pages(struct kunit *test)
 {
 	const gpa_t gpa = 0xfee00000, hpa = 0x123456000;
 	const gfn_t gfn = gpa >> PAGE_SHIFT;
 	const u64 want = hpa | 0x73 | 1ULL << 52;
-	struct context *context = new_context(test);
+	struct context *context = new_context(test, true);
 	struct ept *ept = &context->tvm->ept;
 	int level;
 
@@ -463,12 +551,12 @@ static void fixed_pages(struct kunit *test)
 static void fixed_page_splits(struct kunit *test)
 {
 	const gfn_t gfn = 0xfee00;
-	struct context *context = new_context(test);
+	struct context *context = new_context(test, true);
 	struct ept *ept = &context->tvm->ept;
 	int level;
 
 	KUNIT_EXPECT_EQ(test, map(context, gfn & ~0x3ffffULL, 3,
-				  ept_entry_make_leaf(0x40000000, 3, 3)), 1);
+				  ept_entry_make_leaf(0x40000000, 3, 3) | SMALL_EXECUTE), 1);
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gfn << 12, 0x5000), 0);
 	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 3), 0ULL);
 	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 2), 511ULL);
@@ -478,7 +566,8 @@ static void fixed_page_splits(struct kunit *test)
 	/* Small pieces may be executed though the large page could not, larger ones not. */
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0x7ee01077ULL);
 	KUNIT_EXPECT_EQ(test, level, 1);
-	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 0x200, &level), 0x7f0000f3ULL);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 0x200, &level),
+			0x7f0000f3ULL | SMALL_EXECUTE);
 	KUNIT_EXPECT_EQ(test, level, 2);
 	ept_free_tables(ept);
 }
@@ -492,7 +581,7 @@ static void two_flushers(struct test_vm *tvm)
 
 static void concurrent_flush(struct kunit *test)
 {
-	struct context *context = new_context(test);
+	struct context *context = new_context(test, true);
 	struct test_vm *tvm = context->tvm;
 	struct ept *ept = &tvm->ept;
 
@@ -524,7 +613,8 @@ static void pointer_of_tables(struct kunit *test)
 }
 
 static struct kunit_case cases[] = {
-	KUNIT_CASE(random_sequence),
+	KUNIT_CASE(random_with_log),
+	KUNIT_CASE(random_without_log),
 	KUNIT_CASE(fixed_pages),
 	KUNIT_CASE(fixed_page_splits),
 	KUNIT_CASE(concurrent_flush),

@@ -56,6 +56,9 @@ struct test_vm *test_vm_create(struct kunit *test);
 
 #define TEST_GPA_BITS	40	/* what the test's backend tells */
 
+/* Take slot @id away. */
+int test_remove_slot(struct vhm_vm *vm, u32 id);
+
 /* The leaf that translates @gfn and its level, by the layout of the manual; 0: none. */
 u64 test_translate(u64 *root, gfn_t gfn, int *level);
 

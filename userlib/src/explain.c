@@ -109,6 +109,7 @@ static const char *const exit_names[] = {
 	[VHM_EXIT_UNHANDLED] = "unhandled",
 	[VHM_EXIT_RESET] = "reset",
 	[VHM_EXIT_DEADLINE] = "deadline",
+	[VHM_EXIT_DENIED] = "denied",
 };
 
 EXPORT const char *vhm_exit_name(uint32_t exit_reason)

@@ -48,6 +48,7 @@
 #define VHM_VCPU_CREATE		_IO(VHM_IOCTL_TYPE, 0x20)
 #define VHM_SLOT_ADD		_IO(VHM_IOCTL_TYPE, 0x21)
 #define VHM_SLOT_REMOVE		_IO(VHM_IOCTL_TYPE, 0x22)
+#define VHM_SLOT_EDIT		_IO(VHM_IOCTL_TYPE, 0x23)
 
 #define VHM_VCPU_SET_CPUID	_IO(VHM_IOCTL_TYPE, 0x40)
 
@@ -56,6 +57,7 @@
 #define VHM_VM_GET_MAPPED	_IO(VHM_IOCTL_TYPE, 0x62)
 #define VHM_TRACKER_CREATE	_IO(VHM_IOCTL_TYPE, 0x63)
 #define VHM_VM_NOTE_WRITTEN	_IO(VHM_IOCTL_TYPE, 0x64)
+#define VHM_VM_SET_RIGHTS	_IO(VHM_IOCTL_TYPE, 0x65)
 
 #define VHM_VCPU_RUN		_IO(VHM_IOCTL_TYPE, 0x80)
 #define VHM_VCPU_KICK		_IO(VHM_IOCTL_TYPE, 0x81)
@@ -276,6 +278,29 @@ struct vhm_slot {
 };
 
 /**
+ * struct vhm_slot_edits - VHM_SLOT_EDIT: several changes of guest memory at once
+ * @size: size of this struct, bytes
+ * @flags: zero
+ * @count: elements of @slots, not zero, at most twice vhm_info.max_slots
+ * @reserved: zero
+ * @slots: user pointer to an array of struct vhm_slot, each with its @size. @bytes zero: slot @id
+ *	goes, all else is zero; otherwise it comes, as with VHM_SLOT_ADD
+ *
+ * Those that go make room for those that come, in whatever order they stand: a slot is moved or
+ * replaced by naming its id twice. All is done or nothing. vCPUs run on meanwhile and find either
+ * all of the old or all of the new memory, and when the call returns the new alone.
+ *
+ * Errors: as VHM_SLOT_ADD and VHM_SLOT_REMOVE.
+ */
+struct vhm_slot_edits {
+	__u32 size;
+	__u32 flags;
+	__u32 count;
+	__u32 reserved;
+	__u64 slots;
+};
+
+/**
  * struct vhm_msi - VHM_VM_MSI: deliver a message-signalled interrupt
  * @size: size of this struct, bytes
  * @data: data of the message (SDM vol. 3, 10.11.2, Message Data Register Format)
@@ -316,7 +341,8 @@ enum vhm_populate_flag {
  *
  * After an error @gpa is the page that has it, and @bytes what is left from there on: after
  * EINTR the same call goes on. Each call that a signal finds running has done a page or more,
- * unless the host was changing that very memory.
+ * unless the host was changing that very memory. Pages that VHM_VM_SET_RIGHTS keeps from the guest
+ * are passed over.
  *
  * Errors: ENOENT no slot is at @gpa; EFAULT the creator's address space has nothing there or
  * does not permit it; EHWPOISON broken memory; ENOMEM; EINTR a signal is pending.
@@ -348,6 +374,45 @@ struct vhm_mapped {
 	__u64 bytes;
 	__u64 entries[3];
 	__u64 tables;
+};
+
+/**
+ * enum vhm_right - bits of vhm_rights.rights
+ * @VHM_RIGHT_READ: the guest may read
+ * @VHM_RIGHT_WRITE: the guest may write; not without VHM_RIGHT_READ
+ * @VHM_RIGHT_EXECUTE: the guest may execute; without VHM_RIGHT_READ only with
+ *	VHM_FEATURE_EXECUTE_ONLY
+ */
+enum vhm_right {
+	VHM_RIGHT_READ		= 1 << 0,
+	VHM_RIGHT_WRITE	= 1 << 1,
+	VHM_RIGHT_EXECUTE	= 1 << 2,
+};
+
+/**
+ * struct vhm_rights - VHM_VM_SET_RIGHTS: what the guest may do with a range of its memory
+ * @size: size of this struct, bytes
+ * @flags: zero
+ * @rights: bits of enum vhm_right; all of them, as at the beginning: no restriction
+ * @reserved: zero
+ * @gpa: guest-physical address of the first byte, page aligned
+ * @bytes: whole pages, not zero; need not be in slots
+ *
+ * Takes rights away from those that slot and host give, on the pages whatever slots they are in,
+ * now and later. An access that is denied exits with VHM_EXIT_DENIED. When the call returns, no
+ * vCPU can make such an access any more. The processor's walks of the guest's page tables are
+ * accesses, too. Access by this kernel (paravirtual pages) and by the VMM is not restricted.
+ *
+ * Errors: EINVAL also writing without reading; EOPNOTSUPP executing without reading; ENOMEM.
+ * Callable by any process that holds the descriptor.
+ */
+struct vhm_rights {
+	__u32 size;
+	__u32 flags;
+	__u32 rights;
+	__u32 reserved;
+	__u64 gpa;
+	__u64 bytes;
 };
 
 /**
@@ -513,6 +578,9 @@ struct vhm_event {
  *	access to no slot by the delivery of an event, which no instruction made
  * @VHM_EXIT_RESET: a guest's INIT on the bootstrap processor
  * @VHM_EXIT_DEADLINE: the host's TSC has reached vhm_run.deadline_tsc
+ * @VHM_EXIT_DENIED: an access that VHM_VM_SET_RIGHTS does not allow, see vhm_run.mmio. The
+ *	instruction, at vhm_run.regs.rip, has not been executed, and runs again if the VMM does
+ *	nothing else
  */
 enum vhm_exit_reason {
 	VHM_EXIT_NONE,
@@ -533,6 +601,7 @@ enum vhm_exit_reason {
 	VHM_EXIT_UNHANDLED,
 	VHM_EXIT_RESET,
 	VHM_EXIT_DEADLINE,
+	VHM_EXIT_DENIED,
 };
 
 /**
@@ -712,7 +781,7 @@ enum vhm_run_request {
  * @hardware_qualification: out: its exit qualification
  * @regs: out: the guest's registers; in: with VHM_RUN_SET_REGISTERS
  * @io: VHM_EXIT_IO
- * @mmio: VHM_EXIT_MMIO
+ * @mmio: VHM_EXIT_MMIO, VHM_EXIT_DENIED
  * @msr: VHM_EXIT_MSR
  * @eoi: VHM_EXIT_EOI
  * @exception: VHM_EXIT_EXCEPTION
