@@ -54,6 +54,24 @@ long vmstat(const char *counter)
 	return value;
 }
 
+uint32_t count_pages(const uint8_t *memory, size_t bytes, uint64_t bits)
+{
+	const size_t pages = bytes / PAGE_BYTES, entries = pages * sizeof(uint64_t);
+	uint64_t *pagemap = malloc(entries);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint32_t count = 0;
+
+	if (!pagemap || fd < 0 ||
+	    pread(fd, pagemap, entries, (off_t)((uintptr_t)memory / PAGE_BYTES * sizeof(uint64_t))) !=
+	    (ssize_t)entries)
+		give_up("pagemap: %s", strerror(errno));
+	close(fd);
+	for (size_t page = 0; page < pages; page++)
+		count += !!(pagemap[page] & bits);
+	free(pagemap);
+	return count;
+}
+
 bool make_group(const char *controller)
 {
 	mkdir(CGROUP_MOUNT, 0700);

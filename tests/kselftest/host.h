@@ -7,6 +7,8 @@
 #define KSELFTEST_HOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define CGROUP_MOUNT	"/tmp/vhm-cgroup"
 #define CGROUP		CGROUP_MOUNT "/vhm"
@@ -19,6 +21,11 @@ long read_number(const char *path, const char *word);
 long file_number(const char *path);
 /* A counter of /proc/vmstat, which must be there. */
 long vmstat(const char *counter);
+
+/* Pages of the caller's memory of which /proc/PID/pagemap says one of @bits. */
+#define PAGE_SOFT_DIRTY	(1ull << 55)
+#define PAGE_SWAPPED	(1ull << 62)
+uint32_t count_pages(const uint8_t *memory, size_t bytes, uint64_t bits);
 
 /* A control group, in which @controller ("+memory") counts unless it is NULL; false: there cannot be one. */
 bool make_group(const char *controller);

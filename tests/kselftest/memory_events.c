@@ -28,10 +28,10 @@
 #define MFD_HUGETLB	0x0004U
 #endif
 
+#define PAUSE_US	300000
 #define KSM		"/sys/kernel/mm/ksm/"
 #define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
 #define BALANCING	"/sys/kernel/debug/sched/numa_balancing/"
-#define SOFT_DIRTY	(1ull << 55)	/* in /proc/PID/pagemap */
 
 #define for_each_area(area, pattern)						\
 	for (struct area *area = (pattern)->areas; area < (pattern)->areas + AREA_KINDS; area++) \
@@ -109,40 +109,15 @@ static int make_file(void)
 	return fd;
 }
 
-/* What the host says of each page; the caller frees it. */
-static uint64_t *read_pagemap(const uint8_t *memory, size_t bytes)
-{
-	const size_t entries = bytes / PAGE_BYTES * sizeof(uint64_t);
-	uint64_t *pagemap = malloc(entries);
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	if (!pagemap || fd < 0 ||
-	    pread(fd, pagemap, entries, (off_t)((uintptr_t)memory / PAGE_BYTES * sizeof(uint64_t))) !=
-	    (ssize_t)entries)
-		give_up("pagemap: %s", strerror(errno));
-	close(fd);
-	return pagemap;
-}
-
-static uint32_t count_soft_dirty(const struct area *area)
-{
-	uint64_t *pagemap = read_pagemap(area->memory, area->bytes);
-	uint32_t count = 0;
-
-	for (size_t page = 0; page < area->bytes / PAGE_BYTES; page++)
-		count += !!(pagemap[page] & SOFT_DIRTY);
-	free(pagemap);
-	return count;
-}
-
 /* ------------------------------------------------------------------ events -- */
 
 static bool swap_out(struct pattern *pattern, uint32_t round)
 {
 	(void)round;
 	for_each_area(area, pattern)
-		if (area != &pattern->areas[AREA_HUGETLB] && area != &pattern->areas[AREA_HUGETLB_COPY]) {
-			pthread_mutex_lock(&area->lock);
+		/* one that something else has taken is not there to be swapped */
+		if (area != &pattern->areas[AREA_HUGETLB] && area != &pattern->areas[AREA_HUGETLB_COPY] &&
+		    !pthread_mutex_trylock(&area->lock)) {
 			must(madvise(area->memory, area->bytes, MADV_PAGEOUT));
 			pthread_mutex_unlock(&area->lock);
 		}
@@ -494,10 +469,10 @@ static bool track_soft_dirty(struct pattern *pattern, uint32_t round)
 	pthread_mutex_lock(&area->lock);
 	good = pattern_hold(pattern, area) && write_file("/proc/self/clear_refs", "4") &&
 	       pattern_goes_on(pattern, 1);
-	held = count_soft_dirty(area);
+	held = count_pages(area->memory, area->bytes, PAGE_SOFT_DIRTY);
 	pattern_release(pattern, area);
 	good = pattern_goes_on(pattern, 2) && good;
-	written = count_soft_dirty(area);
+	written = count_pages(area->memory, area->bytes, PAGE_SOFT_DIRTY);
 	pthread_mutex_unlock(&area->lock);
 	if (held || written != pages)
 		printf("# soft dirty: %u pages while held, %u of %u after\n", held, written, pages);
@@ -690,6 +665,9 @@ bool happen(const struct event *event, struct pattern *pattern, uint32_t rounds,
 		good = event->act(pattern, round) && !pattern->failed;
 		if (++round == rounds && waiting)
 			__atomic_fetch_sub(waiting, 1, __ATOMIC_RELAXED);
+		/* the guest needs time, too */
+		if (round >= rounds && waiting)
+			sleep_us(PAUSE_US);
 	}
 	/* the others need not wait for what will not come */
 	if (round < rounds && waiting)

@@ -14,7 +14,7 @@
 #include "pattern.h"
 
 #define MIB		(1u << 20)
-#define PATIENCE_NS	60000000000u
+#define PATIENCE_NS	180000000000u
 
 /**
  * struct memory - a guest with memory of every kind, in a control group

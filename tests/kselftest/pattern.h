@@ -81,7 +81,7 @@ void pattern_start(struct pattern *pattern);
 bool pattern_stop(struct pattern *pattern);
 void pattern_uninit(struct pattern *pattern);
 
-/* Every vCPU completes @passes over all memory from now on; false if one does not in 60 s, or failed. */
+/* Every vCPU completes @passes over all memory from now on; false if one does not in 3 minutes, or failed. */
 bool pattern_goes_on(struct pattern *pattern, uint32_t passes);
 
 /*

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All that a host does to memory (memory_events.h) at once, to the memory of a running guest; and a
+ * guest that has more memory than it may use.
+ */
+#include <kselftest_harness.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "memory_events.h"
+
+#define EVENTS_MAX	32
+#define ROUNDS		2
+
+struct event_thread {
+	const struct event *event;
+	struct pattern *pattern;
+	volatile uint32_t *waiting;
+	bool good;
+	void *thread;
+};
+
+static void *happen_with_others(void *context)
+{
+	struct event_thread *thread = context;
+
+	thread->good = happen(thread->event, thread->pattern, ROUNDS, thread->waiting);
+	return NULL;
+}
+
+FIXTURE(all) {
+	struct memory memory;
+};
+
+FIXTURE_SETUP(all)
+{
+	memory_start(&self->memory);
+}
+
+FIXTURE_TEARDOWN(all)
+{
+	EXPECT_TRUE(memory_stop(&self->memory));
+}
+
+/* Each by a thread of its own, until the slowest is through. */
+TEST_F_TIMEOUT(all, at_once, 500)
+{
+	struct event_thread threads[EVENTS_MAX];
+	volatile uint32_t waiting = 0;
+	uint32_t count;
+
+	while (memory_events[waiting].name)
+		waiting++;
+	count = waiting;
+	ASSERT_LE(count, EVENTS_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		threads[i] = (struct event_thread) {
+			.event = &memory_events[i], .pattern = &self->memory.pattern,
+			.waiting = &waiting,
+		};
+		threads[i].thread = thread_start(happen_with_others, &threads[i]);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		thread_join(threads[i].thread);
+		EXPECT_TRUE(threads[i].good);
+	}
+}
+
+/* ------------------------------------------------------------------ limits -- */
+
+#define GUEST_BYTES	(8 * MIB)
+
+FIXTURE(limits) {
+	bool grouped;
+};
+
+FIXTURE_SETUP(limits)
+{
+	self->grouped = make_group("+memory");
+	ASSERT_TRUE(self->grouped);
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	EXPECT_TRUE(leave_group());
+}
+
+/* Half of what the guest uses, itself and its VMM's own memory included. */
+TEST_F_TIMEOUT(limits, half_of_the_guest, 250)
+{
+	long out = vmstat("pswpout"), in = vmstat("pswpin");
+	struct pattern pattern;
+
+	ASSERT_TRUE(write_file(CGROUP "/memory.max", "4M"));
+	ASSERT_TRUE(enter_group());
+	pattern_init(&pattern);
+	pattern_add(&pattern, AREA_SMALL, GUEST_BYTES, -1);
+	pattern_start(&pattern);
+	EXPECT_TRUE(pattern_goes_on(&pattern, 2));
+	EXPECT_LE(file_number(CGROUP "/memory.current"), 4 * (long)MIB);
+	/* in each pass it needs at least what there is no room for */
+	EXPECT_GE(vmstat("pswpout") - out, 2 * GUEST_BYTES / 2 / PAGE_BYTES);
+	EXPECT_GE(vmstat("pswpin") - in, 2 * GUEST_BYTES / 2 / PAGE_BYTES);
+	EXPECT_EQ(0, read_number(CGROUP "/memory.events", "oom_kill"));
+	EXPECT_TRUE(pattern_stop(&pattern));
+	pattern_uninit(&pattern);
+}
+
+static int vmm_without_room(void)
+{
+	struct pattern pattern;
+
+	if (!enter_group())
+		return 1;
+	pattern_init(&pattern);
+	pattern_add(&pattern, AREA_SMALL, GUEST_BYTES, -1);
+	pattern_start(&pattern);
+	return 0;
+}
+
+/* The guest of another group goes on, and nothing of the one that was killed is left. */
+TEST_F_TIMEOUT(limits, out_of_memory, 250)
+{
+	uint64_t end = now_ns() + PATIENCE_NS;
+	long users = file_number("/sys/module/vhm/refcnt");
+	struct pattern other;
+	int status = 0;
+	pid_t child;
+
+	pattern_init(&other);
+	pattern_add(&other, AREA_SMALL, MIB, -1);
+	pattern_start(&other);
+	users = file_number("/sys/module/vhm/refcnt");
+	ASSERT_TRUE(write_file(CGROUP "/memory.max", "6M"));
+	ASSERT_TRUE(write_file(CGROUP "/memory.swap.max", "0"));
+	for (int i = 0; i < 3; i++) {
+		child = fork();
+		if (!child)
+			_exit(vmm_without_room());
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		EXPECT_EQ(i + 1, read_number(CGROUP "/memory.events", "oom_kill"));
+	}
+	while (file_number(CGROUP "/memory.current") > (long)MIB / 4 && now_ns() < end)
+		sleep_us(POLL_US);
+	EXPECT_LE(file_number(CGROUP "/memory.current"), (long)MIB / 4);
+	EXPECT_EQ(users, file_number("/sys/module/vhm/refcnt"));
+	EXPECT_TRUE(pattern_goes_on(&other, 2));
+	EXPECT_TRUE(pattern_stop(&other));
+	pattern_uninit(&other);
+}
+
+TEST_HARNESS_MAIN
