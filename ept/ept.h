@@ -12,7 +12,8 @@
  *
  * Who removes or changes entries locks the tables as a whole: ept_lock(). A fault only adds
  * entries and rights, by atomic exchanges, and holds just the lock of its vCPU's share, so that
- * vCPUs that fault in different places do not wait for each other.
+ * vCPUs that fault in different places do not wait for each other. ept->lock alone suffices to
+ * look at what nobody may remove meanwhile (ept/age.c).
  *
  * Flushing. Whoever removes rights from an entry raises @generation under
  * ept->lock. A CPU about to enter the guest does

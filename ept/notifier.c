@@ -5,8 +5,9 @@
  * Owns struct vhm_process: one per address space that has VMs, however many, so that a
  * VM more costs a reference. Locks: process->lock, then ept->lock of one VM after
  * another. The callbacks run in whatever context changes the address space, the OOM
- * reaper included: they neither sleep nor allocate. Does not resolve pages
- * (fault.c) and does not know entries (table.c).
+ * reaper included: they neither sleep nor allocate. Those about ageing come with a page-table
+ * lock of the host held. Does not resolve pages (fault.c) and does not know entries
+ * (table.c, age.c).
  */
 #include "ept/notifier.h"
 
@@ -14,6 +15,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "ept/age.h"
 #include "ept/table.h"
 #include "ept/track.h"
 
@@ -45,20 +47,33 @@ static void free_notifier(struct mmu_notifier *notifier)
 	kfree(to_process(notifier));
 }
 
-/* Zap the part of @slot that shows user addresses @start to @last. */
-static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
-			   unsigned long last)
+/* The pages, half-open, of @slot that show user addresses @start to @last. */
+struct gfn_range {
+	gfn_t start, end;
+};
+
+static struct gfn_range pages_of(const struct vhm_memory_slot *slot, unsigned long start,
+				 unsigned long last)
 {
-	struct ept *ept = slot->tracker;
 	u64 first_page = 0, last_page = slot->pages - 1;
 
 	if (start > slot->hva_node.start)
 		first_page = (start - slot->hva_node.start) >> PAGE_SHIFT;
 	if (last < slot->hva_node.last)
 		last_page = (last - slot->hva_node.start) >> PAGE_SHIFT;
+	return (struct gfn_range) {
+		.start = slot->first_gfn + first_page, .end = slot->first_gfn + last_page + 1,
+	};
+}
+
+static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
+			   unsigned long last)
+{
+	struct gfn_range range = pages_of(slot, start, last);
+	struct ept *ept = slot->tracker;
 
 	ept_lock(ept);
-	ept_zap_locked(ept, slot->first_gfn + first_page, slot->first_gfn + last_page + 1);
+	ept_zap_locked(ept, range.start, range.end);
 	ept_unlock(ept);
 }
 
@@ -107,6 +122,46 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 		wake_up_all(&process->wait);
 }
 
+/* Ask all VMs about user addresses @start to @last; @flush, where leaves went for it. */
+static bool age_range(struct vhm_process *process, unsigned long start, unsigned long last,
+		      bool (*age)(struct ept *ept, gfn_t start, gfn_t end), bool flush)
+{
+	struct interval_tree_node *node;
+	bool young = false;
+
+	spin_lock(&process->lock);
+	for (node = interval_tree_iter_first(&process->slots, start, last); node;
+	     node = interval_tree_iter_next(node, start, last)) {
+		struct vhm_memory_slot *slot = to_slot(node);
+		struct gfn_range range = pages_of(slot, start, last);
+
+		young |= age(slot->tracker, range.start, range.end);
+		if (flush)
+			ept_flush(slot->tracker);
+	}
+	spin_unlock(&process->lock);
+	return young;
+}
+
+/* Where there are accessed flags there is nothing to flush. */
+static int clear_flush_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+			     unsigned long start, unsigned long end)
+{
+	return age_range(to_process(notifier), start, end - 1, ept_make_old, true);
+}
+
+static int clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+		       unsigned long start, unsigned long end)
+{
+	return age_range(to_process(notifier), start, end - 1, ept_make_old, false);
+}
+
+static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+		      unsigned long address)
+{
+	return age_range(to_process(notifier), address, address, ept_test_young, false);
+}
+
 /*
  * The address space goes. The pages are freed afterwards without another call of
  * invalidate_range_start(), so nothing may be left, and no thread that could run
@@ -131,6 +186,9 @@ static const struct mmu_notifier_ops notifier_ops = {
 	.release = release,
 	.invalidate_range_start = invalidate_range_start,
 	.invalidate_range_end = invalidate_range_end,
+	.clear_flush_young = clear_flush_young,
+	.clear_young = clear_young,
+	.test_young = test_young,
 	.alloc_notifier = alloc_notifier,
 	.free_notifier = free_notifier,
 };

@@ -5,12 +5,17 @@
  */
 #include <kselftest_harness.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host.h"
 #include "memory_events.h"
+#include "pages.h"
 
 #define EVENTS_MAX	32
 #define ROUNDS		2
@@ -107,6 +112,56 @@ TEST_F_TIMEOUT(limits, half_of_the_guest, 250)
 	EXPECT_EQ(0, read_number(CGROUP "/memory.events", "oom_kill"));
 	EXPECT_TRUE(pattern_stop(&pattern));
 	pattern_uninit(&pattern);
+}
+
+/* The group gives back up to @bytes, or as much as it can. */
+static void reclaim(const char *bytes)
+{
+	int fd = open(CGROUP "/memory.reclaim", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || (write(fd, bytes, strlen(bytes)) < 0 && errno != EAGAIN))
+		give_up("memory.reclaim: %s", strerror(errno));
+	close(fd);
+}
+
+/*
+ * The half that the guest uses is what it, and the host, touched first and not at all since: only the
+ * guest's own accesses keep it from being the first to go.
+ */
+TEST_F_TIMEOUT(limits, used_half_stays, 250)
+{
+	const uint32_t half = GUEST_BYTES / 2 / PAGE_BYTES;
+	uint64_t end = now_ns() + PATIENCE_NS;
+	uint8_t *window = map_aligned(GUEST_BYTES, 0);
+	uint32_t used = 0, unused = 0;
+	struct vcpu vcpu;
+	struct vm vm;
+	long in;
+
+	ASSERT_TRUE(enter_group());
+	must(madvise(window, GUEST_BYTES, MADV_NOHUGEPAGE));
+	vm_create(&vm, 0);
+	vcpu_create(&vcpu, &vm, 0);
+	must(vm_add_slot(&vm, 1, 0, WINDOW, GUEST_BYTES, window));
+	ASSERT_EQ(VHM_EXIT_IO, guest_write(&vcpu, 0, 2 * half, 1));
+	ASSERT_TRUE(write_file("/proc/self/clear_refs", "1"));
+	in = vmstat("pswpin");
+	while (unused < half / 2 && now_ns() < end) {
+		ASSERT_EQ(VHM_EXIT_IO, guest_write(&vcpu, 0, half, 2));
+		reclaim("256K");
+		used = count_pages(window, GUEST_BYTES / 2, PAGE_SWAPPED);
+		unused = count_pages(window + GUEST_BYTES / 2, GUEST_BYTES / 2, PAGE_SWAPPED);
+	}
+	in = vmstat("pswpin") - in;
+	printf("# of %u pages in use %u are swapped out, %ld were swapped in; of as many others %u are out\n",
+	       half, used, in, unused);
+	EXPECT_GE(unused, half / 2);
+	/* a page that is looked at twice while the guest stands may go; if nobody asked, all would */
+	EXPECT_LE(used, half / 4);
+	EXPECT_LE(in, half / 4);
+	vcpu_destroy(&vcpu);
+	vm_destroy(&vm);
+	munmap(window, GUEST_BYTES);
 }
 
 static int vmm_without_room(void)

@@ -616,6 +616,40 @@ static void waits(struct kunit *test)
 	end(context);
 }
 
+/* The host asks for user addresses: every slot that shows them answers, for no other page. */
+static void ages(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct mmu_notifier *notifier = &context->tvm->ept.process->notifier;
+	const struct mmu_notifier_ops *ops = notifier->ops;
+	struct ept *ept = &context->tvm->ept;
+	unsigned long hva = context->user + 3 * PAGE_SIZE;
+	int error;
+
+	KUNIT_EXPECT_FALSE(test, ops->test_young(notifier, test_mm, hva));
+	KUNIT_EXPECT_FALSE(test, ops->clear_young(notifier, test_mm, hva, hva + PAGE_SIZE));
+	guest_access(context, WRITABLE_GFN + 2, true, &error);
+	guest_access(context, WRITABLE_GFN + 4, true, &error);
+	guest_access(context, READONLY_GFN + 3, false, &error);
+	KUNIT_EXPECT_TRUE(test, ops->test_young(notifier, test_mm, hva));
+	KUNIT_EXPECT_FALSE(test, ops->test_young(notifier, test_mm, hva + 2 * PAGE_SIZE));
+
+	/* without accessed flags the leaf goes, and a flush is made where one is asked for */
+	context->tvm->flushes = 0;
+	KUNIT_EXPECT_TRUE(test, ops->clear_young(notifier, test_mm, hva, hva + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, leaf_of(context, READONLY_GFN + 3), 0ULL);
+	KUNIT_EXPECT_EQ(test, context->tvm->flushes, 0U);
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 2ULL);
+	KUNIT_EXPECT_FALSE(test, ops->clear_flush_young(notifier, test_mm, hva, hva + PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, context->tvm->flushes, 1U);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), ept->generation);
+	KUNIT_EXPECT_TRUE(test, ops->clear_flush_young(notifier, test_mm, context->user,
+						       context->user + (PAGES << PAGE_SHIFT)));
+	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 0ULL);
+	check(context);
+	end(context);
+}
+
 /* The address space goes: nothing stays mapped and the VM is dead. */
 static void release_kills(struct kunit *test)
 {
@@ -642,6 +676,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(several_vms),
 	KUNIT_CASE(overtaken),
 	KUNIT_CASE(waits),
+	KUNIT_CASE(ages),
 	KUNIT_CASE(release_kills),
 	{}
 };

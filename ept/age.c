@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Has the guest used a page lately? By the accessed flags of the leaves (SDM vol. 3, 29.3.5,
+ * Accessed and Dirty Flags for EPT); where the processor sets none, by whether there is a
+ * leaf at all.
+ *
+ * Flags are cleared without a flush. A CPU that has the translation cached does not set the flag
+ * again until it has walked the tables anew, so a page in use may look unused for a while. That
+ * costs at worst a fault and breaks nothing, while a flush would stop every vCPU of the VM once
+ * for each page that the host looks at. The host does the same with its own page tables.
+ *
+ * ept->lock alone keeps the tables where they are: who removes anything holds it. Faults go on
+ * meanwhile and processors set flags, so entries change by atomic exchanges. Does not
+ * know user addresses (notifier.c).
+ */
+#include "ept/age.h"
+
+#include "ept/format.h"
+#include "ept/iter.h"
+#include "ept/table.h"
+
+static bool is_young(const struct ept *ept, const struct ept_iter *iter)
+{
+	return ept_entry_is_leaf(iter->value, iter->level) && !ept_entry_is_fixed(iter->value) &&
+	       (!ept->caps.accessed_dirty || iter->value & EPT_ENTRY_ACCESSED);
+}
+
+static void clear_accessed(u64 *entry)
+{
+	u64 old = READ_ONCE(*entry);
+
+	while (old & EPT_ENTRY_ACCESSED && !try_cmpxchg(entry, &old, old & ~EPT_ENTRY_ACCESSED))
+		;
+}
+
+bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end)
+{
+	struct ept_iter iter;
+	bool young = false;
+
+	spin_lock(&ept->lock);
+	for_each_ept_entry(&iter, ept->root, start, end) {
+		young = is_young(ept, &iter);
+		if (young)
+			break;
+	}
+	spin_unlock(&ept->lock);
+	return young;
+}
+
+/* Return: whether there were flags to be found. */
+static bool clear_flags(struct ept *ept, gfn_t start, gfn_t end, bool *young)
+{
+	struct ept_iter iter;
+	bool have_flags;
+
+	spin_lock(&ept->lock);
+	have_flags = ept->caps.accessed_dirty;
+	if (have_flags) {
+		for_each_ept_entry(&iter, ept->root, start, end) {
+			if (!is_young(ept, &iter))
+				continue;
+			clear_accessed(iter.entry);
+			*young = true;
+		}
+	}
+	spin_unlock(&ept->lock);
+	return have_flags;
+}
+
+bool ept_make_old(struct ept *ept, gfn_t start, gfn_t end)
+{
+	bool young = false;
+
+	/* once forgone the flags do not come back */
+	if (clear_flags(ept, start, end, &young))
+		return young;
+	young = ept_test_young(ept, start, end);
+	if (young) {
+		ept_lock(ept);
+		ept_zap_locked(ept, start, end);
+		ept_unlock(ept);
+	}
+	return young;
+}
