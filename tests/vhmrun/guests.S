@@ -106,6 +106,15 @@ guest echo
 3:	.asciz	"ready\r\n"
 end echo
 
+/* Counts up in its memory, says the number, one digit, and switches itself off. */
+guest count
+	incb	0x9000
+	mov	0x9000, %al
+	add	$'0', %al
+	put
+	power_off
+end count
+
 /* Prints for ever. */
 guest flood
 1:	mov	$'x', %al

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -288,6 +289,7 @@ GUEST(keyboard_reset);
 GUEST(triple_fault);
 GUEST(hello);
 GUEST(echo);
+GUEST(count);
 GUEST(flood);
 GUEST(spin);
 GUEST(halt);
@@ -312,6 +314,7 @@ static void write_guests(void)
 	WRITE_GUEST(triple_fault);
 	WRITE_GUEST(hello);
 	WRITE_GUEST(echo);
+	WRITE_GUEST(count);
 	WRITE_GUEST(flood);
 	WRITE_GUEST(spin);
 	WRITE_GUEST(halt);
@@ -697,6 +700,8 @@ static void bad_command_lines(void)
 	CHECK_ERROR(2, "'populate=1'", "--flat", "x", "--memory", "4M,hugepages=2M,populate=1");
 	CHECK_ERROR(2, "'': give", "--flat", "x", "--memory", "4M,populate,");
 	CHECK_ERROR(2, "'popul': give", "--flat", "x", "--memory", "4M,popul,hugepages=2M");
+	CHECK_ERROR(2, "'file=': give", "--flat", "x", "--memory", "4M,file=");
+	CHECK_ERROR(2, "'shared=1': give", "--flat", "x", "--memory", "4M,file=x,shared=1");
 	CHECK_ERROR(2, "multiple of the 2 MiB", "--flat", "x", "--memory", "5M,populate,hugepages=2M");
 	CHECK_ERROR(2, "multiple of the 1024 MiB", "--flat", "x", "--memory", "4M,hugepages=1G");
 	CHECK_ERROR(2, "number from", "--flat", "x", "--cpus", "0");
@@ -764,6 +769,130 @@ static void populated(void)
 	CHECK_MAPPED(" of 2 MiB, 0 of 1 GiB", "64M,populate");
 }
 
+/* A guest with this memory has counted to @digit. */
+static void check_count(int line, char digit, const char *memory)
+{
+	struct session *s = start(ARGUMENTS("-m", memory, "--flat", "count.bin"));
+
+	check_status(line, finish(s), EXITED(0));
+	if (s->bytes != 1 || *s->text != digit) {
+		failures++;
+		printf("%s:%d: wanted '%c', got '%s' '%s'\n", __FILE__, line, digit, s->text,
+		       s->complaint);
+	}
+}
+
+#define CHECK_COUNT(digit, memory) check_count(__LINE__, digit, memory)
+
+static off_t file_bytes(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) ? -1 : status.st_size;
+}
+
+/* Private: made or extended, and never changed otherwise. Shared: it goes on where it ended. */
+static void file_as_memory(void)
+{
+	struct stat status;
+
+	unlink("ram");
+	CHECK_COUNT('1', "4M,file=ram");
+	CHECK(!stat("ram", &status) && status.st_size == 4 << 20 && !(status.st_mode & 077));
+	CHECK_COUNT('1', "4M,file=ram");
+	CHECK_COUNT('1', "4M,file=ram,shared");
+	CHECK_COUNT('2', "4M,shared,populate,file=ram");
+	CHECK_COUNT('3', "4M,file=ram,populate");
+	CHECK_COUNT('3', "2M,file=ram");
+	CHECK_COUNT('3', "6M,file=ram,shared");
+	CHECK(file_bytes("ram") == 6 << 20);
+	CHECK_COUNT('4', "2M,file=ram,shared");
+	CHECK(file_bytes("ram") == 6 << 20);
+	unlink("ram");
+	CHECK_COUNT('1', "4M,file=ram,shared");
+	CHECK_COUNT('2', "4M,file=ram,shared");
+	write_file("ram", "", 1);
+	CHECK_COUNT('1', "4M,file=ram");
+	CHECK(file_bytes("ram") == 4 << 20);
+	/* a later --memory stands alone */
+	CHECK_STATUS(finish(start(ARGUMENTS("-m", "4M,file=/missing/x", "-m", "4M", "--flat",
+					    "count.bin"))), EXITED(0));
+}
+
+/* A file that cannot be written is good enough to be copied. */
+static void unfit_memory_files(void)
+{
+	const char *const hello = "hello.bin";
+
+	CHECK_ERROR(1, "'/missing/x': No such file", "-m", "4M,file=/missing/x", "--flat", hello);
+	CHECK_ERROR(1, "cannot be mapped", "-m", "4M,file=.", "--flat", hello);
+	CHECK_ERROR(1, "Is a directory", "-m", "4M,file=.,shared", "--flat", hello);
+	CHECK(!mkfifo("fifo", 0600) || errno == EEXIST);
+	CHECK_ERROR(1, "cannot be mapped", "-m", "4M,file=fifo", "--flat", hello);
+	CHECK_ERROR(1, "cannot be mapped", "-m", "4M,file=/dev/null", "--flat", hello);
+
+	mkdir("readonly", 0700);
+	CHECK(!mount("none", "readonly", "tmpfs", 0, NULL));
+	CHECK_COUNT('1', "4M,file=readonly/ram,shared");
+	CHECK(!mount("none", "readonly", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	CHECK_COUNT('2', "4M,file=readonly/ram");
+	CHECK_ERROR(1, "Read-only", "-m", "4M,file=readonly/ram,shared", "--flat", hello);
+	CHECK_ERROR(1, "Read-only", "-m", "6M,file=readonly/ram", "--flat", hello);
+	CHECK_ERROR(1, "Read-only", "-m", "4M,file=readonly/new", "--flat", hello);
+	CHECK(!umount("readonly"));
+}
+
+/* Others reach it by the descriptor that vhmrun keeps. */
+static void shared_memory(void)
+{
+	struct session *s = start(ARGUMENTS("-m", "4M,shared", "--flat", "echo.bin"));
+	uint8_t code[16] = { 0 };
+	bool found = false;
+	int i;
+
+	expect(s, "ready");
+	for (i = 3; i < 64 && !found; i++) {
+		char path[64], target[64] = "";
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)s->pid, i);
+		if (readlink(path, target, sizeof(target) - 1) < 0 || strncmp(target, "/memfd:vhm", 10))
+			continue;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		found = pread(fd, code, sizeof(code), 0x7c00) == sizeof(code);
+		close(fd);
+	}
+	CHECK(found && !memcmp(code, guest_echo, sizeof(code)));
+	send_bytes(s, "", 1);
+	CHECK_STATUS(finish(s), EXITED(0));
+	CHECK_MAPPED("mapped", "4M,shared,populate");
+}
+
+/* On hugetlbfs, and what is not. */
+static void huge_memory_files(void)
+{
+	static const char pool[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+
+	CHECK_ERROR(1, "'hello.bin' is not on a hugetlbfs with pages of 2 MiB", "-m",
+		    "4M,hugepages=2M,file=hello.bin", "--flat", "hello.bin");
+	write_file(pool, "2", 1);
+	CHECK_MAPPED("mapped 0 pages of 4 KiB, 2 of 2 MiB, 0 of", "4M,hugepages=2M,shared,populate");
+	mkdir("huge", 0700);
+	CHECK(!mount("none", "huge", "hugetlbfs", 0, "pagesize=2M"));
+	CHECK_ERROR(1, "is of huge pages: give a multiple of 2 MiB", "-m", "3M,file=huge/x", "--flat",
+		    "hello.bin");
+	CHECK_MAPPED("mapped 0 pages of 4 KiB, 2 of 2 MiB, 0 of",
+		     "4M,hugepages=2M,file=huge/ram,shared,populate");
+	CHECK_COUNT('1', "4M,hugepages=2M,file=huge/ram,shared");
+	CHECK_COUNT('2', "4M,file=huge/ram,shared");
+	unlink("huge/ram");
+	write_file(pool, "1", 1);
+	CHECK_ERROR(1, "no 2 free huge pages", "-m", "4M,hugepages=2M,file=huge/ram,shared",
+		    "--flat", "hello.bin");
+	CHECK(!umount("huge"));
+	write_file(pool, "0", 1);
+}
+
 static void too_many_vcpus(void)
 {
 	struct session *s = start(ARGUMENTS("--memory", "4M", "--cpus", "255", "--flat",
@@ -817,6 +946,10 @@ static const struct {
 	{ "bad images", bad_images },
 	{ "huge pages", huge_pages },
 	{ "memory ahead of the guest", populated },
+	{ "memory from a file", file_as_memory },
+	{ "memory from unfit files", unfit_memory_files },
+	{ "shared memory", shared_memory },
+	{ "memory from files of huge pages", huge_memory_files },
 	{ "too many vCPUs", too_many_vcpus },
 	{ "help and version", help_and_version },
 };

@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -19,11 +17,9 @@
 #include "message.h"
 
 #define RESET_VECTOR_GPA	0xffff0ull
-#define LOW_BYTES		0x100000u
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
 #define RTC_IRQ			8
-#define POPULATE_BYTES		(256ull << 20)	/* at a time, a fraction of a second */
 
 /* --------------------------------------------------------------- callbacks -- */
 
@@ -140,112 +136,17 @@ static bool fail_system(const char *what, int error)
 	return false;
 }
 
-/* From the host's pool: all of it is set aside now, so that the guest never finds it empty. */
-static int map_huge_pages(struct machine *machine, uint32_t slot, uint64_t bytes)
-{
-	uint64_t page_bytes = machine->options->huge_page_bytes;
-	int size = __builtin_ctzll(page_bytes) << MAP_HUGE_SHIFT;
-	void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size, -1, 0);
-
-	if (address == MAP_FAILED) {
-		message("no %" PRIu64 " free huge pages of %" PRIu64 " MiB: see "
-			"/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages",
-			bytes / page_bytes, page_bytes >> 20, page_bytes >> 10);
-		return -ENOMEM;
-	}
-	machine->huge_pages[slot] = address;
-	return 0;
-}
-
-static int add_slot(struct machine *machine, uint32_t i, void **address)
-{
-	const struct vhm_memory_range *slot = &machine->memory_map.slot[i];
-	int error;
-
-	if (!machine->options->huge_page_bytes) {
-		error = vhm_vm_add_memory(machine->vm, slot->gpa, slot->bytes, 0, address);
-		if (error)
-			fail(VHM_STEP_MEMORY, error);
-		return error;
-	}
-	error = map_huge_pages(machine, i, slot->bytes);
-	if (error)
-		return error;
-	error = vhm_vm_add_user_memory(machine->vm, slot->gpa, slot->bytes, 0,
-				       machine->huge_pages[i]);
-	if (error)
-		fail(VHM_STEP_MEMORY, error);
-	return error;
-}
-
-/* A signal that ends the program is held back until the machine is there (main.c). */
-static bool end_is_near(void)
-{
-	sigset_t pending;
-
-	sigemptyset(&pending);
-	sigpending(&pending);
-	return sigismember(&pending, SIGHUP) || sigismember(&pending, SIGINT) ||
-	       sigismember(&pending, SIGQUIT) || sigismember(&pending, SIGTERM);
-}
-
-static int populate_slot(struct machine *machine, const struct vhm_memory_range *slot)
-{
-	uint64_t offset = 0, done;
-	int error = 0;
-
-	while (offset < slot->bytes && (!error || error == -EINTR) && !end_is_near()) {
-		uint64_t left = slot->bytes - offset;
-
-		error = vhm_vm_populate(machine->vm, slot->gpa + offset,
-					left < POPULATE_BYTES ? left : POPULATE_BYTES,
-					VHM_POPULATE_WRITE, &done);
-		offset += done;
-	}
-	return error == -EINTR ? 0 : error;
-}
-
-static bool populate_ram(struct machine *machine)
-{
-	const struct memory_map *map = &machine->memory_map;
-	struct vhm_mapped mapped;
-	int error = 0;
-	uint32_t i;
-
-	for (i = 0; !error && i < map->slot_count; i++)
-		error = populate_slot(machine, &map->slot[i]);
-	if (!error)
-		error = vhm_vm_get_mapped(machine->vm, 0, memory_map_end(map), &mapped);
-	if (error)
-		return fail(VHM_STEP_MEMORY, error);
-	if (machine->options->verbose)
-		message("mapped %llu pages of 4 KiB, %llu of 2 MiB, %llu of 1 GiB",
-			mapped.entries[0], mapped.entries[1], mapped.entries[2]);
-	return true;
-}
-
 static bool add_ram(struct machine *machine)
 {
 	const struct vhm_info *info = vhm_get_info(machine->vhm);
 	const struct memory_map *map = &machine->memory_map;
-	void *low = NULL;
-	int error = 0;
-	uint32_t i;
 
 	if (info->gpa_bits < 64 && memory_map_end(map) > 1ull << info->gpa_bits) {
 		message("%" PRIu64 " MiB do not fit this processor's %u address bits: give less",
 			machine->options->memory_bytes >> 20, info->gpa_bits);
 		return false;
 	}
-	for (i = 0; !error && i < map->slot_count; i++)
-		error = add_slot(machine, i, i ? NULL : &low);
-	/* Few pages of the lowest are used, for tables: not worth clearing a large one. */
-	if (!error && low)
-		madvise(low, LOW_BYTES, MADV_NOHUGEPAGE);
-	if (error)
-		return false;
-	return !machine->options->populate || populate_ram(machine);
+	return ram_add(&machine->ram, machine->vm, map, machine->options);
 }
 
 static bool add_acpi_tables(struct machine *machine)
@@ -401,6 +302,7 @@ bool machine_create(struct machine *machine, const struct options *options)
 
 	machine->options = options;
 	memory_map_init(&machine->memory_map, options->memory_bytes);
+	ram_init(&machine->ram);
 	machine->ended_fd = -1;
 	machine->rtc_fd = -1;
 	error = console_init(&machine->console, vdev_ioapic_irq(&machine->ioapic, UART_IRQ),
@@ -427,14 +329,10 @@ bool machine_create(struct machine *machine, const struct options *options)
 
 void machine_destroy(struct machine *machine)
 {
-	uint32_t i;
-
 	if (!machine->options)
 		return;
 	vhm_vm_destroy(machine->vm);
-	for (i = 0; i < machine->memory_map.slot_count; i++)
-		if (machine->huge_pages[i])
-			munmap(machine->huge_pages[i], machine->memory_map.slot[i].bytes);
+	ram_uninit(&machine->ram);
 	vhm_close(machine->vhm);
 	console_uninit(&machine->console);
 	vdev_rtc_uninit(&machine->rtc);

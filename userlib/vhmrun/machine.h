@@ -20,6 +20,7 @@
 #include "console.h"
 #include "memory_map.h"
 #include "options.h"
+#include "ram.h"
 
 /**
  * enum outcome - why the machine ends; the first one counts
@@ -43,7 +44,7 @@ enum outcome {
  * struct machine - the machine
  * @options: the command line
  * @memory_map: where its memory lies
- * @huge_pages: memory of its slots, where it is from the host's pool of huge pages
+ * @ram: the memory
  * @vhm: the device
  * @vm: the VM
  * @bus: ports and MMIO
@@ -59,7 +60,7 @@ enum outcome {
 struct machine {
 	const struct options *options;
 	struct memory_map memory_map;
-	void *huge_pages[2];
+	struct ram ram;
 	struct vhm *vhm;
 	struct vhm_vm *vm;
 	struct vdev_bus bus;

@@ -59,10 +59,11 @@ static const char help_text[] =
 "  -a, --append TEXT       command line of the kernel, e.g. 'console=ttyS0'\n"
 "  -f, --flat FILE         run a flat binary in real mode instead of a kernel\n"
 "      --flat-address GPA  where to load and enter it (default 0x7c00)\n"
-"  -m, --memory SIZE[,hugepages=2M|1G][,populate]\n"
+"  -m, --memory SIZE[,hugepages=2M|1G][,populate][,file=PATH][,shared]\n"
 "                          guest memory: 256M, 2G, ...; a plain number counts MiB\n"
 "                          (default 256M); from the host's pool of huge pages;\n"
-"                          all of it before the guest starts\n"
+"                          all of it before the guest starts; what a file holds,\n"
+"                          which stays as it is unless it is shared\n"
 "  -c, --cpus N            virtual CPUs (default 1)\n"
 "      --x2apic=on|off     let Linux use the fast mode of the local APIC (default on)\n"
 "      --pv=on|off         let Linux use KVM's paravirtual interface (default on)\n"
@@ -124,36 +125,43 @@ static bool parse_number(const char *text, unsigned long least, unsigned long mo
 }
 
 /* One word of --memory behind the size. */
-static int parse_memory_word(struct options *options, const char *word, size_t length)
+static int parse_memory_word(struct options *options, const char *word)
 {
-	static const char *const words[] = { "hugepages=2M", "hugepages=1G", "populate" };
-	size_t i, count = sizeof(words) / sizeof(words[0]);
+	static const char file[] = "file=";
 
-	for (i = 0; i < count; i++)
-		if (length == strlen(words[i]) && !strncmp(word, words[i], length))
-			break;
-	if (i == count) {
-		message("--memory: '%.*s': give hugepages=2M, hugepages=1G or populate",
-			(int)length, word);
+	if (!strcmp(word, "hugepages=2M")) {
+		options->huge_page_bytes = 2ull << 20;
+	} else if (!strcmp(word, "hugepages=1G")) {
+		options->huge_page_bytes = 1ull << 30;
+	} else if (!strcmp(word, "populate")) {
+		options->populate = true;
+	} else if (!strcmp(word, "shared")) {
+		options->memory_shared = true;
+	} else if (!strncmp(word, file, strlen(file)) && word[strlen(file)]) {
+		options->memory_file = word + strlen(file);
+	} else {
+		message("--memory: '%s': give hugepages=2M, hugepages=1G, populate, file=PATH or "
+			"shared", word);
 		return STATUS_USAGE;
 	}
-	if (i == 2)
-		options->populate = true;
-	else
-		options->huge_page_bytes = i ? 1ull << 30 : 2ull << 20;
 	return -1;
 }
 
-/* @text: what is behind the size: words, a comma in front of each. */
-static int parse_memory_words(struct options *options, const char *text)
+/* @text: what is behind the size: words, a comma in front of each, which becomes their end. */
+static int parse_memory_words(struct options *options, char *text)
 {
-	while (*text) {
-		size_t length = strcspn(text + 1, ",");
-		int status = parse_memory_word(options, text + 1, length);
+	bool more = *text;
 
+	while (more) {
+		const char *word = text + 1;
+		int status;
+
+		text = strchrnul(word, ',');
+		more = *text;
+		*text = '\0';
+		status = parse_memory_word(options, word);
 		if (status >= 0)
 			return status;
-		text += 1 + length;
 	}
 	if (options->huge_page_bytes && options->memory_bytes % options->huge_page_bytes) {
 		message("--memory: give a multiple of the %llu MiB of a huge page",
@@ -163,9 +171,9 @@ static int parse_memory_words(struct options *options, const char *text)
 	return -1;
 }
 
-static int parse_memory(struct options *options, const char *text)
+static int parse_memory(struct options *options, char *text)
 {
-	const char *comma = strchrnul(text, ',');
+	char *comma = strchrnul(text, ',');
 	char size[32] = "";
 	uint64_t host_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
@@ -189,6 +197,8 @@ static int parse_memory(struct options *options, const char *text)
 	options->memory_bytes &= ~page_mask;
 	options->huge_page_bytes = 0;
 	options->populate = false;
+	options->memory_file = NULL;
+	options->memory_shared = false;
 	return parse_memory_words(options, comma);
 }
 
@@ -245,7 +255,7 @@ static int print_version(void)
 	return print_and_exit(text);
 }
 
-static int apply(struct options *options, int option, const char *argument)
+static int apply(struct options *options, int option, char *argument)
 {
 	switch (option) {
 	case 'k':

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The command line. Owns nothing: strings are those of argv.
+ * The command line. Owns nothing: strings are those of argv, which is changed where one of them is
+ * a part of an argument.
  */
 #ifndef VHMRUN_OPTIONS_H
 #define VHMRUN_OPTIONS_H
@@ -34,6 +35,8 @@ enum exit_status {
  * @command_line: the kernel's command line
  * @memory_bytes: guest memory, whole pages
  * @huge_page_bytes: size of the pages of the host's pool to take it from, 0: ordinary memory
+ * @memory_file: file to make the memory of, or NULL
+ * @memory_shared: the memory is shared: with @memory_file, or by a descriptor
  * @populate: map all memory before the guest starts
  * @flat_gpa: where to load and enter @flat
  * @cpu_count: vCPUs
@@ -49,8 +52,10 @@ struct options {
 	const char *initrd;
 	const char *command_line;
 	const char *gdb;
+	const char *memory_file;
 	uint64_t memory_bytes;
 	uint64_t huge_page_bytes;
+	bool memory_shared;
 	bool populate;
 	uint32_t flat_gpa;
 	unsigned int cpu_count;

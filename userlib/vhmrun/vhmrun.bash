@@ -22,13 +22,13 @@ _vhmrun()
 	fi
 
 	case $option in
-	-k | --kernel | -i | --initrd | -f | --flat | --gdb)
+	-k | --kernel | -i | --initrd | -f | --flat | --gdb | *,file)
 		compopt -o filenames 2>/dev/null || true	# outside of a completion
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
 	--x2apic | --pv) _vhmrun_words "$current" 'on off' ;;
 	-m | --memory) _vhmrun_words "$current" '128M 256M 512M 1G 2G 4G 1G,hugepages=2M
-		1G,populate' ;;
+		1G,populate 1G,file= 1G,shared' ;;
 	-c | --cpus) _vhmrun_words "$current" '1 2 4' ;;
 	-a | --append) _vhmrun_words "$current" 'console=ttyS0' ;;
 	--flat-address) COMPREPLY=() ;;
