@@ -19,11 +19,12 @@
 #define GUEST_CODE		0x1000u
 #define GUEST_GDT		0x2000u
 #define GUEST_IDT		0x3000u
-#define GUEST_PARAMETERS	0x7000u		/* u32: operations a round, u32: spare */
+#define GUEST_PARAMETERS	0x7000u		/* u32: operations a round, u32: the guest's own */
 #define GUEST_EXTRA_WORD	0x8000u		/* for the guest's own use */
 #define GUEST_STAMPS		0x20000u	/* struct stamp, one a round */
 #define GUEST_STACK		0x80000u
 #define GUEST_ORIGIN_BYTES	0x200000u
+#define VCPUS_MAX		2
 #define GUEST_DEVICE		0xd0000000u	/* no memory: accesses go to the VMM */
 #define GUEST_EXTRA		0x10000000u	/* memory that a row adds */
 
@@ -42,10 +43,12 @@ struct stamp {
  * struct start - registers a guest starts with, in flat 32-bit protected mode without paging
  * @rounds: EBP
  * @operand: EDI
+ * @stamps: ESI
  */
 struct start {
 	uint32_t rounds;
 	uint32_t operand;
+	uint32_t stamps;
 };
 
 struct machine;
@@ -56,6 +59,7 @@ struct machine;
  * @open: once, before anything else
  * @create: VM, @bytes of @memory from guest-physical address 0, one vCPU
  * @destroy: all of it, but not @memory
+ * @add_vcpu: a second one
  * @complete: CPUID as the hypervisor supports it, and the local APIC; before the first run
  * @start: load the registers
  * @run: run the guest and serve its device accesses until OUT to PORT_DONE; returns the number of
@@ -63,6 +67,10 @@ struct machine;
  * @return_at_once: enter the kernel to run the guest, and come back before it runs
  * @add_memory: more memory, at GUEST_EXTRA
  * @remove_memory: take that away
+ * @track: begin to track the guest's writes to that memory
+ * @untrack: end it
+ * @harvest: set the bits of its pages that were written since the last time; @bitmap
+ *	has one for each and is clear
  * @apic_timer_hz: of the guest's local APIC, undivided
  * @tsc_khz: of the guest
  */
@@ -71,12 +79,16 @@ struct backend {
 	void (*open)(void);
 	struct machine *(*create)(void *memory, uint64_t bytes, bool apic);
 	void (*destroy)(struct machine *machine);
+	void (*add_vcpu)(struct machine *machine);
 	void (*complete)(struct machine *machine);
-	void (*start)(struct machine *machine, const struct start *start);
-	uint64_t (*run)(struct machine *machine);
+	void (*start)(struct machine *machine, unsigned int vcpu, const struct start *start);
+	uint64_t (*run)(struct machine *machine, unsigned int vcpu);
 	void (*return_at_once)(struct machine *machine);
 	void (*add_memory)(struct machine *machine, void *memory, uint64_t bytes);
 	void (*remove_memory)(struct machine *machine);
+	void (*track)(struct machine *machine);
+	void (*untrack)(struct machine *machine);
+	void (*harvest)(struct machine *machine, uint64_t *bitmap);
 	uint32_t (*apic_timer_hz)(struct machine *machine);
 	uint32_t (*tsc_khz)(struct machine *machine);
 };
@@ -107,6 +119,10 @@ enum guest_id {
 	GUEST_STORE,
 	GUEST_LOAD,
 	GUEST_TOUCH,
+	GUEST_TOUCH_UNCOUNTED,
+	GUEST_SCATTER,
+	GUEST_SCATTER_UNCOUNTED,
+	GUEST_WAIT,
 	GUEST_COMPUTE,
 	GUEST_TIMER,
 	GUEST_COUNT,
@@ -144,11 +160,22 @@ const char *count_name(uint32_t counter);
  * struct row - one measurement
  * @name: of the command line and of the result
  * @measure: does it, and calls report() once or more
+ * @cpus: that the host must have
  */
 struct row {
 	const char *name;
 	void (*measure)(const struct backend *backend);
+	long cpus;
 };
+
+void measure_ept_resident(const struct backend *backend);
+void measure_ept_absent(const struct backend *backend);
+void measure_ept_large(const struct backend *backend);
+void measure_track_harvest(const struct backend *backend);
+void measure_track_small(const struct backend *backend);
+void measure_track_large(const struct backend *backend);
+void measure_unmap_running(const struct backend *backend);
+void measure_parallel_faults(const struct backend *backend);
 
 extern const struct row rows[];
 extern const size_t row_count;
@@ -158,7 +185,7 @@ extern const size_t row_count;
 /**
  * struct result - what a row has found
  * @name: of the result
- * @unit: "ticks" (of the TSC), "KiB", "ratio"
+ * @unit: "ticks" (of the TSC), "KiB", "ratio", "number"
  * @median: over all rounds, per operation
  * @min: fastest round
  * @mean: over all rounds

@@ -41,16 +41,22 @@
 		".code64\n"						\
 		".popsection\n")
 
-#define LOOP(name, prepare, operation)					\
+#define LOOP_BETWEEN(begin, end, name, prepare, operation)		\
 	CODE(name,							\
 	     "1:\n" prepare						\
 	     "	movl	0x7000, %esp\n"					\
-	     BEGIN							\
+	     begin							\
 	     "2:	" operation "\n"				\
 	     "	decl	%esp\n"						\
 	     "	jnz	2b\n"						\
-	     END							\
+	     end							\
 	     NEXT_ROUND)
+
+#define LOOP(name, prepare, operation)					\
+	LOOP_BETWEEN(BEGIN, END, name, prepare, operation)
+/* Without marks, where the host has its own. */
+#define LOOP_UNCOUNTED(name, prepare, operation)			\
+	LOOP_BETWEEN(STAMP(0), STAMP(8), name, prepare, operation)
 
 LOOP(code_nothing, "", "nop");
 LOOP(code_cpuid, "", "xorl %eax, %eax; cpuid");
@@ -60,7 +66,19 @@ LOOP(code_out, "", "outb %al, $0x10");
 LOOP(code_in, "", "inb $0x10, %al");
 LOOP(code_store, "", "movl %eax, (%edi)");
 LOOP(code_load, "", "movl (%edi), %eax");
-LOOP(code_touch, "", "movb $1, (%edi); addl $4096, %edi");
+
+#define TOUCH	"movb $1, (%edi); addl $4096, %edi"
+LOOP(code_touch, "", TOUCH);
+LOOP_UNCOUNTED(code_touch_uncounted, "", TOUCH);
+
+/* The second parameter is the distance of the pages. */
+#define DISTANCE "	movl	0x7004, %ebx\n"
+#define SCATTER	"movb $1, (%edi); addl %ebx, %edi"
+LOOP(code_scatter, DISTANCE, SCATTER);
+LOOP_UNCOUNTED(code_scatter_uncounted, DISTANCE, SCATTER);
+
+/* Tell the host that the guest runs, and wait for the host's word: 1 and 0 in the second parameter. */
+LOOP_UNCOUNTED(code_wait, "", "movl $1, 0x7004; 3: cmpl $0, 0x7004; jne 3b");
 
 /*
  * Pure computation: arithmetic, a load and a store, and nothing that a hypervisor sees. In both worlds,
@@ -124,6 +142,10 @@ static const struct {
 	[GUEST_STORE] = { code_store, code_store_end },
 	[GUEST_LOAD] = { code_load, code_load_end },
 	[GUEST_TOUCH] = { code_touch, code_touch_end },
+	[GUEST_TOUCH_UNCOUNTED] = { code_touch_uncounted, code_touch_uncounted_end },
+	[GUEST_SCATTER] = { code_scatter, code_scatter_end },
+	[GUEST_SCATTER_UNCOUNTED] = { code_scatter_uncounted, code_scatter_uncounted_end },
+	[GUEST_WAIT] = { code_wait, code_wait_end },
 	[GUEST_COMPUTE] = { code_compute, code_compute_end },
 	[GUEST_TIMER] = { code_timer, code_timer_end },
 };

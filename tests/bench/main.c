@@ -84,7 +84,7 @@ static void usage(void)
 	printf("usage: bench [--count] kvm|vhm [ROW...]\n"
 	       "       bench --launch PROGRAM [ARGUMENT...]\n"
 	       "       bench --rounds BACKEND ROW...\n"
-	       "Measures all rows, or those named, and prints\n"
+	       "Measures all rows that the host has CPUs for, or those named, and prints\n"
 	       "name,backend,unit,median,min,mean,operations,rounds,exits\n"
 	       "--count: and what the emulator counted, an operation, with the event as the unit\n"
 	       "--launch: execute a program that runs a guest; the emulator counts from there to the\n"
@@ -140,7 +140,9 @@ int main(int argc, char **argv)
 	report_clock(backend);
 	for (i = 2; i < argc; i++)
 		find_row(argv[i])->measure(backend);
-	for (i = 0; argc == 2 && i < (int)row_count; i++)
-		rows[i].measure(backend);
+	for (i = 0; argc == 2 && i < (int)row_count; i++) {
+		if (rows[i].cpus <= sysconf(_SC_NPROCESSORS_ONLN))
+			rows[i].measure(backend);
+	}
 	return 0;
 }

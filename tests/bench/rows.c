@@ -8,7 +8,7 @@
  *
  * What a hypervisor is allowed to cost, and whether it does, is for tests/bench/run to say.
  */
-#include "bench.h"
+#include "measure.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,127 +18,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ROUNDS		64
-#define WARM_UP_ROUNDS	8
-#define OPERATIONS	100
-#define ROUNDS_MAX	1024
-#define PAGE_BYTES	4096u
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
-
-static uint8_t *memory;		/* of each guest; GUEST_ORIGIN_BYTES */
-
-/* Present in the host, so that no row pays for the host's own page faults. */
-static uint8_t *guest_memory(void)
-{
-	if (!memory) {
-		memory = mmap(NULL, GUEST_ORIGIN_BYTES, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (memory == MAP_FAILED)
-			fail("no memory");
-	}
-	return memory;
-}
-
-/* ------------------------------------------------------------- statistics -- */
-
-static int compare(const void *left, const void *right)
-{
-	const double *a = left, *b = right;
-
-	return (*a > *b) - (*a < *b);
-}
-
-/* Sorts @rounds values, each of @operations operations. */
-static struct result summarize(const char *name, const char *unit, double *value, uint32_t rounds,
-			       uint32_t operations)
-{
-	double sum = 0;
-	uint32_t i;
-
-	for (i = 0; i < rounds; i++)
-		sum += value[i];
-	qsort(value, rounds, sizeof(*value), compare);
-	return (struct result){
-		.name = name,
-		.unit = unit,
-		.median = value[rounds / 2] / operations,
-		.min = value[0] / operations,
-		.mean = sum / rounds / operations,
-		.operations = operations,
-		.rounds = rounds,
-	};
-}
-
-/* -------------------------------------------------------------- in the guest -- */
-
-struct run {
-	enum guest_id guest;
-	uint32_t operations, rounds, operand;
-};
-
-/* The stamps' differences in @value. Returns the exits to the VMM. */
-static uint64_t run_guest(const struct backend *backend, struct machine *machine,
-			  const struct run *run, double *value)
-{
-	const struct start start = { .rounds = run->rounds, .operand = run->operand };
-	const struct stamp *stamps = (const void *)(guest_memory() + GUEST_STAMPS);
-	uint64_t exits;
-	uint32_t i;
-
-	memset(guest_memory() + GUEST_STAMPS, 0, run->rounds * sizeof(*stamps));
-	guest_write(guest_memory(), run->guest, run->operations);
-	backend->start(machine, &start);
-	exits = backend->run(machine);
-	for (i = 0; i < run->rounds; i++) {
-		if (!stamps[i].before || stamps[i].after <= stamps[i].before)
-			fail("%s: round %u was not measured", backend->name, i);
-		value[i] = (double)(stamps[i].after - stamps[i].before);
-	}
-	return exits;
-}
-
-static struct result run_rounds(const struct backend *backend, struct machine *machine,
-				const char *name, const struct run *run)
-{
-	struct run warm_up = *run;
-	double value[ROUNDS_MAX];
-	struct result result;
-	uint64_t exits;
-
-	warm_up.rounds = WARM_UP_ROUNDS;
-	run_guest(backend, machine, &warm_up, value);
-	count_reset();
-	exits = run_guest(backend, machine, run, value);
-	result = summarize(name, "ticks", value, run->rounds, run->operations);
-	result.exits = exits;
-	count_read(result.counts, run->rounds, run->operations);
-	return result;
-}
-
-static void subtract_ticks(struct result *result, double ticks)
-{
-	result->median -= ticks;
-	result->min -= ticks;
-	result->mean -= ticks;
-}
-
-/* What the operations' loop costs without the operation. */
-static void subtract_loop(struct result *result, const struct result *loop)
-{
-	uint32_t i;
-
-	subtract_ticks(result, loop->median);
-	for (i = 0; i < COUNTERS; i++)
-		result->counts[i] -= loop->counts[i];
-}
-
 /* One operation of guest code, in a VM of its own. */
 static void measure_operation(const struct backend *backend, const char *name,
 			      enum guest_id guest, uint32_t operand)
 {
 	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
-	const struct run nothing = { GUEST_NOTHING, OPERATIONS, ROUNDS, 0 };
-	const struct run run = { guest, OPERATIONS, ROUNDS, operand };
+	const struct run nothing = { GUEST_NOTHING, OPERATIONS, ROUNDS, 0, 0 };
+	const struct run run = { guest, OPERATIONS, ROUNDS, operand, 0 };
 	struct result result, loop;
 
 	backend->complete(machine);
@@ -195,7 +81,7 @@ static void mmio_read(const struct backend *backend)
 static void computation(const struct backend *backend)
 {
 	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
-	const struct run run = { GUEST_COMPUTE, 1, COMPUTE_ROUNDS, GUEST_EXTRA_WORD };
+	const struct run run = { GUEST_COMPUTE, 1, COMPUTE_ROUNDS, GUEST_EXTRA_WORD, 0 };
 	uint32_t *word = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE | MAP_32BIT, -1, 0);
 	struct result result, host, ratio;
@@ -265,13 +151,11 @@ static void run_return(const struct backend *backend)
 static void measure_timer(const struct backend *backend, const char *name, uint32_t us)
 {
 	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, true);
-	const struct run run = { GUEST_TIMER, 1, TIMER_ROUNDS, 0 };
-	uint32_t count;
+	const struct run run = { GUEST_TIMER, 1, TIMER_ROUNDS, 0, 0 };
 	struct result result;
 
 	backend->complete(machine);
-	count = (uint32_t)((uint64_t)backend->apic_timer_hz(machine) * us / 1000000);
-	memcpy(guest_memory() + GUEST_PARAMETERS + 4, &count, sizeof(count));
+	set_parameter((uint32_t)((uint64_t)backend->apic_timer_hz(machine) * us / 1000000));
 	result = run_rounds(backend, machine, name, &run);
 	subtract_ticks(&result, (double)backend->tsc_khz(machine) * us / 1000);
 	backend->destroy(machine);
@@ -396,7 +280,7 @@ static long free_kib(void)
 static void measure_memory(const struct backend *backend, const char *name, bool run)
 {
 	struct machine *machine[MEMORY_MACHINES];
-	const struct run nothing = { GUEST_NOTHING, 1, 1, 0 };
+	const struct run nothing = { GUEST_NOTHING, 1, 1, 0, 0 };
 	struct result result;
 	double value[1];
 	long before;
@@ -432,92 +316,27 @@ static void idle_memory(const struct backend *backend)
 	measure_memory(backend, "idle-memory-run", true);
 }
 
-/* ------------------------------------------------------------ EPT violations -- */
-
-#define TOUCHES		64
-#define EXTRA_BYTES	(ROUNDS * TOUCHES * PAGE_BYTES)
-#define LARGE_BYTES	(2u << 20)
-
-/* Aligned as GUEST_EXTRA is, so that both sides could use large pages. */
-static void *extra_memory(size_t bytes, int advice, bool resident)
-{
-	uint8_t *room = mmap(NULL, bytes + LARGE_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t before = -(uintptr_t)room % LARGE_BYTES;
-	uint8_t *extra = room + before;
-
-	if (room == MAP_FAILED)
-		fail("no memory");
-	munmap(room, before);
-	munmap(extra + bytes, LARGE_BYTES - before);
-	must(madvise(extra, bytes, advice), "madvise");
-	if (resident)
-		memset(extra, 1, bytes);
-	return extra;
-}
-
-/* The first touch of each of a round's @operations pages: no warm-up is possible. */
-static void measure_touch(const struct backend *backend, const char *name, void *extra,
-			  size_t bytes, uint32_t operations)
-{
-	struct machine *machine = backend->create(guest_memory(), GUEST_ORIGIN_BYTES, false);
-	const struct run run = { GUEST_TOUCH, bytes / PAGE_BYTES / ROUNDS, ROUNDS, GUEST_EXTRA };
-	double value[ROUNDS], again[ROUNDS];
-	struct result result, loop;
-
-	backend->complete(machine);
-	backend->add_memory(machine, extra, bytes);
-	count_reset();
-	run_guest(backend, machine, &run, value);
-	result = summarize(name, "ticks", value, ROUNDS, operations);
-	count_read(result.counts, ROUNDS, operations);
-	count_reset();
-	run_guest(backend, machine, &run, again);
-	loop = summarize("", "ticks", again, ROUNDS, operations);
-	count_read(loop.counts, ROUNDS, operations);
-	subtract_loop(&result, &loop);
-	backend->remove_memory(machine);
-	backend->destroy(machine);
-	munmap(extra, bytes);
-	report(backend, &result);
-}
-
-static void ept_resident(const struct backend *backend)
-{
-	measure_touch(backend, "ept-resident",
-		      extra_memory(EXTRA_BYTES, MADV_NOHUGEPAGE, true), EXTRA_BYTES, TOUCHES);
-}
-
-static void ept_absent(const struct backend *backend)
-{
-	measure_touch(backend, "ept-absent",
-		      extra_memory(EXTRA_BYTES, MADV_NOHUGEPAGE, false), EXTRA_BYTES, TOUCHES);
-}
-
-/* A large page a round, of which each small one is touched. */
-static void ept_large(const struct backend *backend)
-{
-	const size_t bytes = (size_t)ROUNDS * LARGE_BYTES;
-
-	measure_touch(backend, "ept-large", extra_memory(bytes, MADV_HUGEPAGE, true), bytes, 1);
-}
-
 const struct row rows[] = {
-	{ "cpuid", cpuid },
-	{ "vmcall", vmcall },
-	{ "rdmsr", rdmsr },
-	{ "pio-out", pio_out },
-	{ "pio-in", pio_in },
-	{ "mmio-write", mmio_write },
-	{ "mmio-read", mmio_read },
-	{ "computation", computation },
-	{ "run-return", run_return },
-	{ "timer-halt", timer_halt },
-	{ "life-cycle", life_cycle },
-	{ "many-machines", many_machines },
-	{ "idle-memory", idle_memory },
-	{ "ept-resident", ept_resident },
-	{ "ept-absent", ept_absent },
-	{ "ept-large", ept_large },
+	{ "cpuid", cpuid, 1 },
+	{ "vmcall", vmcall, 1 },
+	{ "rdmsr", rdmsr, 1 },
+	{ "pio-out", pio_out, 1 },
+	{ "pio-in", pio_in, 1 },
+	{ "mmio-write", mmio_write, 1 },
+	{ "mmio-read", mmio_read, 1 },
+	{ "computation", computation, 1 },
+	{ "run-return", run_return, 1 },
+	{ "timer-halt", timer_halt, 1 },
+	{ "life-cycle", life_cycle, 1 },
+	{ "many-machines", many_machines, 1 },
+	{ "idle-memory", idle_memory, 1 },
+	{ "ept-resident", measure_ept_resident, 1 },
+	{ "ept-absent", measure_ept_absent, 1 },
+	{ "ept-large", measure_ept_large, 1 },
+	{ "track-harvest", measure_track_harvest, 1 },
+	{ "track-small", measure_track_small, 1 },
+	{ "track-large", measure_track_large, 1 },
+	{ "unmap-running", measure_unmap_running, 2 },
+	{ "parallel-faults", measure_parallel_faults, 2 },
 };
 const size_t row_count = COUNT(rows);
