@@ -247,9 +247,9 @@ static void words(void)
 	CHECK(strstr(vhm_explain(VHM_STEP_VM, -EBUSY), "rmmod kvm_intel"));
 	CHECK(strstr(vhm_explain(VHM_STEP_OPEN, -ENOENT), "modprobe"));
 	CHECK(strcmp(vhm_explain(VHM_STEP_OPEN, -EBUSY), vhm_explain(VHM_STEP_VM, -EBUSY)));
-	for (reason = 0; reason <= VHM_EXIT_RESET; reason++)
+	for (reason = 0; reason <= VHM_EXIT_DENIED; reason++)
 		CHECK(strcmp(vhm_exit_name(reason), "unknown"));
-	CHECK(!strcmp(vhm_exit_name(VHM_EXIT_DEADLINE + 1), "unknown"));
+	CHECK(!strcmp(vhm_exit_name(VHM_EXIT_DENIED + 1), "unknown"));
 	CHECK(!strcmp(vhm_exit_name(UINT32_MAX), "unknown"));
 }
 
