@@ -16,10 +16,12 @@
 #define MAY_HAVE	XA_MARK_0
 
 /*
+ * @index: in the set; immutable
  * @words: bit n: @word[n] may not be 0
  * @word: one bit a page
  */
-struct chunk {
+struct ept_page_chunk {
+	unsigned long index;
 	atomic64_t words;
 	atomic64_t word[BIT(CHUNK_SHIFT - WORD_SHIFT)];
 };
@@ -27,11 +29,12 @@ struct chunk {
 void ept_page_set_init(struct ept_page_set *set)
 {
 	xa_init(&set->chunks);
+	set->recent = NULL;
 }
 
 void ept_page_set_free(struct ept_page_set *set)
 {
-	struct chunk *chunk;
+	struct ept_page_chunk *chunk;
 	unsigned long index;
 
 	xa_for_each(&set->chunks, index, chunk)
@@ -41,7 +44,7 @@ void ept_page_set_free(struct ept_page_set *set)
 
 static int reserve_chunk(struct ept_page_set *set, unsigned long index)
 {
-	struct chunk *chunk;
+	struct ept_page_chunk *chunk;
 	int ret;
 
 	if (xa_load(&set->chunks, index))
@@ -49,6 +52,7 @@ static int reserve_chunk(struct ept_page_set *set, unsigned long index)
 	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
 	if (!chunk)
 		return -ENOMEM;
+	chunk->index = index;
 	ret = xa_insert(&set->chunks, index, chunk, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		kfree(chunk);
@@ -74,54 +78,73 @@ static unsigned int word_of(gfn_t gfn)
 
 void ept_page_set_add(struct ept_page_set *set, gfn_t first, u64 pages)
 {
-	unsigned long index = first >> CHUNK_SHIFT;
+	struct ept_page_chunk *chunk = xa_load(&set->chunks, first >> CHUNK_SHIFT);
 	unsigned int word = word_of(first);
-	struct chunk *chunk;
 
-	rcu_read_lock();
-	chunk = xa_load(&set->chunks, index);
-	if (chunk) {
-		atomic64_fetch_or(pages, &chunk->word[word]);
-		if (!(atomic64_read(&chunk->words) & BIT_ULL(word)) &&
-		    !atomic64_fetch_or(BIT_ULL(word), &chunk->words))
-			xa_set_mark(&set->chunks, index, MAY_HAVE);
-	}
-	rcu_read_unlock();
+	if (!chunk)
+		return;
+	atomic64_fetch_or(pages, &chunk->word[word]);
+	if (!(atomic64_read(&chunk->words) & BIT_ULL(word)) &&
+	    !atomic64_fetch_or(BIT_ULL(word), &chunk->words))
+		xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
 }
 
 /* Empty one word; with the last of the chunk goes the mark. */
-static u64 take_word(struct ept_page_set *set, unsigned long index, struct chunk *chunk,
-		     unsigned int word)
+static u64 take_word(struct ept_page_set *set, struct ept_page_chunk *chunk, unsigned int word)
 {
 	if (atomic64_fetch_andnot(BIT_ULL(word), &chunk->words) == (s64)BIT_ULL(word)) {
-		xa_clear_mark(&set->chunks, index, MAY_HAVE);
+		xa_clear_mark(&set->chunks, chunk->index, MAY_HAVE);
 		/* somebody may have set it just before */
 		if (atomic64_read(&chunk->words))
-			xa_set_mark(&set->chunks, index, MAY_HAVE);
+			xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
 	}
 	return atomic64_xchg(&chunk->word[word], 0);
 }
 
-u64 ept_page_set_take(struct ept_page_set *set, gfn_t *gfn, gfn_t end)
+/* The words of the chunk with @gfn, from that of @gfn on, that may have any; 0: not known. */
+static u64 words_from(struct ept_page_chunk *chunk, gfn_t gfn)
 {
-	while (*gfn < end) {
-		unsigned long index = *gfn >> CHUNK_SHIFT;
-		struct chunk *chunk;
-		u64 words, pages, rest = 0;
+	if (!chunk || chunk->index != gfn >> CHUNK_SHIFT)
+		return 0;
+	return (u64)atomic64_read(&chunk->words) >> word_of(gfn);
+}
 
+/*
+ * The next chunk that may have any from @gfn on; @gfn becomes that of its word. NULL: there is none
+ * before @end.
+ */
+static struct ept_page_chunk *next_chunk(struct ept_page_set *set, gfn_t *gfn, gfn_t end)
+{
+	struct ept_page_chunk *chunk = set->recent;
+	u64 words = words_from(chunk, *gfn);
+	unsigned long index;
+
+	while (!words) {
+		if (!xa_marked(&set->chunks, MAY_HAVE))
+			return NULL;
+		index = *gfn >> CHUNK_SHIFT;
 		chunk = xa_find(&set->chunks, &index, (end - 1) >> CHUNK_SHIFT, MAY_HAVE);
 		if (!chunk)
-			break;
+			return NULL;
+		set->recent = chunk;
 		*gfn = max_t(gfn_t, *gfn, (gfn_t)index << CHUNK_SHIFT);
-		words = atomic64_read(&chunk->words) >> word_of(*gfn);
-		if (!words) {
+		words = words_from(chunk, *gfn);
+		if (!words)
 			*gfn = (gfn_t)(index + 1) << CHUNK_SHIFT;
-			continue;
-		}
-		*gfn += __ffs64(words) << WORD_SHIFT;
 		if (*gfn >= end)
-			break;
-		pages = take_word(set, index, chunk, word_of(*gfn));
+			return NULL;
+	}
+	*gfn += __ffs64(words) << WORD_SHIFT;
+	return *gfn < end ? chunk : NULL;
+}
+
+u64 ept_page_set_take(struct ept_page_set *set, gfn_t *gfn, gfn_t end)
+{
+	struct ept_page_chunk *chunk;
+	u64 pages, rest = 0;
+
+	while (*gfn < end && (chunk = next_chunk(set, gfn, end))) {
+		pages = take_word(set, chunk, word_of(*gfn));
 		if (end - *gfn < EPT_SET_WORD_PAGES)
 			rest = pages & GENMASK_ULL(63, end - *gfn);
 		if (rest)
