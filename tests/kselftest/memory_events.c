@@ -485,15 +485,19 @@ static bool forget_references(struct pattern *pattern, uint32_t round)
 	return write_file("/proc/self/clear_refs", "1") && pattern_goes_on(pattern, 1);
 }
 
-/* The group's limit goes below what it has, for a moment. */
+/*
+ * The group's limit goes below what it has, for a moment; but not below what it can do with, however
+ * little others have left it just now.
+ */
 static bool limit(struct pattern *pattern, uint32_t round)
 {
-	long events = read_number(CGROUP "/memory.events", "max");
+	long events = read_number(CGROUP "/memory.events", "max"), least = 3 << 20, bytes;
 	char text[32];
 	bool good;
 
 	(void)round;
-	snprintf(text, sizeof(text), "%ld", file_number(CGROUP "/memory.current") / 4 * 3);
+	bytes = file_number(CGROUP "/memory.current") / 4 * 3;
+	snprintf(text, sizeof(text), "%ld", bytes > least ? bytes : least);
 	good = write_file(CGROUP "/memory.max", text) && pattern_goes_on(pattern, 1);
 	good = write_file(CGROUP "/memory.max", "max") && good;
 	return good && read_number(CGROUP "/memory.events", "max") >= events;
