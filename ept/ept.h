@@ -99,6 +99,7 @@ struct ept_share {
  * @dead: table pages unlinked and not yet flushed, under @lock
  * @rights: what the guest may do with ranges of pages, as EPT_ENTRY_RIGHTS; everything where there
  *	is none. Written under vm->lock, read under RCU
+ * @rights_calls: that may have added to it; under vm->lock
  * @tracked: writes of the guest are noticed; changes under @lock
  * @track_lock: @trackers, taking from @written, room in it
  * @trackers: struct ept_tracker (ept/track.c)
@@ -118,6 +119,7 @@ struct ept {
 	struct list_head process_node;
 	struct list_head dead;
 	struct maple_tree rights;
+	u32 rights_calls;
 	bool tracked;
 	struct mutex track_lock;	/* trackers of one VM */
 	struct list_head trackers;
@@ -258,7 +260,8 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write);
  * @rights: bits of enum vhm_right; all of them: no restriction
  *
  * When it returns no CPU uses rights that were taken away. Context: vm->lock held; may sleep.
- * Return: 0, -EOPNOTSUPP executable and not readable on a processor that cannot do that, -ENOMEM
+ * Return: 0, -EOPNOTSUPP executable and not readable on a processor that cannot do that, -ENOMEM,
+ * -ENOSPC too many ranges
  */
 int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights);
 

@@ -101,6 +101,9 @@ static void look_up_rights(struct ept *ept, struct attempt *attempt)
 	rcu_read_unlock();
 	if (entry)
 		attempt->rights = xa_to_value(entry);
+	/* a large leaf would have no right left at all: not present, and nothing would remove it */
+	if (!(attempt->rights & EPT_ENTRY_READ) && !ept->caps.large_execute)
+		attempt->level = 1;
 	for (; attempt->level > 1; attempt->level--) {
 		gfn_t offset_mask = ept_level_pages(attempt->level) - 1;
 
@@ -435,6 +438,22 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)
 	}
 }
 
+/* The tree takes memory that no cgroup is charged for. Each call adds two ranges at most. */
+#define MAX_RANGES	65536
+
+static bool has_room(struct ept *ept)
+{
+	unsigned long index = 0;
+	void *entry;
+
+	if (ept->rights_calls++ < MAX_RANGES)
+		return true;
+	ept->rights_calls = 0;
+	mt_for_each(&ept->rights, entry, index, ULONG_MAX)
+		ept->rights_calls++;
+	return ept->rights_calls < MAX_RANGES;
+}
+
 int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights)
 {
 	/* large leaves with a part in the range: mapped anew, as large as they may be now */
@@ -451,6 +470,12 @@ int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights)
 		entry_rights |= EPT_ENTRY_WRITE;
 	if (rights & VHM_RIGHT_EXECUTE)
 		entry_rights |= EPT_ENTRY_EXECUTE;
+	/* where no page can be there is nothing to restrict */
+	end = min(end, EPT_GFN_END);
+	if (start >= end)
+		return 0;
+	if (entry_rights != EPT_ENTRY_RIGHTS && !has_room(ept))
+		return -ENOSPC;
 	ret = mtree_store_range(&ept->rights, start, end - 1,
 				entry_rights == EPT_ENTRY_RIGHTS ? NULL : xa_mk_value(entry_rights),
 				GFP_KERNEL_ACCOUNT);

@@ -28,7 +28,7 @@ struct ept_page_chunk {
 
 void ept_page_set_init(struct ept_page_set *set)
 {
-	xa_init(&set->chunks);
+	xa_init_flags(&set->chunks, XA_FLAGS_LOCK_IRQ);
 	set->recent = NULL;
 }
 
@@ -53,7 +53,7 @@ static int reserve_chunk(struct ept_page_set *set, unsigned long index)
 	if (!chunk)
 		return -ENOMEM;
 	chunk->index = index;
-	ret = xa_insert(&set->chunks, index, chunk, GFP_KERNEL_ACCOUNT);
+	ret = xa_insert_irq(&set->chunks, index, chunk, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		kfree(chunk);
 	return ret;
@@ -76,6 +76,16 @@ static unsigned int word_of(gfn_t gfn)
 	return (gfn >> WORD_SHIFT) & (BIT(CHUNK_SHIFT - WORD_SHIFT) - 1);
 }
 
+/* The scheduler adds, too, with a run queue locked: no interrupt may wait for that one meanwhile. */
+static void set_mark(struct ept_page_set *set, unsigned long index)
+{
+	unsigned long flags;
+
+	xa_lock_irqsave(&set->chunks, flags);
+	__xa_set_mark(&set->chunks, index, MAY_HAVE);
+	xa_unlock_irqrestore(&set->chunks, flags);
+}
+
 void ept_page_set_add(struct ept_page_set *set, gfn_t first, u64 pages)
 {
 	struct ept_page_chunk *chunk = xa_load(&set->chunks, first >> CHUNK_SHIFT);
@@ -86,17 +96,19 @@ void ept_page_set_add(struct ept_page_set *set, gfn_t first, u64 pages)
 	atomic64_fetch_or(pages, &chunk->word[word]);
 	if (!(atomic64_read(&chunk->words) & BIT_ULL(word)) &&
 	    !atomic64_fetch_or(BIT_ULL(word), &chunk->words))
-		xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
+		set_mark(set, chunk->index);
 }
 
 /* Empty one word; with the last of the chunk goes the mark. */
 static u64 take_word(struct ept_page_set *set, struct ept_page_chunk *chunk, unsigned int word)
 {
 	if (atomic64_fetch_andnot(BIT_ULL(word), &chunk->words) == (s64)BIT_ULL(word)) {
-		xa_clear_mark(&set->chunks, chunk->index, MAY_HAVE);
+		xa_lock_irq(&set->chunks);
+		__xa_clear_mark(&set->chunks, chunk->index, MAY_HAVE);
 		/* somebody may have set it just before */
 		if (atomic64_read(&chunk->words))
-			xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
+			__xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
+		xa_unlock_irq(&set->chunks);
 	}
 	return atomic64_xchg(&chunk->word[word], 0);
 }

@@ -181,6 +181,8 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 {
 	u64 old = iter->value, none = 0;
 
+	if (WARN_ON_ONCE(!ept_entry_present(leaf)))
+		return -EINVAL;
 	if (ept_entry_is_fixed(old))
 		return -EEXIST;
 	/* pages in it may have what this leaf lacks */
@@ -357,10 +359,8 @@ void ept_flush(struct ept *ept)
 
 	/* Acquire: partner is the cmpxchg below, of whoever flushed that generation. */
 	flushed = atomic64_read_acquire(&ept->flushed_generation);
-	if (flushed >= generation)
-		return;
-
-	vhm_vm_flush_guest_cpus(ept->vm);
+	if (flushed < generation)
+		vhm_vm_flush_guest_cpus(ept->vm);
 	while (flushed < generation &&
 	       !atomic64_try_cmpxchg(&ept->flushed_generation, &flushed, generation))
 		;

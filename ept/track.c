@@ -139,10 +139,12 @@ void ept_collapse_all(struct ept *ept)
 				break;
 			if (!ept_entry_is_table(iter.value, iter.level))
 				continue;
-			if (iter.value & EPT_ENTRY_SPLIT(iter.level))
+			if (iter.value & EPT_ENTRY_SPLIT(iter.level)) {
 				ept_zap_locked(ept, first, first + ept_level_pages(iter.level));
-			else if (iter.level == 2)
+				visits = iter.level == 3 ? 0 : visits;
+			} else if (iter.level == 2) {
 				iter.gfn |= ept_level_pages(2) - 1;	/* nothing to see below */
+			}
 		}
 		ept_unlock(ept);
 		gfn = iter.gfn;
@@ -209,8 +211,10 @@ static void start_tracking(struct ept *ept)
 
 	/* what came too late for the trackers before */
 	while (ept_page_set_take(&ept->written, &gfn, EPT_GFN_END))
-		;
+		cond_resched();
 	set_tracked(ept, true);
+	/* first every log is on: a dirty flag set without one would hide all later writes */
+	ept_flush(ept);
 	ept_track_all(ept);
 	ept_flush(ept);
 }
@@ -318,15 +322,27 @@ static int give_numbers(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
 	return copy_to_user(list + arg->pages, number, count * sizeof(*number)) ? -EFAULT : 0;
 }
 
+/* Not in the middle of another's collect(): the next write to the pages must be noticed. */
+static u64 take_noticed(struct ept *ept, struct ept_tracker *tracker, gfn_t *gfn, gfn_t end)
+{
+	u64 pages;
+
+	mutex_lock(&ept->track_lock);
+	pages = ept_page_set_take(&tracker->pages, gfn, end);
+	mutex_unlock(&ept->track_lock);
+	return pages;
+}
+
 /* Return: 0, or what stopped it at @gfn; -ENOSPC: the list is full. */
-static int give_all(struct ept_tracker *tracker, struct vhm_harvest *arg, gfn_t *gfn, gfn_t end)
+static int give_all(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg,
+		    gfn_t *gfn, gfn_t end)
 {
 	const gfn_t start = *gfn;
 	const bool list = arg->flags & VHM_HARVEST_LIST;
 	u64 pages;
 	int ret;
 
-	while ((pages = ept_page_set_take(&tracker->pages, gfn, end))) {
+	while ((pages = take_noticed(ept, tracker, gfn, end))) {
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else if (list && arg->room - arg->pages < hweight64(pages))
@@ -358,7 +374,7 @@ int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm
 	mutex_lock(&ept->track_lock);
 	collect(ept);
 	mutex_unlock(&ept->track_lock);
-	ret = give_all(tracker, arg, &gfn, end);
+	ret = give_all(ept, tracker, arg, &gfn, end);
 	mutex_unlock(&tracker->lock);
 	arg->gpa = gfn << PAGE_SHIFT;
 	arg->bytes = (end - gfn) << PAGE_SHIFT;
@@ -369,11 +385,19 @@ int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm
 
 void ept_forgo_accessed_dirty(struct ept *ept)
 {
-	ept_lock(ept);
-	ept->caps.accessed_dirty = false;
-	ept_raise_generation(ept);
-	ept_unlock(ept);
-	/* leaves that rely on a dirty flag */
-	ept_zap(ept, 0, EPT_GFN_END);
-	ept_flush(ept);
+	mutex_lock(&ept->track_lock);
+	if (ept->caps.accessed_dirty) {
+		/* no new leaf relies on a dirty flag, and while the old ones go the logs stay on */
+		ept_lock(ept);
+		ept->caps.write_log = false;
+		ept_unlock(ept);
+		ept_zap(ept, 0, EPT_GFN_END);
+		ept_flush(ept);
+		ept_lock(ept);
+		ept->caps.accessed_dirty = false;
+		ept_raise_generation(ept);
+		ept_unlock(ept);
+		ept_flush(ept);
+	}
+	mutex_unlock(&ept->track_lock);
 }

@@ -135,7 +135,7 @@ enum vmx_exit_outcome vmx_exit_log_full(struct vmx_vcpu *v)
 void vmx_follow_tables(struct vmx_vcpu *v)
 {
 	const struct ept *ept = &to_vmx_vm(v->base.vm)->ept;
-	bool logs = READ_ONCE(ept->tracked) && ept_logs_writes(ept);
+	bool logs = v->write_log && READ_ONCE(ept->tracked) && READ_ONCE(ept->caps.accessed_dirty);
 
 	if (v->ept_pointer != ept_pointer(ept)) {
 		v->ept_pointer = ept_pointer(ept);
@@ -143,6 +143,8 @@ void vmx_follow_tables(struct vmx_vcpu *v)
 	}
 	if (logs == !!(v->secondary & SECONDARY_EXEC_ENABLE_PML))
 		return;
+	if (!logs)
+		vmx_empty_log(v);
 	v->secondary ^= SECONDARY_EXEC_ENABLE_PML;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmwrite(GUEST_PML_INDEX, LOG_ENTRIES - 1);

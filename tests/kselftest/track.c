@@ -407,4 +407,31 @@ TEST_F_TIMEOUT(track, copies_of_a_running_guest, 120)
 	close(tracker[1]);
 }
 
+/* A tracker that begins while the guest runs: nothing written since goes by it. */
+TEST_F_TIMEOUT(track, begins_under_a_run, 120)
+{
+	static uint32_t copy[WINDOW_PAGES];
+
+	start_writer(self);
+	for (int round = 0; round < 8; round++) {
+		void *thread = thread_start(run_past_memory_faults, &self->vcpu);
+		int tracker;
+
+		sleep_us(3000);
+		tracker = tracker_create(&self->vm);
+		for (uint32_t page = 0; page < WINDOW_PAGES; page++)
+			copy[page] = *word(self->window, page * PAGE_BYTES);
+		sleep_us(5000);
+		must(vcpu_kick(&self->vcpu));
+		EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(thread));
+		harvest(self, tracker);
+		for (uint32_t page = 0; page < WINDOW_PAGES; page++) {
+			EXPECT_TRUE(is_written(self, page) ||
+				    copy[page] == *word(self->window, page * PAGE_BYTES))
+				TH_LOG("round %d, page %u", round, page);
+		}
+		close(tracker);
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -557,6 +557,34 @@ static void overtaken(struct kunit *test)
 	end(context);
 }
 
+/*
+ * Execute-only memory where large pages may not be executed: nothing would be left of a large leaf's
+ * rights, and one without is not there to those who look for it.
+ */
+static void execute_only_is_small(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct ept *ept = &context->tvm->ept;
+	struct attempt attempt = { .gfn = WRITABLE_GFN + 2, .level = 2 };
+
+	ept->caps.execute_only = true;
+	ept->caps.large_execute = false;
+	mutex_lock(&context->tvm->vm.lock);
+	KUNIT_EXPECT_EQ(test, ept_set_rights(ept, 0, EPT_GFN_END, VHM_RIGHT_EXECUTE), 0);
+	mutex_unlock(&context->tvm->vm.lock);
+	look_up_rights(ept, &attempt);
+	KUNIT_EXPECT_EQ(test, attempt.rights, (u64)EPT_ENTRY_EXECUTE);
+	KUNIT_EXPECT_EQ(test, attempt.level, 1);
+	KUNIT_EXPECT_TRUE(test, ept_entry_present(make_leaf(ept, &attempt)));
+	/* where they may be, it is as large as can be */
+	ept->caps.large_execute = true;
+	attempt.level = 2;
+	look_up_rights(ept, &attempt);
+	KUNIT_EXPECT_EQ(test, attempt.level, 2);
+	KUNIT_EXPECT_TRUE(test, ept_entry_present(make_leaf(ept, &attempt)));
+	end(context);
+}
+
 struct waiter {
 	struct context *context;
 	enum ept_fault_result result;
@@ -675,6 +703,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(races),
 	KUNIT_CASE(several_vms),
 	KUNIT_CASE(overtaken),
+	KUNIT_CASE(execute_only_is_small),
 	KUNIT_CASE(waits),
 	KUNIT_CASE(ages),
 	KUNIT_CASE(release_kills),

@@ -403,7 +403,8 @@ enum vhm_right {
  * vCPU can make such an access any more. The processor's walks of the guest's page tables are
  * accesses, too. Access by this kernel (paravirtual pages) and by the VMM is not restricted.
  *
- * Errors: EINVAL also writing without reading; EOPNOTSUPP executing without reading; ENOMEM.
+ * Errors: EINVAL also writing without reading; EOPNOTSUPP executing without
+ * reading; ENOSPC more than 65536 ranges; ENOMEM.
  * Callable by any process that holds the descriptor.
  */
 struct vhm_rights {
