@@ -657,6 +657,20 @@ static void read_counters(const struct event *event, long values[2])
 		values[i] = event->counters[i] ? vmstat(event->counters[i]) : 0;
 }
 
+static bool has_happened(const struct event *event, const long before[2])
+{
+	long now[2];
+
+	read_counters(event, now);
+	for (size_t i = 0; i < COUNT(event->counters); i++)
+		if (event->counters[i] && now[i] <= before[i])
+			return false;
+	return true;
+}
+
+/* The host need not do what it is asked for: until it has, it is asked this much oftener at most. */
+#define PERSISTENCE	16
+
 bool happen(const struct event *event, struct pattern *pattern, uint32_t rounds,
 		   volatile uint32_t *waiting)
 {
@@ -665,7 +679,8 @@ bool happen(const struct event *event, struct pattern *pattern, uint32_t rounds,
 	bool good = true;
 
 	read_counters(event, before);
-	while (good && (round < rounds || (waiting && *waiting))) {
+	while (good && (round < rounds || (waiting && *waiting) ||
+			(round < PERSISTENCE * rounds && !has_happened(event, before)))) {
 		good = event->act(pattern, round) && !pattern->failed;
 		if (++round == rounds && waiting)
 			__atomic_fetch_sub(waiting, 1, __ATOMIC_RELAXED);
