@@ -76,7 +76,7 @@ static unsigned int word_of(gfn_t gfn)
 	return (gfn >> WORD_SHIFT) & (BIT(CHUNK_SHIFT - WORD_SHIFT) - 1);
 }
 
-/* The scheduler adds, too, with a run queue locked: no interrupt may wait for that one meanwhile. */
+/* The scheduler adds, too, with a run queue locked: no interrupt may wait for it meanwhile. */
 static void set_mark(struct ept_page_set *set, unsigned long index)
 {
 	unsigned long flags;

@@ -558,8 +558,8 @@ static void overtaken(struct kunit *test)
 }
 
 /*
- * Execute-only memory where large pages may not be executed: nothing would be left of a large leaf's
- * rights, and one without is not there to those who look for it.
+ * Execute-only memory where large pages may not be executed: nothing would be left of a large
+ * leaf's rights, and one without is not there to those who look for it.
  */
 static void execute_only_is_small(struct kunit *test)
 {
