@@ -352,13 +352,17 @@ void ept_flush(struct ept *ept)
 	s64 flushed, generation;
 	LIST_HEAD(dead);
 
+	/*
+	 * What the caller has changed it sees without the lock. Acquire: partner is the cmpxchg
+	 * below, of whoever flushed that generation.
+	 */
+	flushed = atomic64_read_acquire(&ept->flushed_generation);
+	if (flushed >= READ_ONCE(ept->generation) && list_empty_careful(&ept->dead))
+		return;
 	spin_lock(&ept->lock);
 	generation = ept->generation;
 	list_splice_init(&ept->dead, &dead);
 	spin_unlock(&ept->lock);
-
-	/* Acquire: partner is the cmpxchg below, of whoever flushed that generation. */
-	flushed = atomic64_read_acquire(&ept->flushed_generation);
 	if (flushed < generation)
 		vhm_vm_flush_guest_cpus(ept->vm);
 	while (flushed < generation &&

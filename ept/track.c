@@ -299,10 +299,10 @@ int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot)
 /* --------------------------------------------------------------- harvest -- */
 
 /* OR @pages, which begin at @gfn, into the caller's bitmap. */
-static int give_bits(const struct vhm_harvest *arg, gfn_t start, gfn_t gfn, u64 pages)
+static int give_bits(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
 {
 	u64 __user *bitmap = u64_to_user_ptr(arg->data);
-	u64 __user *word = bitmap + (gfn - start) / EPT_SET_WORD_PAGES;
+	u64 __user *word = bitmap + (gfn - (arg->gpa >> PAGE_SHIFT)) / EPT_SET_WORD_PAGES;
 	u64 old;
 
 	if (get_user(old, word) || put_user(old | pages, word))
@@ -333,16 +333,17 @@ static u64 take_noticed(struct ept *ept, struct ept_tracker *tracker, gfn_t *gfn
 	return pages;
 }
 
-/* Return: 0, or what stopped it at @gfn; -ENOSPC: the list is full. */
+/*
+ * @pages of @gfn have been taken; the others follow.
+ * Return: 0, or what stopped it at @gfn; -ENOSPC: the list is full.
+ */
 static int give_all(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg,
-		    gfn_t *gfn, gfn_t end)
+		    gfn_t *gfn, gfn_t end, u64 pages)
 {
-	const gfn_t start = *gfn;
 	const bool list = arg->flags & VHM_HARVEST_LIST;
-	u64 pages;
 	int ret;
 
-	while ((pages = take_noticed(ept, tracker, gfn, end))) {
+	for (; pages; pages = take_noticed(ept, tracker, gfn, end)) {
 		if (fatal_signal_pending(current))
 			ret = -EINTR;
 		else if (list && arg->room - arg->pages < hweight64(pages))
@@ -350,7 +351,7 @@ static int give_all(struct ept *ept, struct ept_tracker *tracker, struct vhm_har
 		else if (list)
 			ret = give_numbers(arg, *gfn, pages);
 		else
-			ret = give_bits(arg, start, *gfn, pages);
+			ret = give_bits(arg, *gfn, pages);
 		if (ret) {
 			ept_page_set_add(&tracker->pages, *gfn, pages);
 			return ret;
@@ -366,6 +367,7 @@ static int give_all(struct ept *ept, struct ept_tracker *tracker, struct vhm_har
 int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg)
 {
 	gfn_t gfn = arg->gpa >> PAGE_SHIFT, end = gfn + (arg->bytes >> PAGE_SHIFT);
+	u64 pages;
 	int ret;
 
 	arg->pages = 0;
@@ -373,8 +375,9 @@ int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm
 		return -EINTR;
 	mutex_lock(&ept->track_lock);
 	collect(ept);
+	pages = ept_page_set_take(&tracker->pages, &gfn, end);
 	mutex_unlock(&ept->track_lock);
-	ret = give_all(ept, tracker, arg, &gfn, end);
+	ret = give_all(ept, tracker, arg, &gfn, end, pages);
 	mutex_unlock(&tracker->lock);
 	arg->gpa = gfn << PAGE_SHIFT;
 	arg->bytes = (end - gfn) << PAGE_SHIFT;

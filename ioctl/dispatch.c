@@ -34,11 +34,12 @@ static int copy_in(const struct vhm_command *command, void *copy, void __user *u
 	return ret;
 }
 
-/* Apart, since running a vCPU must not pay for clearing the copy. */
+/* Apart, since running a vCPU must not pay for the stack that the copy takes. */
 static noinline long execute_with_copy(const struct vhm_command *command, struct file *file,
 				       void __user *user)
 {
-	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] = {};
+	/* copy_in() fills what the command may look at: clearing all first costs as much again */
+	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] __attribute__((__uninitialized__));
 	int ret;
 
 	if (WARN_ON_ONCE(command->bytes > sizeof(copy)))

@@ -101,6 +101,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	ret = xa_err(xa_store(&vm->vcpus, id, vcpu, GFP_KERNEL_ACCOUNT));
 	if (ret)
 		goto err;
+	llist_add(&vcpu->in_vm, &vm->all_vcpus);
 	vm->vcpu_count++;
 	*out = vcpu;
 	return 0;

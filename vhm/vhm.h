@@ -19,6 +19,7 @@
 #include <linux/hrtimer.h>
 #include <linux/interval_tree.h>
 #include <linux/kref.h>
+#include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
@@ -113,6 +114,7 @@ int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
  * @slot_edits: raised after each publication of @slots (see ept/fault.c)
  * @host_writes: set once, by the first access of vhm/guest_memory.c
  * @vcpus: by id; entries stay until the VM is freed; read under RCU
+ * @all_vcpus: the same, for who must look at each, and quickly; they never leave it
  * @vcpu_count: number of entries of @vcpus
  * @last_yielded_to: id of the vCPU that was given time last, a hint
  */
@@ -126,6 +128,7 @@ struct vhm_vm {
 	atomic64_t slot_edits;
 	bool host_writes;
 	struct xarray vcpus;
+	struct llist_head all_vcpus;
 	u32 vcpu_count;
 	unsigned long last_yielded_to;
 };
@@ -175,6 +178,7 @@ enum vhm_request {
  * struct vhm_vcpu - a virtual CPU
  * @vm: its VM
  * @id: its number and local APIC id
+ * @in_vm: in vm->all_vcpus
  * @mutex: held while it runs or its state is read or written
  * @cpu: CPU its hardware state is loaded on, -1 if on none
  * @mode: enum vhm_vcpu_mode
@@ -208,6 +212,7 @@ enum vhm_request {
 struct vhm_vcpu {
 	struct vhm_vm *vm;
 	u32 id;
+	struct llist_node in_vm;
 	struct mutex mutex;	/* one thread at a time uses the vCPU */
 	int cpu;
 	int mode;

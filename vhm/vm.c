@@ -70,11 +70,9 @@ void vhm_vm_put(struct vhm_vm *vm)
 void vhm_vm_kill(struct vhm_vm *vm)
 {
 	struct vhm_vcpu *vcpu;
-	unsigned long id;
 
 	WRITE_ONCE(vm->dead, true);
-	/* entries stay until the VM is freed, and the caller's VM is not */
-	xa_for_each(&vm->vcpus, id, vcpu)
+	llist_for_each_entry(vcpu, READ_ONCE(vm->all_vcpus.first), in_vm)
 		vhm_vcpu_kick(vcpu);
 }
 
@@ -86,12 +84,11 @@ static void left_guest(void *unused)
 void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
 {
 	struct vhm_vcpu *vcpu;
-	unsigned long id;
 	int cpu;
 
 	/* pairs with smp_store_mb() of vcpu->mode in the backend's entry */
 	smp_mb();
-	xa_for_each(&vm->vcpus, id, vcpu) {
+	llist_for_each_entry(vcpu, READ_ONCE(vm->all_vcpus.first), in_vm) {
 		if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
 			continue;
 		cpu = READ_ONCE(vcpu->cpu);
