@@ -111,6 +111,19 @@ static int make_file(void)
 
 /* ------------------------------------------------------------------ events -- */
 
+#define CHUNK_BYTES	(16 * PAGE_BYTES)
+
+/*
+ * A page that the guest has used since the host looked last stays, so the host is made to look twice
+ * before the guest, or a slow host's guest, comes by again.
+ */
+static void page_out(uint8_t *memory, size_t bytes, size_t chunk_bytes)
+{
+	for (size_t offset = 0; offset < bytes; offset += chunk_bytes)
+		for (int look = 0; look < 2; look++)
+			must(madvise(memory + offset, chunk_bytes, MADV_PAGEOUT));
+}
+
 static bool swap_out(struct pattern *pattern, uint32_t round)
 {
 	(void)round;
@@ -118,11 +131,12 @@ static bool swap_out(struct pattern *pattern, uint32_t round)
 		/* one that something else has taken is not there to be swapped */
 		if (area != &pattern->areas[AREA_HUGETLB] && area != &pattern->areas[AREA_HUGETLB_COPY] &&
 		    !pthread_mutex_trylock(&area->lock)) {
-			must(madvise(area->memory, area->bytes, MADV_PAGEOUT));
+			page_out(area->memory, area->bytes,
+				 area == &pattern->areas[AREA_LARGE] ? LARGE_BYTES : CHUNK_BYTES);
 			pthread_mutex_unlock(&area->lock);
 		}
 	/* the guest's page tables and code, too */
-	must(madvise(pattern->vm.memory, pattern->vm.memory_bytes, MADV_PAGEOUT));
+	page_out(pattern->vm.memory, pattern->vm.memory_bytes, CHUNK_BYTES);
 	return pattern_goes_on(pattern, 1);
 }
 
@@ -165,6 +179,8 @@ static bool split_large(struct pattern *pattern, uint32_t round)
 	struct area *area = &pattern->areas[AREA_LARGE];
 
 	pthread_mutex_lock(&area->lock);
+	/* what the guest reads first, the host has in small pages until its own thread comes by */
+	madvise(area->memory, area->bytes, MADV_COLLAPSE);
 	split_locked(area, round);
 	pthread_mutex_unlock(&area->lock);
 	return pattern_goes_on(pattern, 1);
