@@ -7,6 +7,7 @@
 #include "fake.h"
 
 #include <cpuid.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,6 +20,8 @@
 struct fake fake;
 
 int __wrap_ioctl(int fd, unsigned long command, ...);
+void *__wrap_dlopen(const char *file, int mode);
+void *__real_dlopen(const char *file, int mode);
 
 static const struct vhm_cpuid_entry supported[] = {
 	{ .leaf = 0, .eax = 0xd, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
@@ -371,4 +374,9 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		return -1;
 	}
 	return result;
+}
+
+void *__wrap_dlopen(const char *file, int mode)
+{
+	return __real_dlopen(fake.library_missing ? "/nonexistent" : file, mode);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The module's ioctls, as far as the library needs them, without a module: the linker's
- * --wrap=ioctl sends the library's calls here.
+ * --wrap=ioctl sends the library's calls here; so does --wrap=dlopen.
  *
  * One vCPU's state for all; no guest runs. Descriptors are memfds, so that the run page can be
  * mapped.
@@ -9,6 +9,7 @@
 #ifndef FAKE_H
 #define FAKE_H
 
+#include <stdbool.h>
 #include <linux/vhm.h>
 
 #define FAKE_STATE_BYTES	16384
@@ -37,6 +38,7 @@ struct fake {
 	unsigned int cpuid_count;
 	struct vhm_vcpu_control control;	/* the last one */
 	unsigned int kicks, nmis, runs;
+	bool library_missing;		/* dlopen() finds nothing */
 };
 
 extern struct fake fake;

@@ -23,7 +23,7 @@ extern const struct test_case *const test_groups[];
 
 extern const struct test_case state_cases[], memory_cases[], walk_cases[], load_cases[];
 extern const struct test_case insn_cases[], dispatch_cases[], api_cases[];
-extern const struct test_case tracker_cases[], backing_cases[];
+extern const struct test_case tracker_cases[], backing_cases[], zydis_cases[];
 
 /* Counts a failure of the running case and says where; true if @condition holds. */
 bool check_that(bool condition, const char *file, int line, const char *format, ...)

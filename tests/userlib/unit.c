@@ -24,5 +24,5 @@ void test_vm_destroy(struct test_vm *test)
 
 const struct test_case *const test_groups[] = {
 	state_cases, memory_cases, walk_cases, load_cases, insn_cases, dispatch_cases, api_cases,
-	tracker_cases, backing_cases, NULL,
+	tracker_cases, backing_cases, zydis_cases, NULL,
 };

@@ -890,10 +890,21 @@ struct vhm_callbacks {
  * Return: 0: go on with vhm_vcpu_run(); VHM_DISPATCH_UNHANDLED: the caller's exit; another
  * positive number or a negative errno: from a callback; -EOPNOTSUPP: an instruction the library
  * does not perform, the guest stays at it; -EFAULT: code or a page table lies where there is no
- * guest memory; or an error of an ioctl.
+ * guest memory; -ELIBACC: as vhm_vcpu_load_decoder(); or an error of an ioctl.
  */
 int vhm_vcpu_dispatch(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
 		      void *context);
+
+/**
+ * vhm_vcpu_load_decoder - have the instruction decoder ready before the first MMIO exit
+ * @vcpu: the vCPU
+ *
+ * vhm_vcpu_dispatch() needs Zydis from a vCPU's first MMIO exit on and loads the shared library
+ * then, where it is not linked statically. For VMMs that confine themselves before the guest
+ * runs (seccomp, chroot, no file access any more), or would rather know at once.
+ * Errors: ELIBACC the dynamic loader does not find Zydis; ENOMEM.
+ */
+int vhm_vcpu_load_decoder(struct vhm_vcpu *vcpu);
 
 /**
  * vhm_vcpu_retire - finish the instruction behind VHM_EXIT_HLT, VHM_EXIT_HYPERCALL, ...

@@ -8,12 +8,19 @@
  */
 #include "insn.h"
 
-#include <Zydis/Zydis.h>
+#include <stdlib.h>
+
+#include "zydis.h"
 
 #define CACHE_ENTRIES_LG2	4
 
-/* Instructions by a hash of their address */
+/**
+ * struct insn_cache - what a vCPU has to decode with
+ * @zydis: the decoder
+ * @entry: instructions by a hash of their address
+ */
 struct insn_cache {
+	struct zydis zydis;
 	struct decoded entry[1 << CACHE_ENTRIES_LG2];
 };
 
@@ -151,17 +158,17 @@ static enum repeat find_repeat(const ZydisDecodedInstruction *insn)
 	return repeat;
 }
 
-static void init_decoder(ZydisDecoder *decoder, unsigned int code_bits)
+static void init_decoder(const struct zydis *zydis, ZydisDecoder *decoder, unsigned int code_bits)
 {
 	switch (code_bits) {
 	case 64:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+		zydis->decoder_init(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 		break;
 	case 32:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+		zydis->decoder_init(decoder, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
 		break;
 	default:
-		ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+		zydis->decoder_init(decoder, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
 		break;
 	}
 }
@@ -196,16 +203,16 @@ static int convert(const ZydisDecodedInstruction *insn, const ZydisDecodedOperan
 }
 
 /* -ENODATA: the instruction is longer than the @have bytes. */
-static int decode(const union code *code, unsigned int have, unsigned int code_bits,
-		  struct decoded *decoded)
+static int decode(const struct zydis *zydis, const union code *code, unsigned int have,
+		  unsigned int code_bits, struct decoded *decoded)
 {
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction insn;
 	ZydisDecoder decoder;
 	ZyanStatus status;
 
-	init_decoder(&decoder, code_bits);
-	status = ZydisDecoderDecodeFull(&decoder, code->byte, have, &insn, operands);
+	init_decoder(zydis, &decoder, code_bits);
+	status = zydis->decode_full(&decoder, code->byte, have, &insn, operands);
 	if (status == ZYDIS_STATUS_NO_MORE_DATA && have < MAX_INSN_BYTES)
 		return -ENODATA;
 	/*
@@ -221,9 +228,33 @@ static int decode(const union code *code, unsigned int have, unsigned int code_b
 
 static int need_cache(struct vhm_vcpu *vcpu)
 {
-	if (!vcpu->decoded)
-		vcpu->decoded = vhm_sys_alloc(1, sizeof(*vcpu->decoded));
-	return vcpu->decoded ? 0 : -ENOMEM;
+	struct insn_cache *cache;
+	int ret;
+
+	if (vcpu->decoded)
+		return 0;
+	cache = vhm_sys_alloc(1, sizeof(*cache));
+	if (!cache)
+		return -ENOMEM;
+	ret = zydis_load(&cache->zydis);
+	if (ret)
+		free(cache);
+	else
+		vcpu->decoded = cache;
+	return ret;
+}
+
+void vhm_vcpu_forget_decoded(struct vhm_vcpu *vcpu)
+{
+	if (vcpu->decoded)
+		zydis_unload(&vcpu->decoded->zydis);
+	free(vcpu->decoded);
+	vcpu->decoded = NULL;
+}
+
+EXPORT int vhm_vcpu_load_decoder(struct vhm_vcpu *vcpu)
+{
+	return need_cache(vcpu);
 }
 
 /* The place for what is at RIP: 2^64 divided by the golden ratio spreads neighbours best. */
@@ -263,7 +294,8 @@ int insn_fetch(struct insn *insn)
 		have += more;
 		if (is_same(decoded, &code, have, emulator->code_bits))
 			return 0;
-		ret = decode(&code, have, emulator->code_bits, decoded);
+		ret = decode(&emulator->vcpu->decoded->zydis, &code, have, emulator->code_bits,
+			     decoded);
 	} while (ret == -ENODATA);
 	return ret;
 }

@@ -5,6 +5,11 @@
  * Nothing here prints, translates or allocates.
  */
 #include "internal.h"
+#include "zydis_soname.h"
+
+#ifndef ZYDIS_SONAME
+#define ZYDIS_SONAME	"Zydis"
+#endif
 
 struct explanation {
 	enum vhm_step step;
@@ -47,6 +52,7 @@ static const struct explanation explanations[] = {
 	{ VHM_STEP_LOAD, ENODATA, "an image file became shorter while it was read" },
 	{ VHM_STEP_RUN, EOPNOTSUPP, "the guest accessed a device with an instruction that is not emulated" },
 	{ VHM_STEP_RUN, EFAULT, "the guest runs or keeps its page tables where it has no memory" },
+	{ VHM_STEP_RUN, ELIBACC, "the guest accessed a device in memory, and the decoder for its instructions, " ZYDIS_SONAME ", is not there: install Zydis (Debian: libzydis4.0)" },
 	{ VHM_STEP_RUN, EIO, "the VM is dead; the kernel log says why" },
 	{ VHM_STEP_RUN, EPERM, "the VM belongs to another process" },
 	{ VHM_STEP_RUN, EBUSY, "the guest cannot take an external interrupt now" },

@@ -85,7 +85,7 @@ struct vhm_vm {
  * @id: number
  * @run: run page
  * @run_bytes: size of the mapping
- * @decoded: instructions the vCPU has exited with, NULL before the first (insn.c)
+ * @decoded: instructions the vCPU has exited with, NULL before the first (decode.c)
  */
 struct vhm_vcpu {
 	struct vhm_vm *vm;
@@ -113,8 +113,14 @@ int vhm_sys_mappable(int fd, uint64_t *bytes, uint64_t *huge_page_bytes);
 /* All of it or an error; -ENODATA: the file ends before. */
 int vhm_sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
 void *vhm_sys_alloc(size_t count, size_t bytes);
+/* A shared library by its soname; NULL: the dynamic loader does not find it. */
+void *vhm_sys_load(const char *soname);
+void vhm_sys_unload(void *library);
+/* NULL: no such symbol */
+void *vhm_sys_symbol(void *library, const char *name);
 
 void vhm_put(struct vhm *vhm);
+void vhm_vcpu_forget_decoded(struct vhm_vcpu *vcpu);
 
 /* Memory, with vhm_vm.memory_lock held for reading. */
 const struct memory_slot *vhm_memory_find_locked(const struct vhm_vm *vm, uint64_t gpa);

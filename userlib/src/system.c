@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * System calls that return a negative errno and leave errno as they found it.
+ * System calls that return a negative errno, and calls of the C library, that leave errno as they
+ * found it.
  *
  * No locks. Nothing here knows what a VM is.
  */
 #include "internal.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -169,4 +171,30 @@ void *vhm_sys_alloc(size_t count, size_t bytes)
 
 	errno = saved_errno;
 	return memory;
+}
+
+void *vhm_sys_load(const char *soname)
+{
+	int saved_errno = errno;
+	void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
+
+	errno = saved_errno;
+	return library;
+}
+
+void vhm_sys_unload(void *library)
+{
+	int saved_errno = errno;
+
+	dlclose(library);
+	errno = saved_errno;
+}
+
+void *vhm_sys_symbol(void *library, const char *name)
+{
+	int saved_errno = errno;
+	void *symbol = dlsym(library, name);
+
+	errno = saved_errno;
+	return symbol;
 }

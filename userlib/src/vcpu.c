@@ -47,7 +47,7 @@ EXPORT void vhm_vcpu_destroy(struct vhm_vcpu *vcpu)
 		return;
 	vhm_sys_unmap(vcpu->run, vcpu->run_bytes);
 	vhm_sys_close(vcpu->fd);
-	free(vcpu->decoded);
+	vhm_vcpu_forget_decoded(vcpu);
 	free(vcpu);
 }
 

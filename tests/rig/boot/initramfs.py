@@ -61,7 +61,7 @@ class Initramfs:
             data = f.read()
         self.file(path, data, stat.S_IMODE(os.stat(source).st_mode))
         if is_dynamic(data):
-            for library in libraries(source):
+            for library in libraries(source) + loaded_later(data):
                 self.copy(library, library)
 
     def archive(self) -> bytes:
@@ -79,3 +79,13 @@ def is_dynamic(data: bytes) -> bool:
 def libraries(path: str) -> list[str]:
     result = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     return re.findall(r"(/\S+)(?= \(0x)", result.stdout)
+
+
+def loaded_later(data: bytes) -> list[str]:
+    """Libraries that a program loads itself, as its section .note.dlopen names them."""
+    names = [name for names in re.findall(rb'"soname":\[([^\]]*)\]', data) for name in names.split(b",")]
+    if not names:
+        return []
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    known = dict(re.findall(r"^\t(\S+) .*x86-64.* => (\S+)$", cache, re.MULTILINE))
+    return [known[name] for name in (name.strip(b'"').decode() for name in names) if name in known]
