@@ -9,7 +9,6 @@
 #include <cpuid.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +18,7 @@
 
 struct fake fake;
 
-int __wrap_ioctl(int fd, unsigned long command, ...);
+int __wrap_vhm_sys_ioctl(int fd, unsigned long command, void *arg);
 void *__wrap_dlopen(const char *file, int mode);
 void *__real_dlopen(const char *file, int mode);
 
@@ -351,15 +350,10 @@ static bool size_is_right(unsigned long command, const void *arg)
 	return true;
 }
 
-int __wrap_ioctl(int fd, unsigned long command, ...)
+int __wrap_vhm_sys_ioctl(int fd, unsigned long command, void *arg)
 {
-	va_list arguments;
 	int error, result = 0;
-	void *arg;
 
-	va_start(arguments, command);
-	arg = va_arg(arguments, void *);
-	va_end(arguments);
 	fake.calls++;
 	if (fd < 0)
 		error = EBADF;
@@ -369,11 +363,7 @@ int __wrap_ioctl(int fd, unsigned long command, ...)
 		error = EINVAL;
 	else
 		error = execute(command, arg, &result);
-	if (error) {
-		errno = error;
-		return -1;
-	}
-	return result;
+	return error ? -error : result;
 }
 
 void *__wrap_dlopen(const char *file, int mode)

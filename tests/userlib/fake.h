@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The module's ioctls, as far as the library needs them, without a module: the linker's
- * --wrap=ioctl sends the library's calls here; so does --wrap=dlopen.
+ * --wrap=vhm_sys_ioctl sends the library's calls here; so does --wrap=dlopen.
  *
  * One vCPU's state for all; no guest runs. Descriptors are memfds, so that the run page can be
  * mapped.

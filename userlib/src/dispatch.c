@@ -18,7 +18,27 @@
 #define NUMBER_RSI		6
 #define NUMBER_RDI		7
 
-/* ----------------------------------------------------------- completing -- */
+/* ------------------------------------------------------------- emulating -- */
+
+/* Field by field: clearing all of it would take longer than most exits. */
+static void init_emulator(struct emulator *emulator, struct vhm_vcpu *vcpu,
+			  const struct vhm_callbacks *callbacks, void *context)
+{
+	emulator->vcpu = vcpu;
+	emulator->callbacks = callbacks;
+	emulator->context = context;
+	emulator->mmio = NULL;
+	emulator->exit_kind = MEMORY_NONE;
+	emulator->exit_is_plain = false;
+	emulator->regs = &vcpu->run->regs;
+	emulator->keeps_registers = false;
+	emulator->paging.rflags = vcpu->run->regs.rflags;
+	emulator->paging.pkru = 0;
+	emulator->paging.reserved = 0;
+	emulator->pkru_valid = false;
+	emulator->sregs_valid = false;
+	emulator->stop = 0;
+}
 
 static int inject(struct emulator *emulator)
 {
@@ -53,38 +73,37 @@ static unsigned int code_bits_of(uint64_t efer, uint32_t cs_access_rights)
 
 /* ----------------------------------------------------------------- ports -- */
 
-static int port_in(struct emulator *emulator, const struct vhm_exit_io *io, uint32_t *value)
+static int port_in(const struct vhm_callbacks *callbacks, void *context,
+		   const struct vhm_exit_io *io, uint32_t *value)
 {
-	int ret = 0;
-
 	*value = UINT32_MAX;
-	if (emulator->callbacks->io_read)
-		ret = emulator->callbacks->io_read(emulator->context, io->port, io->bytes, value);
-	return emulate_callback(emulator, ret);
+	return callbacks->io_read ? callbacks->io_read(context, io->port, io->bytes, value) : 0;
 }
 
-static int port_out(struct emulator *emulator, const struct vhm_exit_io *io, uint32_t value)
+static int port_out(const struct vhm_callbacks *callbacks, void *context,
+		    const struct vhm_exit_io *io, uint32_t value)
 {
-	int ret = 0;
-
 	value &= (uint32_t)mask_bytes(io->bytes);
-	if (emulator->callbacks->io_write)
-		ret = emulator->callbacks->io_write(emulator->context, io->port, io->bytes, value);
-	return emulate_callback(emulator, ret);
+	return callbacks->io_write ? callbacks->io_write(context, io->port, io->bytes, value) : 0;
 }
 
-static int single_io(struct emulator *emulator, const struct vhm_exit_io *io)
+/* IN and OUT, the commonest exits: no emulator, as there is nothing to be remembered. */
+static int single_io(struct vhm_run *run, const struct vhm_callbacks *callbacks, void *context)
 {
+	const struct vhm_exit_io *io = &run->io;
 	uint32_t value;
 	int ret;
 
-	if (!(io->flags & VHM_IO_IN)) {
-		emulator->keeps_registers = true;
-		return port_out(emulator, io, io->data);
+	if (io->flags & VHM_IO_IN) {
+		ret = port_in(callbacks, context, io, &value);
+		if (ret >= 0) {
+			run->regs.rax = merge_register(run->regs.rax, value, io->bytes);
+			run->request |= VHM_RUN_SET_REGISTERS;
+		}
+	} else {
+		ret = port_out(callbacks, context, io, io->data);
 	}
-	ret = port_in(emulator, io, &value);
-	if (!ret)
-		emulator->regs->rax = merge_register(emulator->regs->rax, value, io->bytes);
+	run->retire_bytes = ret >= 0 ? run->insn_bytes : 0;
 	return ret;
 }
 
@@ -121,13 +140,15 @@ static int string_element(struct emulator *emulator, const struct vhm_exit_io *i
 		/* The port must not be read if its value then has nowhere to go. */
 		ret = emulate_probe_write(emulator, linear, io->bytes);
 		if (!ret)
-			ret = port_in(emulator, io, &value);
+			ret = emulate_callback(emulator, port_in(emulator->callbacks,
+								 emulator->context, io, &value));
 		if (!ret)
 			ret = emulate_write(emulator, linear, &value, io->bytes);
 	} else {
 		ret = emulate_read(emulator, linear, &value, io->bytes, 0);
 		if (!ret)
-			ret = port_out(emulator, io, value);
+			ret = emulate_callback(emulator, port_out(emulator->callbacks,
+								  emulator->context, io, value));
 	}
 	if (!ret)
 		advance(emulator, number, step, address_bytes(io));
@@ -171,51 +192,63 @@ static int prepare_string(struct emulator *emulator)
 	return 0;
 }
 
-static int dispatch_io(struct emulator *emulator)
+static int dispatch_string(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
+			   void *context)
 {
-	struct vhm_run *run = emulator->vcpu->run;
-	const struct vhm_exit_io io = run->io;
+	const struct vhm_exit_io io = vcpu->run->io;
+	struct emulator emulator;
 	int ret;
 
-	if ((io.bytes != 1 && io.bytes != 2 && io.bytes != 4) || !run->insn_bytes)
-		return -EPROTO;
-	if (!(io.flags & VHM_IO_STRING))
-		return finish(emulator, single_io(emulator, &io), run->insn_bytes);
-	ret = prepare_string(emulator);
+	init_emulator(&emulator, vcpu, callbacks, context);
+	ret = prepare_string(&emulator);
 	if (ret)
 		return ret;
-	return finish(emulator, string_io(emulator, &io), run->insn_bytes);
+	return finish(&emulator, string_io(&emulator, &io), vcpu->run->insn_bytes);
+}
+
+static int dispatch_io(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks, void *context)
+{
+	struct vhm_run *run = vcpu->run;
+	unsigned int bytes = run->io.bytes;
+
+	if ((bytes != 1 && bytes != 2 && bytes != 4) || !run->insn_bytes)
+		return -EPROTO;
+	if (run->io.flags & VHM_IO_STRING)
+		return dispatch_string(vcpu, callbacks, context);
+	return single_io(run, callbacks, context);
 }
 
 /* --------------------------------------------------------------- memory -- */
 
-static int dispatch_mmio(struct emulator *emulator)
+static int dispatch_mmio(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
+			 void *context)
 {
-	const struct vhm_exit_mmio *mmio = &emulator->vcpu->run->mmio;
+	const struct vhm_exit_mmio *mmio = &vcpu->run->mmio;
 	unsigned int insn_bytes = 0;
+	struct emulator emulator;
 	int ret;
 
 	/* Code or page tables where no memory is: no instruction could make it right. */
 	if (mmio->flags & (VHM_MMIO_FETCH | VHM_MMIO_WALK))
-		return emulate_is_memory(mmio, vhm_memory_kind(emulator->vcpu->vm, mmio->gpa)) ?
-		       0 : -EFAULT;
-	emulator->mmio = mmio;
-	emulator->paging.cr0 = mmio->cr0;
-	emulator->paging.cr3 = mmio->cr3;
-	emulator->paging.cr4 = mmio->cr4;
-	emulator->paging.efer = mmio->efer;
-	emulator->code_bits = code_bits_of(mmio->efer, mmio->cs_access_rights);
-	emulator->cpl = mmio->cpl & 3;
-	ret = emulate_instruction(emulator, &insn_bytes);
-	return finish(emulator, ret, insn_bytes);
+		return emulate_is_memory(mmio, vhm_memory_kind(vcpu->vm, mmio->gpa)) ? 0 : -EFAULT;
+	init_emulator(&emulator, vcpu, callbacks, context);
+	emulator.mmio = mmio;
+	emulator.paging.cr0 = mmio->cr0;
+	emulator.paging.cr3 = mmio->cr3;
+	emulator.paging.cr4 = mmio->cr4;
+	emulator.paging.efer = mmio->efer;
+	emulator.code_bits = code_bits_of(mmio->efer, mmio->cs_access_rights);
+	emulator.cpl = mmio->cpl & 3;
+	ret = emulate_instruction(&emulator, &insn_bytes);
+	return finish(&emulator, ret, insn_bytes);
 }
 
 /* ----------------------------------------------------------------- MSRs -- */
 
-static int dispatch_msr(struct emulator *emulator)
+static int dispatch_msr(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
+			void *context)
 {
-	const struct vhm_callbacks *callbacks = emulator->callbacks;
-	struct vhm_run *run = emulator->vcpu->run;
+	struct vhm_run *run = vcpu->run;
 	const struct vhm_exit_msr msr = run->msr;
 	uint64_t value = 0;
 	int ret = -ENOENT;
@@ -223,57 +256,38 @@ static int dispatch_msr(struct emulator *emulator)
 	if (!run->insn_bytes)
 		return -EPROTO;
 	if (msr.flags & VHM_MSR_WRITE) {
-		emulator->keeps_registers = true;
 		if (callbacks->msr_write)
-			ret = callbacks->msr_write(emulator->context, msr.index, msr.value);
+			ret = callbacks->msr_write(context, msr.index, msr.value);
 	} else if (callbacks->msr_read) {
-		ret = callbacks->msr_read(emulator->context, msr.index, &value);
+		ret = callbacks->msr_read(context, msr.index, &value);
 	}
 	if (ret == -ENOENT)
-		return vhm_vcpu_inject(emulator->vcpu, VECTOR_GP, 0, 0);
-	ret = emulate_callback(emulator, ret);
-	if (!ret && !(msr.flags & VHM_MSR_WRITE)) {
-		emulator->regs->rax = (uint32_t)value;
-		emulator->regs->rdx = value >> 32;
+		return vhm_vcpu_inject(vcpu, VECTOR_GP, 0, 0);
+	if (ret >= 0 && !(msr.flags & VHM_MSR_WRITE)) {
+		run->regs.rax = (uint32_t)value;
+		run->regs.rdx = value >> 32;
+		run->request |= VHM_RUN_SET_REGISTERS;
 	}
-	return finish(emulator, ret, run->insn_bytes);
+	run->retire_bytes = ret >= 0 ? run->insn_bytes : 0;
+	return ret;
 }
 
-/* Field by field: clearing all of it would take longer than most exits. */
-static void init_emulator(struct emulator *emulator, struct vhm_vcpu *vcpu,
-			  const struct vhm_callbacks *callbacks, void *context)
-{
-	emulator->vcpu = vcpu;
-	emulator->callbacks = callbacks;
-	emulator->context = context;
-	emulator->mmio = NULL;
-	emulator->exit_kind = MEMORY_NONE;
-	emulator->exit_is_plain = false;
-	emulator->regs = &vcpu->run->regs;
-	emulator->keeps_registers = false;
-	emulator->paging = (struct vhm_paging){ 0 };
-	emulator->pkru_valid = false;
-	emulator->sregs_valid = false;
-	emulator->stop = 0;
-}
+/* ----------------------------------------------------------------- exits -- */
 
 EXPORT int vhm_vcpu_dispatch(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
 			     void *context)
 {
-	struct emulator emulator;
-
-	init_emulator(&emulator, vcpu, callbacks, context);
 	switch (vcpu->run->exit_reason) {
 	case VHM_EXIT_NONE:
 	case VHM_EXIT_INTERRUPTED:
 	case VHM_EXIT_KICKED:
 		return 0;
 	case VHM_EXIT_IO:
-		return dispatch_io(&emulator);
+		return dispatch_io(vcpu, callbacks, context);
 	case VHM_EXIT_MMIO:
-		return dispatch_mmio(&emulator);
+		return dispatch_mmio(vcpu, callbacks, context);
 	case VHM_EXIT_MSR:
-		return dispatch_msr(&emulator);
+		return dispatch_msr(vcpu, callbacks, context);
 	case VHM_EXIT_EOI:
 		return callbacks->eoi ? callbacks->eoi(context, vcpu->run->eoi.vector) : 0;
 	default:

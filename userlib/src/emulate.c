@@ -179,7 +179,6 @@ static int translate_locked(struct emulator *emulator, uint64_t linear, uint32_t
 
 	if (emulator->cpl == 3)
 		access |= VHM_ACCESS_USER;
-	emulator->paging.rflags = emulator->regs->rflags;
 	ret = vhm_translate_locked(emulator->vcpu->vm, &emulator->paging, linear, access,
 				   &translation);
 	*gpa = translation.gpa;

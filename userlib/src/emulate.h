@@ -47,7 +47,7 @@
  * @exit_is_plain: @mmio says where an access to a device begins, linear address and physical one
  * @regs: the general registers, in the run page
  * @keeps_registers: nothing in @regs has changed: the kernel need not load them
- * @paging: control registers
+ * @paging: control registers, and RFLAGS before the instruction
  * @pkru_valid: @paging.pkru was read
  * @code_bits: 16, 32 or 64
  * @cpl: privilege level

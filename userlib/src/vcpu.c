@@ -73,9 +73,7 @@ EXPORT struct vhm_run *vhm_vcpu_run_page(const struct vhm_vcpu *vcpu)
 
 EXPORT int vhm_vcpu_run(struct vhm_vcpu *vcpu)
 {
-	int ret = vhm_sys_ioctl(vcpu->fd, VHM_VCPU_RUN, NULL);
-
-	return ret < 0 ? ret : 0;
+	return vhm_sys_ioctl(vcpu->fd, VHM_VCPU_RUN, NULL);
 }
 
 EXPORT int vhm_vcpu_kick(struct vhm_vcpu *vcpu)
