@@ -107,6 +107,40 @@ static int slot_remove(const struct vhm_slot *arg)
 	return 0;
 }
 
+/* Those that go first; all or nothing. */
+static int slot_edit(const struct vhm_slot_edits *arg)
+{
+	const struct vhm_slot *slots = (const void *)(uintptr_t)arg->slots;
+	struct fake before = fake;
+	unsigned int i, comes;
+	int error = 0;
+
+	if (arg->flags || arg->reserved || !arg->count || arg->count > 2 * fake.info.max_slots)
+		return EINVAL;
+	for (comes = 0; comes < 2; comes++) {
+		for (i = 0; i < arg->count && !error; i++) {
+			if (slots[i].size != sizeof(slots[i]))
+				error = EINVAL;
+			else if (!!slots[i].bytes == comes)
+				error = comes ? slot_add(&slots[i]) : slot_remove(&slots[i]);
+		}
+	}
+	if (error)
+		fake = before;
+	return error;
+}
+
+static int set_rights(const struct vhm_rights *arg)
+{
+	if (arg->flags || arg->reserved || arg->rights > 7 || !arg->bytes ||
+	    (arg->gpa | arg->bytes) & 4095 || (arg->rights & 3) == VHM_RIGHT_WRITE)
+		return EINVAL;
+	if (arg->rights == VHM_RIGHT_EXECUTE)
+		return EOPNOTSUPP;
+	fake.rights = *arg;
+	return 0;
+}
+
 /* All but the last page, as if a signal had come; the last page alone is done. */
 static int populate(struct vhm_populate *arg)
 {
@@ -270,6 +304,10 @@ static int execute(unsigned long command, void *arg, int *result)
 		return slot_add(arg);
 	case VHM_SLOT_REMOVE:
 		return slot_remove(arg);
+	case VHM_SLOT_EDIT:
+		return slot_edit(arg);
+	case VHM_VM_SET_RIGHTS:
+		return set_rights(arg);
 	case VHM_VM_POPULATE:
 		return populate(arg);
 	case VHM_VM_NOTE_WRITTEN:
@@ -325,6 +363,8 @@ static bool size_is_right(unsigned long command, const void *arg)
 		{ VHM_VCPU_CREATE, sizeof(struct vhm_vcpu_create) },
 		{ VHM_SLOT_ADD, sizeof(struct vhm_slot) },
 		{ VHM_SLOT_REMOVE, sizeof(struct vhm_slot) },
+		{ VHM_SLOT_EDIT, sizeof(struct vhm_slot_edits) },
+		{ VHM_VM_SET_RIGHTS, sizeof(struct vhm_rights) },
 		{ VHM_VM_POPULATE, sizeof(struct vhm_populate) },
 		{ VHM_VM_GET_MAPPED, sizeof(struct vhm_mapped) },
 		{ VHM_VM_NOTE_WRITTEN, sizeof(struct vhm_written) },

@@ -34,6 +34,7 @@ struct fake {
 	unsigned long long written[FAKE_PAGES / 64];	/* what any tracker tells of, a bit a page */
 	struct vhm_slot slot[64];
 	unsigned int slots;
+	struct vhm_rights rights;	/* the last ones */
 	struct vhm_cpuid_entry cpuid[64];	/* what the vCPU was given */
 	unsigned int cpuid_count;
 	struct vhm_vcpu_control control;	/* the last one */

@@ -451,6 +451,87 @@ static void tracker(void)
 	test_vm_destroy(&vm);
 }
 
+static int deny_count;
+
+static int note_write(void *context, uint64_t gpa, unsigned int bytes, const void *data)
+{
+	deny_count++;
+	return vhm_vm_write(context, gpa, data, bytes);
+}
+
+/* A page that may only be read: its writes come here one by one, until they are allowed. */
+static void denied_writes(void)
+{
+	static const char code[] = {
+		"\xc6\x06\x34\x20\x11"		/* mov byte [0x2034], 0x11 */
+		"\xc6\x06\x35\x20\x22"		/* mov byte [0x2035], 0x22 */
+		"\xc6\x06\x36\x20\x33"		/* mov byte [0x2036], 0x33 */
+		"\xf4"				/* hlt */
+	};
+	const struct vhm_callbacks callbacks = { .mmio_write = note_write };
+	struct vhm_run *run;
+	uint8_t value[3] = { 0 };
+
+	begin_real(code, sizeof(code));
+	run = vhm_vcpu_run_page(vm.vcpu);
+	CHECK_EQ(vhm_vm_set_rights(vm.vm, 0x2000, PAGE, VHM_RIGHT_READ), 0);
+	deny_count = 0;
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	REQUIRE(run->exit_reason == VHM_EXIT_DENIED);
+	CHECK_EQ(run->mmio.gpa, 0x2034);
+	CHECK_EQ(vhm_vcpu_dispatch(vm.vcpu, &callbacks, vm.vm), VHM_DISPATCH_UNHANDLED);
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &callbacks, vm.vm), 0);
+	CHECK_EQ(deny_count, 1);
+	/* the second one is not for the guest's memory, the third is allowed */
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	REQUIRE(run->exit_reason == VHM_EXIT_DENIED);
+	CHECK_EQ(run->mmio.gpa, 0x2035);
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &(const struct vhm_callbacks){ 0 }, NULL), 0);
+	CHECK_EQ(vhm_vcpu_run(vm.vcpu), 0);
+	REQUIRE(run->exit_reason == VHM_EXIT_DENIED);
+	CHECK_EQ(vhm_vm_set_rights(vm.vm, 0x2000, PAGE, VHM_RIGHT_READ | VHM_RIGHT_WRITE |
+				   VHM_RIGHT_EXECUTE), 0);
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	CHECK_EQ(vhm_vm_read(vm.vm, 0x2034, value, sizeof(value)), 0);
+	CHECK(!memcmp(value, "\x11\0\x33", 3));
+	test_vm_destroy(&vm);
+}
+
+/* The guest's page 2 becomes what was page 5, between two of its instructions. */
+static void changed_memory(void)
+{
+	static const char code[] = {
+		"\xa0\x00\x20"			/* mov al, [0x2000] */
+		"\xf4"				/* hlt */
+		"\xa0\x00\x20"			/* mov al, [0x2000] */
+		"\xf4"				/* hlt */
+	};
+	struct vhm_run *run;
+	uint8_t *memory;
+
+	begin_real(code, sizeof(code));
+	run = vhm_vcpu_run_page(vm.vcpu);
+	CHECK_EQ(vhm_vm_fill(vm.vm, 0x2000, 0x22, PAGE), 0);
+	CHECK_EQ(vhm_vm_fill(vm.vm, 0x5000, 0x55, PAGE), 0);
+	memory = vhm_vm_pointer(vm.vm, 0, PAGE);
+	REQUIRE(memory);
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	CHECK_EQ(run->regs.rax & 0xff, 0x22);
+	vhm_vcpu_retire(vm.vcpu);
+	{
+		const struct vhm_memory_change changes[] = {
+			{ .gpa = 0 },
+			{ .gpa = 0, .bytes = 2 * PAGE, .address = memory },
+			{ .gpa = 0x2000, .bytes = PAGE, .address = memory + 0x5000 },
+		};
+
+		CHECK_EQ(vhm_vm_change_memory(vm.vm, changes, 3), 0);
+	}
+	REQUIRE(run_to_hlt(&port_callbacks, NULL));
+	CHECK_EQ(run->regs.rax & 0xff, 0x55);
+	test_vm_destroy(&vm);
+}
+
 /* A guest in real mode that increments what it finds at 0x2000, in memory of this kind. */
 static void run_on(struct vhm_backing *backing, uint64_t bytes, uint64_t least_entries_2m)
 {
@@ -543,6 +624,8 @@ static const struct test_case live_cases[] = {
 	{ "live: whole state", whole_state },
 	{ "live: small commands", small_commands },
 	{ "live: tracker", tracker },
+	{ "live: denied writes", denied_writes },
+	{ "live: memory changed at once", changed_memory },
 	{ "live: a file as memory", file_as_memory },
 	{ "live: huge pages", huge_pages },
 	{ 0 },

@@ -1023,6 +1023,86 @@ static void refused_instructions(void)
 	end();
 }
 
+/* A denied access finds the VMM's devices instead of the memory that is there. */
+static void redirected(void)
+{
+	uint32_t value = 0;
+
+	begin();
+	vhm_vm_write(vm.vm, 0x5000, "\x11\x22\x33\x44", 4);
+	run->regs = (struct vhm_registers){
+		.rax = 0x55667788, .rbx = 0x5000, .rip = CODE, .rflags = 2,
+	};
+	/* mov [ebx], eax */
+	MMIO(0x5000, VHM_MMIO_WRITE, "\x89\x03");
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), -EINVAL);
+	/* the same as an MMIO exit finds the memory by now and does nothing */
+	CHECK_EQ(dispatch(), 0);
+	CHECK_EQ(seen.writes, 0);
+	run->exit_reason = VHM_EXIT_DENIED;
+	CHECK_EQ(dispatch(), VHM_DISPATCH_UNHANDLED);
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), 0);
+	CHECK_EQ(seen.writes, 1);
+	CHECK_EQ(seen.reads, 0);
+	CHECK_EQ(seen.address, 0x5000);
+	CHECK_EQ(seen.bytes, 4);
+	CHECK_EQ(seen.value, 0x55667788);
+	CHECK_EQ(run->retire_bytes, 2);
+	vhm_vm_read(vm.vm, 0x5000, &value, 4);
+	CHECK_EQ(value, 0x44332211);
+
+	/* inc dword [ebx]: both ways; a callback that refuses leaves the guest at it */
+	MMIO(0x5000, VHM_MMIO_READ | VHM_MMIO_WRITE, "\xff\x03");
+	run->exit_reason = VHM_EXIT_DENIED;
+	seen = (struct log){ .answer = 0x21, .result = -EIO, .result_at = 2 };
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), -EIO);
+	CHECK_EQ(run->retire_bytes, 0);
+	seen.result_at = 0;
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), 0);
+	CHECK_EQ(seen.value, 0x21212122);
+	CHECK_EQ(run->retire_bytes, 2);
+
+	/* a page on the way that is not the exit's is memory: push [ebx] */
+	run->regs.rsp = 0x8000;
+	MMIO(0x5000, VHM_MMIO_READ, "\xff\x33");
+	run->exit_reason = VHM_EXIT_DENIED;
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), 0);
+	vhm_vm_read(vm.vm, 0x7ffc, &value, 4);
+	CHECK_EQ(value, 0x21212121);
+	end();
+}
+
+static void redirected_otherwise(void)
+{
+	uint8_t byte = 0;
+
+	begin();
+	/* rep stosb: one element, then the guest meets the rights of the next page itself */
+	run->regs = (struct vhm_registers){
+		.rax = 0x77, .rcx = 3, .rdi = 0x5fff, .rip = CODE, .rflags = 2,
+	};
+	MMIO(0x5fff, VHM_MMIO_WRITE, "\xf3\xaa");
+	run->exit_reason = VHM_EXIT_DENIED;
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), 0);
+	CHECK_EQ(seen.writes, 1);
+	CHECK_EQ(run->regs.rcx, 2);
+	CHECK_EQ(run->regs.rdi, 0x6000);
+	CHECK_EQ(run->retire_bytes, 0);
+	CHECK_EQ(run->request, VHM_RUN_SET_REGISTERS);
+	vhm_vm_read(vm.vm, 0x6000, &byte, 1);
+	CHECK_EQ(byte, 0);
+
+	/* no access of an instruction's */
+	MMIO(0x5000, VHM_MMIO_FETCH, "\x90");
+	run->exit_reason = VHM_EXIT_DENIED;
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), -EOPNOTSUPP);
+	MMIO(0x5000, VHM_MMIO_WRITE | VHM_MMIO_WALK, "\x89\x03");
+	run->exit_reason = VHM_EXIT_DENIED;
+	CHECK_EQ(vhm_vcpu_redirect(vm.vcpu, &all_callbacks, &seen), -EOPNOTSUPP);
+	CHECK_EQ(seen.writes, 1);
+	end();
+}
+
 static uint64_t random_register(void)
 {
 	switch (random_below(4)) {
@@ -1103,6 +1183,8 @@ const struct test_case dispatch_cases[] = {
 	{ "dispatch: 64-bit addresses", addresses_64 },
 	{ "dispatch: real mode", real_mode },
 	{ "dispatch: refused accesses change nothing", refused_instructions },
+	{ "dispatch: denied accesses on devices", redirected },
+	{ "dispatch: denied accesses of other kinds", redirected_otherwise },
 	{ "dispatch: random code", random_code },
 	{ 0 },
 };

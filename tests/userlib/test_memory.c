@@ -305,6 +305,165 @@ static void populate(void)
 	test_vm_destroy(&test);
 }
 
+/* ------------------------------------------------------------ many at once -- */
+
+static bool is_mapped(void *address)
+{
+	unsigned char resident;
+
+	return !mincore(address, PAGE, &resident);
+}
+
+/* The byte at @gpa is that of @address, and the kernel has been told the same. */
+static void check_place(struct test_vm *test, uint64_t gpa, const void *address, uint32_t flags)
+{
+	unsigned int i, found = 0;
+
+	CHECK(vhm_vm_pointer(test->vm, gpa, 1) == address);
+	for (i = 0; i < fake.slots; i++) {
+		const struct vhm_slot *slot = &fake.slot[i];
+
+		if (gpa - slot->gpa >= slot->bytes)
+			continue;
+		found++;
+		CHECK_EQ(slot->user_address + (gpa - slot->gpa), (uintptr_t)address);
+		CHECK_EQ(slot->flags, flags);
+	}
+	CHECK_EQ(found, address ? 1 : 0);
+}
+
+/* Memory of the library: moved, in three pieces, and gone with the last of them. */
+static void changes_of_library_memory(void)
+{
+	struct test_vm test;
+	uint8_t *memory;
+
+	test_vm_create(&test);
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 8 * PAGE, 0, (void **)&memory), 0);
+	{
+		const struct vhm_memory_change move[] = {
+			{ .gpa = 16 * PAGE, .bytes = 8 * PAGE, .address = memory },
+			{ .gpa = 0 },
+		};
+
+		CHECK_EQ(vhm_vm_change_memory(test.vm, move, 2), 0);
+	}
+	CHECK(is_mapped(memory));
+	check_place(&test, 0, NULL, 0);
+	check_place(&test, 17 * PAGE, memory + PAGE, 0);
+	CHECK_EQ(vhm_vm_fill(test.vm, 16 * PAGE, 7, 8 * PAGE), 0);
+	{
+		const struct vhm_memory_change split[] = {
+			{ .gpa = 16 * PAGE },
+			{ .gpa = 16 * PAGE, .bytes = 2 * PAGE, .address = memory },
+			{ .gpa = 18 * PAGE, .bytes = PAGE, .address = memory + 2 * PAGE,
+			  .flags = VHM_SLOT_READONLY },
+			{ .gpa = 19 * PAGE, .bytes = 5 * PAGE, .address = memory + 3 * PAGE },
+		};
+
+		CHECK_EQ(vhm_vm_change_memory(test.vm, split, 4), 0);
+	}
+	check_place(&test, 17 * PAGE, memory + PAGE, 0);
+	check_place(&test, 18 * PAGE, memory + 2 * PAGE, VHM_SLOT_READONLY);
+	check_place(&test, 23 * PAGE, memory + 7 * PAGE, 0);
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 16 * PAGE), 0);
+	CHECK_EQ(vhm_vm_remove_memory(test.vm, 19 * PAGE), 0);
+	CHECK(is_mapped(memory));
+	CHECK_EQ(memory[2 * PAGE], 7);
+	CHECK_EQ(vhm_vm_change_memory(test.vm, &(struct vhm_memory_change){ .gpa = 18 * PAGE }, 1), 0);
+	CHECK(!is_mapped(memory));
+	CHECK_EQ(fake.slots, 0);
+	/* what is left at the end goes once */
+	CHECK_EQ(vhm_vm_add_memory(test.vm, 0, 2 * PAGE, 0, (void **)&memory), 0);
+	{
+		const struct vhm_memory_change halves[] = {
+			{ .gpa = 0 },
+			{ .gpa = 0, .bytes = PAGE, .address = memory + PAGE },
+			{ .gpa = PAGE, .bytes = PAGE, .address = memory },
+		};
+
+		CHECK_EQ(vhm_vm_change_memory(test.vm, halves, 3), 0);
+	}
+	check_place(&test, 0, memory + PAGE, 0);
+	check_place(&test, PAGE, memory, 0);
+	test_vm_destroy(&test);
+	CHECK(!is_mapped(memory));
+}
+
+/* All slots there can be change places at once; a refused change changes nothing. */
+static void changes_of_user_memory(void)
+{
+	struct vhm_memory_change change[129] = { 0 };
+	struct test_vm test;
+	uint8_t *memory;
+	unsigned int i;
+
+	test_vm_create(&test);
+	memory = mmap(NULL, 65 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(memory != MAP_FAILED);
+	for (i = 0; i < 64; i++)
+		CHECK_EQ(vhm_vm_add_user_memory(test.vm, i * PAGE, PAGE, 0, memory + i * PAGE), 0);
+	for (i = 0; i < 64; i++) {
+		change[2 * i] = (struct vhm_memory_change){
+			.gpa = (63 - i) * PAGE, .bytes = PAGE, .address = memory + i * PAGE,
+		};
+		change[2 * i + 1].gpa = i * PAGE;
+	}
+	CHECK_EQ(vhm_vm_change_memory(test.vm, change, 129), -EINVAL);
+	CHECK_EQ(vhm_vm_change_memory(test.vm, change, 0), -EINVAL);
+	fake.fail_command = VHM_SLOT_EDIT;
+	fake.fail_errno = ENOMEM;
+	CHECK_EQ(vhm_vm_change_memory(test.vm, change, 128), -ENOMEM);
+	fake.fail_errno = 0;
+	check_place(&test, 0, memory, 0);
+	CHECK_EQ(vhm_vm_change_memory(test.vm, change, 128), 0);
+	for (i = 0; i < 64; i++)
+		check_place(&test, i * PAGE, memory + (63 - i) * PAGE, 0);
+
+#define TRY(expected, ...) do {									\
+	const struct vhm_memory_change try_[] = { __VA_ARGS__ };				\
+	CHECK_EQ(vhm_vm_change_memory(test.vm, try_, sizeof(try_) / sizeof(try_[0])), expected);	\
+	for (i = 0; i < 64; i++)								\
+		check_place(&test, i * PAGE, memory + (63 - i) * PAGE, 0);			\
+	CHECK(is_mapped(memory));								\
+} while (0)
+	TRY(-ENOSPC, { .gpa = 64 * PAGE, .bytes = PAGE, .address = memory });
+	TRY(-ENOENT, { .gpa = 64 * PAGE });
+	TRY(-ENOENT, { .gpa = 0 }, { .gpa = 0 });
+	TRY(-EEXIST, { .gpa = 0 }, { .gpa = 0, .bytes = 2 * PAGE, .address = memory });
+	TRY(-EEXIST, { .gpa = 0 }, { .gpa = PAGE }, { .gpa = 0, .bytes = 2 * PAGE, .address = memory },
+	    { .gpa = PAGE, .bytes = PAGE, .address = memory });
+	TRY(-EINVAL, { .gpa = 0 }, { .gpa = 1, .bytes = PAGE, .address = memory });
+	TRY(-EINVAL, { .gpa = 0 }, { .gpa = 0, .bytes = 1, .address = memory });
+	TRY(-EINVAL, { .gpa = 0 }, { .gpa = 0, .bytes = PAGE, .address = memory + 1 });
+	TRY(-EINVAL, { .gpa = 0 }, { .gpa = 0, .bytes = PAGE });
+	TRY(-EINVAL, { .gpa = 0 }, { .gpa = 0, .bytes = PAGE, .address = memory, .reserved = 1 });
+	TRY(-EINVAL, { .gpa = 0, .address = memory });
+	TRY(-EINVAL, { .gpa = 0, .flags = VHM_SLOT_READONLY });
+#undef TRY
+	test_vm_destroy(&test);
+	CHECK(is_mapped(memory));
+	munmap(memory, 65 * PAGE);
+}
+
+static void rights(void)
+{
+	struct test_vm test;
+
+	test_vm_create(&test);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 2 * PAGE, 3 * PAGE, VHM_RIGHT_READ), 0);
+	CHECK_EQ(fake.rights.gpa, 2 * PAGE);
+	CHECK_EQ(fake.rights.bytes, 3 * PAGE);
+	CHECK_EQ(fake.rights.rights, VHM_RIGHT_READ);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 0, PAGE, 0), 0);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 0, PAGE, VHM_RIGHT_WRITE), -EINVAL);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 0, PAGE, 8), -EINVAL);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 1, PAGE, 1), -EINVAL);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 0, 0, 1), -EINVAL);
+	CHECK_EQ(vhm_vm_set_rights(test.vm, 0, PAGE, VHM_RIGHT_EXECUTE), -EOPNOTSUPP);
+	test_vm_destroy(&test);
+}
+
 static atomic_bool stop_threads;
 
 static void *copy_in_thread(void *context)
@@ -351,6 +510,9 @@ const struct test_case memory_cases[] = {
 	{ "memory: pieces", iovecs },
 	{ "memory: next slot", next_memory },
 	{ "memory: ahead of the guest", populate },
+	{ "memory: changes of the library's memory", changes_of_library_memory },
+	{ "memory: changes of the caller's memory", changes_of_user_memory },
+	{ "memory: rights", rights },
 	{ "memory: removal under copies of other threads", remove_under_copies },
 	{ 0 },
 };

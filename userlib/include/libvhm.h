@@ -323,6 +323,57 @@ int vhm_vm_add_user_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint
 int vhm_vm_remove_memory(struct vhm_vm *vm, uint64_t gpa);
 
 /**
+ * struct vhm_memory_change - one change for vhm_vm_change_memory()
+ * @gpa: where; page aligned
+ * @bytes: how much memory comes there, whole pages; 0: what begins there goes
+ * @address: the memory, page aligned: as for vhm_vm_add_user_memory(), or of what the library has
+ *	mapped for this VM; NULL for what goes
+ * @flags: bits of enum vhm_slot_flag; 0 for what goes
+ * @reserved: zero
+ */
+struct vhm_memory_change {
+	uint64_t gpa;
+	uint64_t bytes;
+	void *address;
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/**
+ * vhm_vm_change_memory - move, split, join or replace memory in one step
+ * @vm: the VM
+ * @changes: what goes and what comes; what goes makes room, in whatever order they stand
+ * @count: how many, not zero, at most twice vhm_info.max_slots
+ *
+ * All is done or nothing. vCPUs run on meanwhile and find either all of the old or all of the new
+ * memory. To move memory, let it go and come again at another place; to make a part of it read-only,
+ * let it go and come in three pieces. Memory that the library mapped stays mapped as long as a
+ * piece of it is the guest's.
+ *
+ * Errors: EINVAL alignment, size, or flag; ENOENT no memory begins there; EEXIST overlaps other
+ * memory; ENOSPC no free slot; ENOMEM; EPERM.
+ */
+int vhm_vm_change_memory(struct vhm_vm *vm, const struct vhm_memory_change *changes,
+			 uint32_t count);
+
+/**
+ * vhm_vm_set_rights - what the guest may do with a range of its memory
+ * @vm: the VM
+ * @gpa: from where, page aligned
+ * @bytes: how much, whole pages, not zero; need not be memory
+ * @rights: bits of enum vhm_right; all of them: no restriction
+ *
+ * Holds for the pages whatever memory is there, now and later, and not for the VMM. An access that
+ * is denied comes back from vhm_vcpu_run() with VHM_EXIT_DENIED, which vhm_vcpu_dispatch() leaves to
+ * the caller, with the access in vhm_run.mmio: allow it, and the guest does it again; or complete it
+ * with vhm_vcpu_redirect(); or answer it with vhm_vcpu_inject().
+ *
+ * Any thread. Errors: EINVAL the range, or writing without reading; EOPNOTSUPP executing without
+ * reading on a processor that cannot; ENOSPC more than 65536 ranges; ENOMEM.
+ */
+int vhm_vm_set_rights(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t rights);
+
+/**
  * vhm_vm_populate - map guest memory before the guest touches it
  * @vm: the VM
  * @gpa: from where, page aligned
@@ -883,7 +934,8 @@ struct vhm_callbacks {
  * @context: handed to each callback
  *
  * Completes VHM_EXIT_IO, VHM_EXIT_MMIO, VHM_EXIT_MSR, VHM_EXIT_EOI; VHM_EXIT_NONE,
- * VHM_EXIT_INTERRUPTED and VHM_EXIT_KICKED need nothing. Decodes the instruction of an MMIO
+ * VHM_EXIT_INTERRUPTED and VHM_EXIT_KICKED need nothing. VHM_EXIT_DENIED is the caller's:
+ * see vhm_vm_set_rights(). Decodes the instruction of an MMIO
  * exit; a fault it finds on the way (page not present, ...) is injected into the guest. String
  * instructions are performed in portions, so that the guest can be interrupted between them.
  *
@@ -893,6 +945,23 @@ struct vhm_callbacks {
  * guest memory; -ELIBACC: as vhm_vcpu_load_decoder(); or an error of an ioctl.
  */
 int vhm_vcpu_dispatch(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
+		      void *context);
+
+/**
+ * vhm_vcpu_redirect - complete VHM_EXIT_DENIED on the VMM's devices
+ * @vcpu: the vCPU
+ * @callbacks: what the guest finds there instead of its memory
+ * @context: handed to each callback
+ *
+ * Performs the instruction as vhm_vcpu_dispatch() does after VHM_EXIT_MMIO: what it does to the page of
+ * the exit comes to @callbacks, which may do it to the memory, after a look, with vhm_vm_read() and
+ * vhm_vm_write(); a LOCK prefix has no effect then. Pages other than that one are accessed
+ * as memory, whatever their rights. Of a string instruction one element is done.
+ *
+ * Return: as vhm_vcpu_dispatch(). -EINVAL: the last exit is another one; -EOPNOTSUPP: also for a
+ * fetch and a walk of the guest's page tables, which are no accesses of an instruction.
+ */
+int vhm_vcpu_redirect(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
 		      void *context);
 
 /**

@@ -30,7 +30,9 @@ static void init_emulator(struct emulator *emulator, struct vhm_vcpu *vcpu,
 	emulator->mmio = NULL;
 	emulator->exit_kind = MEMORY_NONE;
 	emulator->exit_is_plain = false;
+	emulator->redirects = false;
 	emulator->regs = &vcpu->run->regs;
+	emulator->portion = MAX_STRING_ELEMENTS;
 	emulator->keeps_registers = false;
 	emulator->paging.rflags = vcpu->run->regs.rflags;
 	emulator->paging.pkru = 0;
@@ -164,7 +166,7 @@ static int string_io(struct emulator *emulator, const struct vhm_exit_io *io)
 	if (!(io->flags & VHM_IO_REP))
 		return string_element(emulator, io);
 	for (done = 0; *emulate_gpr(emulator, NUMBER_RCX) & mask; done++) {
-		if (done == MAX_STRING_ELEMENTS || emulator->stop)
+		if (done == emulator->portion || emulator->stop)
 			return EMULATE_AGAIN;
 		ret = string_element(emulator, io);
 		if (ret)
@@ -220,27 +222,52 @@ static int dispatch_io(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callba
 
 /* --------------------------------------------------------------- memory -- */
 
+/* The instruction behind the exit, whose access is one of data */
+static int perform(struct emulator *emulator)
+{
+	const struct vhm_exit_mmio *mmio = &emulator->vcpu->run->mmio;
+	unsigned int insn_bytes = 0;
+	int ret;
+
+	emulator->mmio = mmio;
+	emulator->paging.cr0 = mmio->cr0;
+	emulator->paging.cr3 = mmio->cr3;
+	emulator->paging.cr4 = mmio->cr4;
+	emulator->paging.efer = mmio->efer;
+	emulator->code_bits = code_bits_of(mmio->efer, mmio->cs_access_rights);
+	emulator->cpl = mmio->cpl & 3;
+	ret = emulate_instruction(emulator, &insn_bytes);
+	return finish(emulator, ret, insn_bytes);
+}
+
 static int dispatch_mmio(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
 			 void *context)
 {
 	const struct vhm_exit_mmio *mmio = &vcpu->run->mmio;
-	unsigned int insn_bytes = 0;
 	struct emulator emulator;
-	int ret;
 
 	/* Code or page tables where no memory is: no instruction could make it right. */
 	if (mmio->flags & (VHM_MMIO_FETCH | VHM_MMIO_WALK))
 		return emulate_is_memory(mmio, vhm_memory_kind(vcpu->vm, mmio->gpa)) ? 0 : -EFAULT;
 	init_emulator(&emulator, vcpu, callbacks, context);
-	emulator.mmio = mmio;
-	emulator.paging.cr0 = mmio->cr0;
-	emulator.paging.cr3 = mmio->cr3;
-	emulator.paging.cr4 = mmio->cr4;
-	emulator.paging.efer = mmio->efer;
-	emulator.code_bits = code_bits_of(mmio->efer, mmio->cs_access_rights);
-	emulator.cpl = mmio->cpl & 3;
-	ret = emulate_instruction(&emulator, &insn_bytes);
-	return finish(&emulator, ret, insn_bytes);
+	return perform(&emulator);
+}
+
+EXPORT int vhm_vcpu_redirect(struct vhm_vcpu *vcpu, const struct vhm_callbacks *callbacks,
+			     void *context)
+{
+	const struct vhm_run *run = vcpu->run;
+	struct emulator emulator;
+
+	if (run->exit_reason != VHM_EXIT_DENIED)
+		return -EINVAL;
+	if (run->mmio.flags & (VHM_MMIO_FETCH | VHM_MMIO_WALK))
+		return -EOPNOTSUPP;
+	init_emulator(&emulator, vcpu, callbacks, context);
+	emulator.redirects = true;
+	/* The next one may be in a page with other rights: the guest shall meet them. */
+	emulator.portion = 1;
+	return perform(&emulator);
 }
 
 /* ----------------------------------------------------------------- MSRs -- */

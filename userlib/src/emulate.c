@@ -415,6 +415,10 @@ static int look_at_exit_locked(struct emulator *emulator)
 {
 	const struct vhm_exit_mmio *mmio = emulator->mmio;
 
+	if (emulator->redirects) {
+		emulator->exit_kind = MEMORY_NONE;
+		return 0;
+	}
 	emulator->exit_kind = vhm_memory_kind_locked(emulator->vcpu->vm, mmio->gpa);
 	if (emulate_is_memory(mmio, emulator->exit_kind)) {
 		emulator->keeps_registers = true;

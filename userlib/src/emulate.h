@@ -45,7 +45,9 @@
  * @exit_kind: what the page of @mmio is, once emulate_fetch() has looked; the local APIC hides
  *	memory
  * @exit_is_plain: @mmio says where an access to a device begins, linear address and physical one
+ * @redirects: the page of @mmio is memory, and accesses to it go to the devices all the same
  * @regs: the general registers, in the run page
+ * @portion: most elements of a string at a time
  * @keeps_registers: nothing in @regs has changed: the kernel need not load them
  * @paging: control registers, and RFLAGS before the instruction
  * @pkru_valid: @paging.pkru was read
@@ -63,7 +65,9 @@ struct emulator {
 	const struct vhm_exit_mmio *mmio;
 	enum memory_kind exit_kind;
 	bool exit_is_plain;
+	bool redirects;
 	struct vhm_registers *regs;
+	unsigned int portion;
 	bool keeps_registers;
 	struct vhm_paging paging;
 	bool pkru_valid;

@@ -118,7 +118,8 @@ EXPORT void vhm_vm_destroy(struct vhm_vm *vm)
 	/* The kernel forgets the slots first, so that none names unmapped memory. */
 	vhm_sys_close(vm->fd);
 	for (i = 0; i < vm->slot_count; i++)
-		vhm_sys_unmap(vm->slots[i].mapping, vm->slots[i].mapping_bytes);
+		if (!vhm_memory_has_mapping(vm->slots, i, vm->slots[i].mapping))
+			vhm_sys_unmap(vm->slots[i].mapping, vm->slots[i].mapping_bytes);
 	free(vm->slots);
 	pthread_rwlock_destroy(&vm->memory_lock);
 	vhm_put(vm->vhm);

@@ -3,7 +3,7 @@
  * String instructions with and without REP (SDM vol. 2, REP/REPE/REPZ/REPNE/REPNZ).
  *
  * Registers advance after each element, so that a fault or an interrupt finds them as the
- * processor would leave them. A portion is at most MAX_STRING_ELEMENTS; then the guest
+ * processor would leave them. A portion is at most emulator.portion; then the guest
  * runs again and may be interrupted.
  */
 #include "insn.h"
@@ -49,7 +49,7 @@ static int run(struct insn *insn, element_fn element, bool compares)
 	for (done = 0; *emulate_gpr(emulator, NUMBER_RCX) & address_mask(insn); done++) {
 		bool equal;
 
-		if (done == MAX_STRING_ELEMENTS || emulator->stop)
+		if (done == emulator->portion || emulator->stop)
 			return EMULATE_AGAIN;
 		ret = element(insn);
 		if (ret)

@@ -41,7 +41,8 @@ struct vhm {
  * @gpa: first byte
  * @bytes: size
  * @address: where it is in this process
- * @mapping: what the library mapped for it, NULL for the caller's memory
+ * @mapping: what the library mapped for it, NULL for the caller's memory; several slots may have
+ *	the same
  * @mapping_bytes: size of @mapping
  * @id: number in the kernel
  * @flags: bits of enum vhm_slot_flag
@@ -127,6 +128,13 @@ const struct memory_slot *vhm_memory_find_locked(const struct vhm_vm *vm, uint64
 /* The slot that holds @gpa, or the first one above it. */
 const struct memory_slot *vhm_memory_next_locked(const struct vhm_vm *vm, uint64_t gpa);
 void *vhm_memory_pointer_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
+
+/* The table @slots, with the lock held: the lowest number no slot has, max_slots if all are in use. */
+uint32_t vhm_memory_free_id(const struct vhm_vm *vm, const struct memory_slot *slots,
+			    uint32_t count);
+bool vhm_memory_has_mapping(const struct memory_slot *slots, uint32_t count, const void *mapping);
+/* Can memory be there? 0 or -EINVAL */
+int vhm_memory_check_range(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);
 
 /* After a write, with the lock held as during it. A range that is no memory does no harm. */
 int vhm_note_written_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes);

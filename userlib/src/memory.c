@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Guest memory: the slot table of a VM and copies to and from it. What is mapped for a slot is
- * backing.c's; what is written here is told to trackers (tracker.c).
+ * backing.c's, several changes at once are memory_edit.c's; what is written here is told to trackers
+ * (tracker.c).
  *
  * vhm_vm.memory_lock: writers edit the table together with the kernel's, readers keep the
  * memory mapped while they touch it. The guest changes memory at any time; nothing here
@@ -56,18 +57,27 @@ void *vhm_memory_pointer_locked(const struct vhm_vm *vm, uint64_t gpa, uint64_t 
 
 /* ----------------------------------------------------------------- slots -- */
 
-/* The lowest number no slot has; max_slots if all are in use. */
-static uint32_t free_slot_id(const struct vhm_vm *vm)
+uint32_t vhm_memory_free_id(const struct vhm_vm *vm, const struct memory_slot *slots,
+			    uint32_t count)
 {
 	uint32_t id, i;
 
 	for (id = 0; id < vm->vhm->info.max_slots; id++) {
-		for (i = 0; i < vm->slot_count && vm->slots[i].id != id; i++)
+		for (i = 0; i < count && slots[i].id != id; i++)
 			;
-		if (i == vm->slot_count)
+		if (i == count)
 			break;
 	}
 	return id;
+}
+
+bool vhm_memory_has_mapping(const struct memory_slot *slots, uint32_t count, const void *mapping)
+{
+	uint32_t i;
+
+	for (i = 0; i < count && slots[i].mapping != mapping; i++)
+		;
+	return i < count;
 }
 
 static int grow_table(struct vhm_vm *vm)
@@ -104,7 +114,7 @@ static int add_slot_locked(struct vhm_vm *vm, struct memory_slot *slot)
 	if (index < vm->slot_count && ranges_overlap(slot->gpa, slot->bytes, vm->slots[index].gpa,
 						     vm->slots[index].bytes))
 		return -EEXIST;
-	arg.id = free_slot_id(vm);
+	arg.id = vhm_memory_free_id(vm, vm->slots, vm->slot_count);
 	if (arg.id == vm->vhm->info.max_slots)
 		return -ENOSPC;
 	ret = grow_table(vm);
@@ -131,7 +141,7 @@ static int add_slot(struct vhm_vm *vm, struct memory_slot *slot)
 	return ret;
 }
 
-static int check_range(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
+int vhm_memory_check_range(const struct vhm_vm *vm, uint64_t gpa, uint64_t bytes)
 {
 	if (!bytes || (gpa | bytes) & PAGE_OFFSET_MASK || range_wraps(gpa, bytes))
 		return -EINVAL;
@@ -146,7 +156,7 @@ EXPORT int vhm_vm_add_user_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t byte
 	struct memory_slot slot = {
 		.gpa = gpa, .bytes = bytes, .address = address, .flags = flags,
 	};
-	int ret = check_range(vm, gpa, bytes);
+	int ret = vhm_memory_check_range(vm, gpa, bytes);
 
 	if (ret)
 		return ret;
@@ -160,7 +170,7 @@ EXPORT int vhm_vm_add_backed_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t by
 				    uint32_t flags, struct vhm_backing *backing, void **address)
 {
 	struct memory_slot slot = { .gpa = gpa, .bytes = bytes, .flags = flags };
-	int memfd = -1, ret = check_range(vm, gpa, bytes);
+	int memfd = -1, ret = vhm_memory_check_range(vm, gpa, bytes);
 
 	if (!ret)
 		ret = vhm_backing_map(backing, &slot, &memfd);
@@ -205,6 +215,8 @@ EXPORT int vhm_vm_remove_memory(struct vhm_vm *vm, uint64_t gpa)
 		vm->slot_count--;
 		memmove(&vm->slots[index], &vm->slots[index + 1],
 			(vm->slot_count - index) * sizeof(slot));
+		if (vhm_memory_has_mapping(vm->slots, vm->slot_count, slot.mapping))
+			slot.mapping = NULL;
 	}
 	pthread_rwlock_unlock(&vm->memory_lock);
 	if (ret < 0)
@@ -234,6 +246,15 @@ EXPORT int vhm_vm_next_memory(struct vhm_vm *vm, uint64_t gpa, struct vhm_memory
 	}
 	pthread_rwlock_unlock(&vm->memory_lock);
 	return ret;
+}
+
+EXPORT int vhm_vm_set_rights(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t rights)
+{
+	struct vhm_rights arg = {
+		.size = sizeof(arg), .rights = rights, .gpa = gpa, .bytes = bytes,
+	};
+
+	return vhm_sys_ioctl(vm->fd, VHM_VM_SET_RIGHTS, &arg);
 }
 
 EXPORT int vhm_vm_populate(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
