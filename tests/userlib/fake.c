@@ -21,6 +21,7 @@ struct fake fake;
 int __wrap_vhm_sys_ioctl(int fd, unsigned long command, void *arg);
 void *__wrap_dlopen(const char *file, int mode);
 void *__real_dlopen(const char *file, int mode);
+bool __wrap_vhm_sys_has_gigabyte_pages(void);
 
 static const struct vhm_cpuid_entry supported[] = {
 	{ .leaf = 0, .eax = 0xd, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
@@ -409,4 +410,9 @@ int __wrap_vhm_sys_ioctl(int fd, unsigned long command, void *arg)
 void *__wrap_dlopen(const char *file, int mode)
 {
 	return __real_dlopen(fake.library_missing ? "/nonexistent" : file, mode);
+}
+
+bool __wrap_vhm_sys_has_gigabyte_pages(void)
+{
+	return fake.has_gigabyte_pages;
 }

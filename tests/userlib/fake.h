@@ -39,6 +39,7 @@ struct fake {
 	unsigned int cpuid_count;
 	struct vhm_vcpu_control control;	/* the last one */
 	unsigned int kicks, nmis, runs;
+	bool has_gigabyte_pages;
 	bool library_missing;		/* dlopen() finds nothing */
 };
 

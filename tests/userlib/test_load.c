@@ -559,14 +559,44 @@ static void flat(void)
 	test_vm_destroy(&test);
 }
 
-/* The boot tables map 4 GiB one to one, and the entry states are what they say. */
-static void entry_states(void)
+/* The boot tables map 4 GiB one to one, with pages that the processor has. */
+static void boot_tables(bool has_gigabyte_pages)
 {
-	struct vhm_entry entry = { .mode = VHM_ENTRY_LONG, .rip = 0x1234, .rsi = 7 };
+	struct vhm_entry entry = { .mode = VHM_ENTRY_LONG };
 	struct vhm_translation out;
 	struct vhm_paging paging;
 	struct test_vm test;
 	uint64_t linear;
+
+	create(&test);
+	fake.has_gigabyte_pages = has_gigabyte_pages;
+	CHECK_EQ(vhm_write_boot_tables(test.vm, AREA, &entry), 0);
+	CHECK_EQ(vhm_vcpu_set_entry(test.vcpu, &entry), 0);
+	CHECK_EQ(vhm_vcpu_get_paging(test.vcpu, &paging), 0);
+	for (linear = 0x123; linear < 1ull << 32; linear += 0x1ffffffull) {
+		CHECK_EQ(vhm_translate(test.vm, &paging, linear, VHM_ACCESS_WRITE, &out), 0);
+		CHECK_EQ(out.gpa, linear);
+		CHECK_EQ(out.page_bytes, has_gigabyte_pages ? 1 << 30 : 2 << 20);
+	}
+	CHECK_EQ(vhm_translate(test.vm, &paging, 1ull << 32, 0, &out), -EFAULT);
+	test_vm_destroy(&test);
+}
+
+static void boot_tables_2m(void)
+{
+	boot_tables(false);
+}
+
+static void boot_tables_1g(void)
+{
+	boot_tables(true);
+}
+
+/* The entry states are what they say. */
+static void entry_states(void)
+{
+	struct vhm_entry entry = { .mode = VHM_ENTRY_LONG, .rip = 0x1234, .rsi = 7 };
+	struct test_vm test;
 
 	create(&test);
 	CHECK_EQ(vhm_write_boot_tables(test.vm, AREA, &entry), 0);
@@ -578,12 +608,6 @@ static void entry_states(void)
 	CHECK_EQ(fake.regs.rflags, 2);
 	CHECK_EQ(fake.sregs.segment[VHM_SEGMENT_CS].selector, 0x10);
 	CHECK_EQ(fake.sregs.apic_base, 0xfee00900);
-	CHECK_EQ(vhm_vcpu_get_paging(test.vcpu, &paging), 0);
-	for (linear = 0x123; linear < 1ull << 32; linear += 0x1ffffffull) {
-		CHECK_EQ(vhm_translate(test.vm, &paging, linear, VHM_ACCESS_WRITE, &out), 0);
-		CHECK_EQ(out.gpa, linear);
-	}
-	CHECK_EQ(vhm_translate(test.vm, &paging, 1ull << 32, 0, &out), -EFAULT);
 	entry.mode = VHM_ENTRY_REAL;
 	entry.cs = 0xf000;
 	entry.rip = 0xfff0;
@@ -614,6 +638,8 @@ const struct test_case load_cases[] = {
 	{ "load: place of the initrd", initrd_placement },
 	{ "load: kernel across slots", across_slots },
 	{ "load: flat", flat },
+	{ "load: boot tables of 2 MiB pages", boot_tables_2m },
+	{ "load: boot tables of 1 GiB pages", boot_tables_1g },
 	{ "load: entry states", entry_states },
 	{ 0 },
 };

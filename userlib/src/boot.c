@@ -37,6 +37,7 @@
 #define ENTRY_LARGE		(1ull << 7)
 
 #define TABLE_ENTRIES		512
+#define GIGABYTE		(1ull << 30)
 #define IDENTITY_DIRECTORIES	4		/* of 1 GiB each */
 #define TSS_LIMIT		0x67
 
@@ -49,26 +50,45 @@ static const uint64_t gdt[] = {
 	[SELECTOR_TSS / 8 + 1] = 0,	/* upper half in 64-bit mode */
 };
 
+static int write_directories(struct vhm_vm *vm, uint64_t gpa)
+{
+	uint64_t table[TABLE_ENTRIES];
+	uint64_t i, directory;
+	int ret = 0;
+
+	for (directory = 0; !ret && directory < IDENTITY_DIRECTORIES; directory++) {
+		for (i = 0; i < TABLE_ENTRIES; i++)
+			table[i] = (directory * TABLE_ENTRIES + i) * HUGE_PAGE_BYTES |
+				   ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_LARGE;
+		ret = vhm_vm_write(vm, gpa + directory * PAGE_BYTES, table, sizeof(table));
+	}
+	return ret;
+}
+
+/* Few pages are touched, as each of them is one more that the host has to find and clear. */
 static int write_page_tables(struct vhm_vm *vm, uint64_t gpa)
 {
+	bool large = vhm_sys_has_gigabyte_pages();
 	uint64_t table[TABLE_ENTRIES] = { 0 };
-	uint64_t i, directory;
+	uint64_t i;
 	int ret;
 
 	table[0] = (gpa + PAGE_BYTES) | ENTRY_PRESENT | ENTRY_WRITABLE;
 	ret = vhm_vm_write(vm, gpa, table, sizeof(table));
 	if (ret)
 		return ret;
-	for (i = 0; i < IDENTITY_DIRECTORIES; i++)
-		table[i] = (gpa + (2 + i) * PAGE_BYTES) | ENTRY_PRESENT | ENTRY_WRITABLE;
-	ret = vhm_vm_write(vm, gpa + PAGE_BYTES, table, sizeof(table));
-	for (directory = 0; !ret && directory < IDENTITY_DIRECTORIES; directory++) {
-		for (i = 0; i < TABLE_ENTRIES; i++)
-			table[i] = (directory * TABLE_ENTRIES + i) * HUGE_PAGE_BYTES |
-				   ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_LARGE;
-		ret = vhm_vm_write(vm, gpa + (2 + directory) * PAGE_BYTES, table, sizeof(table));
+	for (i = 0; i < IDENTITY_DIRECTORIES; i++) {
+		table[i] = large ? i * GIGABYTE | ENTRY_LARGE : gpa + (2 + i) * PAGE_BYTES;
+		table[i] |= ENTRY_PRESENT | ENTRY_WRITABLE;
 	}
-	return ret;
+	ret = vhm_vm_write(vm, gpa + PAGE_BYTES, table, sizeof(table));
+	return ret || large ? ret : write_directories(vm, gpa + 2 * PAGE_BYTES);
+}
+
+int load_gdt(struct vhm_vm *vm, uint64_t boot_area_gpa, struct vhm_entry *entry)
+{
+	entry->gdt_gpa = boot_area_gpa + BOOT_GDT;
+	return vhm_vm_write(vm, entry->gdt_gpa, gdt, sizeof(gdt));
 }
 
 EXPORT int vhm_write_boot_tables(struct vhm_vm *vm, uint64_t boot_area_gpa,
@@ -78,14 +98,9 @@ EXPORT int vhm_write_boot_tables(struct vhm_vm *vm, uint64_t boot_area_gpa,
 
 	if (boot_area_gpa & PAGE_OFFSET_MASK || boot_area_gpa > FOUR_GIB - VHM_BOOT_AREA_BYTES)
 		return -EINVAL;
-	ret = vhm_vm_write(vm, boot_area_gpa + BOOT_GDT, gdt, sizeof(gdt));
-	if (!ret)
-		ret = write_page_tables(vm, boot_area_gpa + BOOT_PAGE_TABLES);
-	if (ret)
-		return ret;
-	entry->gdt_gpa = boot_area_gpa + BOOT_GDT;
 	entry->cr3 = boot_area_gpa + BOOT_PAGE_TABLES;
-	return 0;
+	ret = load_gdt(vm, boot_area_gpa, entry);
+	return ret ? ret : write_page_tables(vm, entry->cr3);
 }
 
 /* ----------------------------------------------------------------- state -- */

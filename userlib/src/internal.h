@@ -114,6 +114,8 @@ int vhm_sys_mappable(int fd, uint64_t *bytes, uint64_t *huge_page_bytes);
 /* All of it or an error; -ENODATA: the file ends before. */
 int vhm_sys_read_at(int fd, void *buffer, size_t bytes, uint64_t offset);
 void *vhm_sys_alloc(size_t count, size_t bytes);
+/* Has the processor pages of 1 GiB? A guest's paging is the processor's. */
+bool vhm_sys_has_gigabyte_pages(void);
 /* A shared library by its soname; NULL: the dynamic loader does not find it. */
 void *vhm_sys_load(const char *soname);
 void vhm_sys_unload(void *library);

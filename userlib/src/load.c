@@ -198,6 +198,8 @@ int load_command_line(struct load *load, uint64_t most_bytes)
 	if (bytes >= MOST_COMMAND_LINE_BYTES || bytes > most_bytes)
 		return -E2BIG;
 	load->command_line_gpa = load->area + BOOT_COMMAND_LINE;
+	if (bytes < PAGE_BYTES - BOOT_SHORT_COMMAND_LINE)
+		load->command_line_gpa = load->area + BOOT_SHORT_COMMAND_LINE;
 	load->command_line_bytes = bytes + 1;
 	return vhm_vm_write(load->vm, load->command_line_gpa, text, bytes + 1);
 }

@@ -14,9 +14,10 @@
 
 /* Offsets in the boot area */
 #define BOOT_GDT		0x00000
+#define BOOT_SHORT_COMMAND_LINE	0x00100		/* to the end of the page */
 #define BOOT_PARAMS		0x01000
 #define BOOT_START_INFO		0x02000
-#define BOOT_MEMORY_MAP		0x03000
+#define BOOT_MEMORY_MAP		0x02100		/* to the end of the page */
 #define BOOT_PAGE_TABLES	0x04000		/* PML4, PDPT, 4 page directories */
 #define BOOT_STACK_TOP		0x10000
 #define BOOT_COMMAND_LINE	0x10000
@@ -68,6 +69,8 @@ int load_find_low(const struct load *load, uint64_t from, uint64_t bytes, uint64
 int load_read(const struct load *load, void *buffer, size_t bytes, uint64_t offset);
 /* The fields of boot_params that do not come from the image, and the struct to its place. */
 int load_boot_params(struct load *load, struct boot_params *params);
+/* The GDT alone, for an entry point without paging */
+int load_gdt(struct vhm_vm *vm, uint64_t boot_area_gpa, struct vhm_entry *entry);
 /* Registers and tables for the 64-bit entry point of Linux. */
 int load_enter_linux64(const struct load *load, uint64_t rip, struct vhm_entry *entry);
 

@@ -42,7 +42,8 @@ struct start_info_module {
 
 _Static_assert(sizeof(struct start_info) == 56, "hvm_start_info");
 _Static_assert(sizeof(struct vhm_memory_range) == 24, "hvm_memmap_table_entry");
-_Static_assert(MOST_RANGES * sizeof(struct vhm_memory_range) <= PAGE_BYTES, "boot area");
+_Static_assert(MOST_RANGES * sizeof(struct vhm_memory_range) <= BOOT_PAGE_TABLES - BOOT_MEMORY_MAP,
+	       "boot area");
 
 /**
  * struct elf - an ELF file being loaded
@@ -225,7 +226,7 @@ static int enter_pvh(struct load *load, const struct elf *elf, struct vhm_entry 
 		.rsp = load->area + BOOT_STACK_TOP,
 		.rbx = info_gpa,
 	};
-	return vhm_write_boot_tables(load->vm, load->area, entry);
+	return load_gdt(load->vm, load->area, entry);
 }
 
 /* The kernel has no setup header here: what it would say about itself is filled in. */

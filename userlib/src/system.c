@@ -7,6 +7,7 @@
  */
 #include "internal.h"
 
+#include <cpuid.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -16,6 +17,9 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#define CPUID_EXTENDED		0x80000001u
+#define CPUID_EDX_PAGE_1G	(1u << 26)
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL		0x8u
@@ -205,4 +209,11 @@ void *vhm_sys_symbol(void *library, const char *name)
 
 	errno = saved_errno;
 	return symbol;
+}
+
+bool vhm_sys_has_gigabyte_pages(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	return __get_cpuid(CPUID_EXTENDED, &eax, &ebx, &ecx, &edx) && edx & CPUID_EDX_PAGE_1G;
 }
