@@ -177,6 +177,10 @@ static int translate_locked(struct emulator *emulator, uint64_t linear, uint32_t
 	struct vhm_translation translation;
 	int ret;
 
+	if (!(emulator->paging.cr0 & CR0_PG)) {
+		*gpa = (uint32_t)linear;
+		return 0;
+	}
 	if (emulator->cpl == 3)
 		access |= VHM_ACCESS_USER;
 	ret = vhm_translate_locked(emulator->vcpu->vm, &emulator->paging, linear, access,
@@ -400,13 +404,14 @@ static bool exit_may_be_tail(const struct emulator *emulator)
 {
 	const struct vhm_exit_mmio *mmio = emulator->mmio;
 	const struct vhm_vm *vm = emulator->vcpu->vm;
-	struct vhm_translation translation;
+	struct vhm_translation translation = { .gpa = (uint32_t)mmio->linear_address - 1u };
 
 	/* In 64-bit mode segments start at 0, and FS and GS are left out. */
 	if (emulator->code_bits == 64 || mmio->linear_address & PAGE_OFFSET_MASK)
 		return false;
-	if (vhm_translate_locked(vm, &emulator->paging, (uint32_t)mmio->linear_address - 1u,
-				 VHM_ACCESS_DEBUG, &translation))
+	if (emulator->paging.cr0 & CR0_PG &&
+	    vhm_translate_locked(vm, &emulator->paging, translation.gpa, VHM_ACCESS_DEBUG,
+				 &translation))
 		return false;
 	return vhm_memory_kind_locked(vm, translation.gpa) != MEMORY_NONE;
 }
