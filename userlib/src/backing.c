@@ -93,6 +93,8 @@ static void use_anonymous(const struct vhm_backing *backing, struct source *sour
 static int map_source(const struct source *source, struct memory_slot *slot)
 {
 	uint64_t alignment = HUGE_PAGE_BYTES, before, room;
+	/* Ordinary memory is not mapped over the room, but is what the room is made of. */
+	bool ordinary = source->fd < 0 && !source->page_bytes;
 	uint8_t *start;
 	void *mapping;
 	int ret;
@@ -102,16 +104,17 @@ static int map_source(const struct source *source, struct memory_slot *slot)
 	room = slot->bytes + alignment;
 	if (room > SIZE_MAX / 2)
 		return -ENOMEM;
-	ret = vhm_sys_map(room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			  &mapping);
+	ret = vhm_sys_map(room, ordinary ? PROT_READ | PROT_WRITE : PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, &mapping);
 	if (ret)
 		return ret;
 	start = mapping;
 	before = (slot->gpa - (uintptr_t)start) & (alignment - 1);
 	/* Pages of the pool are set aside. */
-	ret = vhm_sys_map_over(start + before, slot->bytes, PROT_READ | PROT_WRITE,
-			       source->flags | (source->page_bytes ? 0 : MAP_NORESERVE), source->fd,
-			       source->offset);
+	if (!ordinary)
+		ret = vhm_sys_map_over(start + before, slot->bytes, PROT_READ | PROT_WRITE,
+				       source->flags | (source->page_bytes ? 0 : MAP_NORESERVE),
+				       source->fd, source->offset);
 	if (ret) {
 		vhm_sys_unmap(start, room);
 		return ret == -EINVAL && source->flags & MAP_HUGETLB ? -ENODEV : ret;
