@@ -50,7 +50,8 @@ static const uint64_t gdt[] = {
 	[SELECTOR_TSS / 8 + 1] = 0,	/* upper half in 64-bit mode */
 };
 
-static int write_directories(struct vhm_vm *vm, uint64_t gpa)
+/* Not inlined: where they are not written, no page of stack is touched for them. */
+static __attribute__((noinline)) int write_directories(struct vhm_vm *vm, uint64_t gpa)
 {
 	uint64_t table[TABLE_ENTRIES];
 	uint64_t i, directory;
@@ -65,23 +66,29 @@ static int write_directories(struct vhm_vm *vm, uint64_t gpa)
 	return ret;
 }
 
+static int write_table(struct vhm_vm *vm, uint64_t gpa, const uint64_t *entries, size_t bytes)
+{
+	int ret = vhm_vm_fill(vm, gpa, 0, PAGE_BYTES);
+
+	return ret ? ret : vhm_vm_write(vm, gpa, entries, bytes);
+}
+
 /* Few pages are touched, as each of them is one more that the host has to find and clear. */
 static int write_page_tables(struct vhm_vm *vm, uint64_t gpa)
 {
 	bool large = vhm_sys_has_gigabyte_pages();
-	uint64_t table[TABLE_ENTRIES] = { 0 };
+	uint64_t first = (gpa + PAGE_BYTES) | ENTRY_PRESENT | ENTRY_WRITABLE;
+	uint64_t table[IDENTITY_DIRECTORIES];
 	uint64_t i;
-	int ret;
+	int ret = write_table(vm, gpa, &first, sizeof(first));
 
-	table[0] = (gpa + PAGE_BYTES) | ENTRY_PRESENT | ENTRY_WRITABLE;
-	ret = vhm_vm_write(vm, gpa, table, sizeof(table));
 	if (ret)
 		return ret;
 	for (i = 0; i < IDENTITY_DIRECTORIES; i++) {
 		table[i] = large ? i * GIGABYTE | ENTRY_LARGE : gpa + (2 + i) * PAGE_BYTES;
 		table[i] |= ENTRY_PRESENT | ENTRY_WRITABLE;
 	}
-	ret = vhm_vm_write(vm, gpa + PAGE_BYTES, table, sizeof(table));
+	ret = write_table(vm, gpa + PAGE_BYTES, table, sizeof(table));
 	return ret || large ? ret : write_directories(vm, gpa + 2 * PAGE_BYTES);
 }
 
