@@ -26,13 +26,11 @@
 /**
  * struct console - the console
  * @uart: the serial port
- * @lock: protects @ring to @uart_waits
- * @ring: output on its way to stdout
+ * @lock: protects @head to @uart_waits, and @ring
  * @head: index of the oldest byte
  * @count: bytes in @ring
  * @flush_soon: @flush_fd was armed for now, not for a moment later
  * @uart_waits: the UART was refused a byte
- * @input: input on its way to the guest
  * @input_bytes: bytes in @input
  * @break_pending: a break follows @input
  * @flush_fd: timer descriptor: there is output to write
@@ -42,16 +40,16 @@
  * @escaped: Ctrl-A was typed last
  * @input_ended: stdin is at its end
  * @output_failed: stdout is gone, 0 or -errno
+ * @input: input on its way to the guest
+ * @ring: output on its way to stdout; at the end, as its pages are touched late
  */
 struct console {
 	struct vdev_uart uart;
 	pthread_mutex_t lock;
-	uint8_t ring[CONSOLE_RING_BYTES];
 	size_t head;
 	size_t count;
 	bool flush_soon;
 	bool uart_waits;
-	uint8_t input[CONSOLE_INPUT_BYTES];
 	size_t input_bytes;
 	bool break_pending;
 	int flush_fd;
@@ -61,6 +59,8 @@ struct console {
 	bool escaped;
 	bool input_ended;
 	int output_failed;
+	uint8_t input[CONSOLE_INPUT_BYTES];
+	uint8_t ring[CONSOLE_RING_BYTES];
 };
 
 /**

@@ -48,7 +48,6 @@ enum outcome {
  * @vhm: the device
  * @vm: the VM
  * @bus: ports and MMIO
- * @console: serial port and console
  * @ioapic: I/O APIC
  * @rtc: real-time clock
  * @power: power-off and reset
@@ -56,6 +55,7 @@ enum outcome {
  * @outcome: of enum outcome
  * @ended_fd: event descriptor: @outcome is set
  * @rtc_fd: timer descriptor for @rtc
+ * @console: serial port and console; at the end, with its buffers
  */
 struct machine {
 	const struct options *options;
@@ -64,7 +64,6 @@ struct machine {
 	struct vhm *vhm;
 	struct vhm_vm *vm;
 	struct vdev_bus bus;
-	struct console console;
 	struct vdev_ioapic ioapic;
 	struct vdev_rtc rtc;
 	struct vdev_power power;
@@ -72,6 +71,7 @@ struct machine {
 	atomic_int outcome;
 	int ended_fd;
 	int rtc_fd;
+	struct console console;
 };
 
 /*

@@ -273,12 +273,9 @@ static bool open_standard_descriptors(void)
 {
 	int fd;
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return fcntl(STDERR_FILENO, F_GETFD) >= 0;
-	close(fd);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return fcntl(STDERR_FILENO, F_GETFD) >= 0;
 	return true;
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/sysinfo.h>
 
 #include "../devices/acpi.h"
 #include "memory_map.h"
@@ -20,6 +20,7 @@
 #define LEAST_MEMORY		MEMORY_FIRMWARE_END
 #define DEFAULT_FLAT_GPA	0x7c00u		/* where a PC loads its boot sector */
 #define REAL_MODE_END		0x100000u
+#define PAGE_MASK		0xfffull
 
 enum {
 	OPTION_FLAT_ADDRESS = 256,
@@ -171,12 +172,18 @@ static int parse_memory_words(struct options *options, char *text)
 	return -1;
 }
 
+static uint64_t count_host_memory(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? UINT64_MAX : (uint64_t)info.totalram * info.mem_unit;
+}
+
 static int parse_memory(struct options *options, char *text)
 {
 	char *comma = strchrnul(text, ',');
 	char size[32] = "";
-	uint64_t host_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
+	uint64_t host_bytes = count_host_memory();
 
 	if ((size_t)(comma - text) < sizeof(size))
 		memcpy(size, text, (size_t)(comma - text));
@@ -194,7 +201,7 @@ static int parse_memory(struct options *options, char *text)
 			(unsigned long long)(host_bytes >> 20));
 		return STATUS_USAGE;
 	}
-	options->memory_bytes &= ~page_mask;
+	options->memory_bytes &= ~PAGE_MASK;
 	options->huge_page_bytes = 0;
 	options->populate = false;
 	options->memory_file = NULL;
