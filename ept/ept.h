@@ -100,6 +100,7 @@ struct ept_share {
  * @rights: what the guest may do with ranges of pages, as EPT_ENTRY_RIGHTS; everything where there
  *	is none. Written under vm->lock, read under RCU
  * @rights_calls: that may have added to it; under vm->lock
+ * @maps_devices: set once, before there may be a leaf that is not write-back
  * @tracked: writes of the guest are noticed; changes under @lock
  * @track_lock: @trackers, taking from @written, room in it
  * @trackers: struct ept_tracker (ept/track.c)
@@ -120,6 +121,7 @@ struct ept {
 	struct list_head dead;
 	struct maple_tree rights;
 	u32 rights_calls;
+	bool maps_devices;
 	bool tracked;
 	struct mutex track_lock;	/* trackers of one VM */
 	struct list_head trackers;

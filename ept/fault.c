@@ -11,6 +11,7 @@
  */
 #include "ept/ept.h"
 
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
@@ -36,6 +37,7 @@
  * @marks: EPT_ENTRY_SPLIT() of the levels that it would have but for the tracking of writes
  * @pfn: the host's page
  * @writable: the host lets the process write to it
+ * @has_page, @memory_type: as in struct ept_host_page
  */
 struct attempt {
 	gfn_t gfn;
@@ -51,6 +53,8 @@ struct attempt {
 	u64 marks;
 	u64 pfn;
 	bool writable;
+	bool has_page;
+	u64 memory_type;
 };
 
 /* Largest leaf over @gfn that lies in the slot and on as large a piece of user memory. */
@@ -147,6 +151,8 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 	attempt->writable = page.writable && !attempt->readonly &&
 			    attempt->rights & EPT_ENTRY_WRITE;
 	attempt->level = min(attempt->level, page.level);
+	attempt->has_page = page.has_page;
+	attempt->memory_type = page.memory_type;
 	return true;
 }
 
@@ -208,6 +214,7 @@ static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
 		marks = EPT_ENTRY_SMALL_EXECUTE;
 	}
 	leaf = ept_entry_make_leaf(PFN_PHYS(pfn), attempt->level, rights) | marks;
+	leaf = ept_entry_set_memory_type(leaf, attempt->memory_type);
 	if (ept->tracked && !attempt->write)
 		leaf = ept_entry_track(leaf, attempt->level, ept_logs_writes(ept));
 	return leaf;
@@ -243,6 +250,34 @@ static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_
 	return ret;
 }
 
+/* Before the leaf is made, with the lock: the page cannot go. */
+static void look_at_device(struct ept *ept, struct attempt *attempt)
+{
+	/* other devices' memory has struct pages and cached mappings, for DMA between them */
+	if (attempt->has_page && is_pci_p2pdma_page(pfn_to_page(attempt->pfn)))
+		attempt->memory_type = EPT_MEMORY_UNCACHED;
+	if (attempt->memory_type != EPT_MEMORY_WRITE_BACK)
+		WRITE_ONCE(ept->maps_devices, true);
+}
+
+/*
+ * The guest uses and writes the page without the host's page table noticing. While the entry is
+ * allowed to stand the page cannot go, and can be marked as the fault handler would, under its
+ * lock.
+ */
+static void mark_page(const struct attempt *attempt)
+{
+	struct folio *folio;
+
+	if (!attempt->has_page)
+		return;
+	folio = page_folio(pfn_to_page(attempt->pfn));
+	if (!folio_test_referenced(folio))
+		folio_set_referenced(folio);
+	if (attempt->writable && !folio_test_dirty(folio))
+		folio_mark_dirty(folio);
+}
+
 /*
  * Return: as ept_map_locked(), or -EBUSY if the host or a slot edit was quicker.
  */
@@ -258,18 +293,10 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 	if (!ept_process_read_retry(ept->process, leaf_start(attempt), leaf_bytes(attempt),
 				    attempt->seq) &&
 	    atomic64_read(&ept->vm->slot_edits) == attempt->slot_edits) {
-		struct folio *folio = page_folio(pfn_to_page(attempt->pfn));
-
+		look_at_device(ept, attempt);
 		ret = map_locked(ept, attempt, cache);
-		/*
-		 * The guest uses and writes the page without the host's page table noticing.
-		 * While the entry is allowed to stand the page cannot go, and can be marked
-		 * as the fault handler would, under its lock.
-		 */
-		if (ret >= 0 && !folio_test_referenced(folio))
-			folio_set_referenced(folio);
-		if (ret >= 0 && attempt->writable && !folio_test_dirty(folio))
-			folio_mark_dirty(folio);
+		if (ret >= 0)
+			mark_page(attempt);
 	}
 	ept_unlock_share(ept, attempt->share);
 	return ret;

@@ -41,8 +41,10 @@
 /* Ours, too: a leaf that may not be executed only because it is larger than 4 KiB. */
 #define EPT_ENTRY_SMALL_EXECUTE	BIT_ULL(59)
 
-/* Memory type (SDM vol. 3, 12.3, Methods of Caching Available) */
-#define EPT_MEMORY_WRITE_BACK	6
+/* Memory types (SDM vol. 3, 12.3, Methods of Caching Available) */
+#define EPT_MEMORY_UNCACHED		0
+#define EPT_MEMORY_WRITE_COMBINING	1
+#define EPT_MEMORY_WRITE_BACK		6
 
 /* EPT pointer (SDM vol. 3, 25.6.11, Extended-Page-Table Pointer) */
 #define EPT_POINTER_MEMORY_TYPE_SHIFT	0
@@ -118,6 +120,27 @@ static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
 	return (hpa & EPT_ENTRY_ADDRESS) | (rights & EPT_ENTRY_RIGHTS) |
 	       (EPT_MEMORY_WRITE_BACK << 3) | EPT_ENTRY_IGNORE_PAT |
 	       (level > 1 ? EPT_ENTRY_LARGE : 0);
+}
+
+/*
+ * Memory type of a leaf whose page the host maps with @type of its PAT, where @memory: it is
+ * memory and no device.
+ *
+ * The leaf has the type that the process's own mapping has: one page in two types is not supported
+ * (12.12.4, Programming the PAT). But a leaf's type is all that counts (29.3.7), while the host's
+ * is weakened by its MTRRs, and they may be all that keeps the host from caching a device (the
+ * legacy VGA window is so). So of a device nothing is ever cached.
+ */
+static inline u64 ept_memory_type(u64 type, bool memory)
+{
+	if (type == EPT_MEMORY_WRITE_COMBINING || (memory && type != 7 /* UC- */))
+		return type;
+	return EPT_MEMORY_UNCACHED;
+}
+
+static inline u64 ept_entry_set_memory_type(u64 leaf, u64 type)
+{
+	return (leaf & ~EPT_ENTRY_MEMORY_TYPE) | type << 3;
 }
 
 /*

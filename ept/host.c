@@ -12,29 +12,46 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
+#include <asm/msr.h>
 
 #include "ept/format.h"
+
+/* Type that the entry selects in IA32_PAT (SDM vol. 3, 12.12.3), whose first is write-back. */
+static u64 pat_type(u64 entry, int level)
+{
+	unsigned int index = 0;
+	u64 pat;
+
+	if (entry & _PAGE_PWT)
+		index |= 1;
+	if (entry & _PAGE_PCD)
+		index |= 2;
+	if (entry & (level > 1 ? _PAGE_PAT_LARGE : _PAGE_PAT))
+		index |= 4;
+	if (!index)
+		return EPT_MEMORY_WRITE_BACK;
+	rdmsrl(MSR_IA32_CR_PAT, pat);
+	return pat >> 8 * index & 7;
+}
 
 /* Entries have the same flags at every level (SDM vol. 3, 4.5.4, tables 4-15 to 4-20). */
 static bool accept(u64 entry, unsigned long hva, int level, struct ept_host_page *page)
 {
+	u64 offset_mask = ept_level_pages(level) - 1;
 	u64 pfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT;
 
 	if (!(entry & _PAGE_PRESENT) || !(entry & _PAGE_USER))
 		return false;
-	/* Special: without a struct page. The page of zeros has one and is never written. */
-	if (entry & _PAGE_SPECIAL && !is_zero_pfn(pfn))
-		return false;
-	/* Large entries of devices are not marked as special everywhere. */
-	if (level > 1) {
-		u64 offset_mask = ept_level_pages(level) - 1;
-
-		pfn = (pfn & ~offset_mask) | ((hva >> PAGE_SHIFT) & offset_mask);
-		if (!pfn_valid(pfn))
-			return false;
-	}
+	pfn = (pfn & ~offset_mask) | ((hva >> PAGE_SHIFT) & offset_mask);
 	*page = (struct ept_host_page) {
 		.pfn = pfn, .level = level, .writable = entry & _PAGE_RW,
+		.memory_type = pat_type(entry, level),
+		/*
+		 * Special: without one, but for the page of zeros and persistent memory. Large
+		 * entries of devices are not marked as special everywhere.
+		 */
+		.has_page = pfn_valid(pfn) && (!(entry & _PAGE_SPECIAL) || entry & _PAGE_DEVMAP ||
+					       is_zero_pfn(pfn)),
 	};
 	return true;
 }
@@ -71,5 +88,8 @@ bool ept_host_look_up(unsigned long hva, struct ept_host_page *page)
 	local_irq_save(flags);
 	found = walk(hva, page);
 	local_irq_restore(flags);
+	if (found)
+		page->memory_type = ept_memory_type(page->memory_type, page->has_page ||
+						    page_is_ram(page->pfn));
 	return found;
 }

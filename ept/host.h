@@ -12,11 +12,16 @@
  * @pfn: page number of the 4 KiB at the address
  * @level: 1 page-table entry, 2 page-directory entry (2 MiB), 3 (1 GiB)
  * @writable: the process may write to it without a fault
+ * @has_page: there is a struct page, which counts the mapping; not so for what drivers map of
+ *	devices (VM_PFNMAP, VM_IO) or of memory of their own
+ * @memory_type: that a guest's mapping must have, EPT_MEMORY_*
  */
 struct ept_host_page {
 	u64 pfn;
 	int level;
 	bool writable;
+	bool has_page;
+	u64 memory_type;
 };
 
 /**
@@ -28,7 +33,7 @@ struct ept_host_page {
  * ept_process_read_retry() says so.
  *
  * Context: current->mm is the address space; any.
- * Return: false: nothing that a guest may have is mapped there now
+ * Return: false: nothing is mapped there now
  */
 bool ept_host_look_up(unsigned long hva, struct ept_host_page *page);
 

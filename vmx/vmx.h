@@ -381,6 +381,9 @@ static inline void vmx_speculation_before_entry(struct vmx_vcpu *v)
 {
 	if (vmx_flushes_l1d)
 		vmx_speculation_flush_l1d(v);
+	if (static_branch_unlikely(&mmio_stale_data_clear) &&
+	    READ_ONCE(to_vmx_vm(v->base.vm)->ept.maps_devices))
+		x86_clear_cpu_buffers();
 }
 
 /* Interrupts off, after the world switch. */

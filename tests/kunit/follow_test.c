@@ -8,9 +8,12 @@
  * has now, and allows writing only where that does.
  */
 #include "test.h"
+#include "ept/format.h"
 #include "ept/host.h"
 
+#include <linux/anon_inodes.h>
 #include <linux/completion.h>
+#include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -27,7 +30,10 @@ bool ept_host_look_up(unsigned long hva, struct ept_host_page *page)
 {
 	struct page *found;
 
-	*page = (struct ept_host_page) { .level = 1, .writable = true };
+	*page = (struct ept_host_page) {
+		.level = 1, .writable = true, .has_page = true,
+		.memory_type = EPT_MEMORY_WRITE_BACK,
+	};
 	if (get_user_pages_unlocked(hva, 1, &found, FOLL_NOFAULT | FOLL_WRITE) != 1) {
 		page->writable = false;
 		if (get_user_pages_unlocked(hva, 1, &found, FOLL_NOFAULT) != 1)
@@ -557,6 +563,70 @@ static void overtaken(struct kunit *test)
 	end(context);
 }
 
+#ifndef CONFIG_UML
+/* What a driver maps: pages from @data on, with the cache mode in @offset. */
+static int map_driver_page(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_page_prot = __pgprot((pgprot_val(vma->vm_page_prot) & ~_PAGE_CACHE_MASK) |
+				     cachemode2protval(vma->vm_pgoff));
+	return remap_pfn_range(vma, vma->vm_start, (unsigned long)file->private_data, PAGE_SIZE,
+			       vma->vm_page_prot);
+}
+
+static const struct file_operations driver_fops = { .mmap = map_driver_page };
+
+static u64 driver_leaf(struct context *context, unsigned long pfn, enum page_cache_mode mode)
+{
+	struct file *file = anon_inode_getfile("test", &driver_fops, (void *)pfn, O_RDWR);
+	gfn_t gfn = WRITABLE_GFN + 7;
+	unsigned long got;
+	int error;
+
+	if (IS_ERR(file))
+		return 0;
+	got = vm_mmap(file, context->user + 7 * PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_FIXED, mode << PAGE_SHIFT);
+	fput(file);
+	KUNIT_EXPECT_EQ(context->test, got, context->user + 7 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(context->test, leaf_of(context, gfn), 0ULL);
+	KUNIT_EXPECT_EQ(context->test, guest_access(context, gfn, true, &error), EPT_FAULT_FIXED);
+	return leaf_of(context, gfn);
+}
+
+/* No struct page is touched, devices are not cached, and what is unmapped is gone. */
+static void driver_pages(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long ram = page_to_pfn(page), vga = 0xa0, hole = 0xfeb00000 >> PAGE_SHIFT;
+	int error;
+
+	KUNIT_EXPECT_EQ(test, driver_leaf(context, ram, _PAGE_CACHE_MODE_WB),
+			PFN_PHYS(ram) | 0x77);
+	KUNIT_EXPECT_FALSE(test, PageDirty(page));
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(context->tvm->ept.maps_devices));
+	/* write-back in the host, and only an MTRR keeps its accesses from being cached */
+	KUNIT_EXPECT_EQ(test, driver_leaf(context, vga, _PAGE_CACHE_MODE_WB),
+			PFN_PHYS(vga) | 0x47);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(context->tvm->ept.maps_devices));
+	KUNIT_EXPECT_EQ(test, driver_leaf(context, hole, _PAGE_CACHE_MODE_UC_MINUS),
+			PFN_PHYS(hole) | 0x47);
+	KUNIT_EXPECT_EQ(test, driver_leaf(context, hole, _PAGE_CACHE_MODE_WC),
+			PFN_PHYS(hole) | 0x4f);
+	KUNIT_EXPECT_EQ(test, driver_leaf(context, hole, _PAGE_CACHE_MODE_UC),
+			PFN_PHYS(hole) | 0x47);
+
+	KUNIT_EXPECT_EQ(test, vm_munmap(context->user + 7 * PAGE_SIZE, PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN + 7), 0ULL);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN + 7, false, &error),
+			EPT_FAULT_ERROR);
+	KUNIT_EXPECT_EQ(test, error, EFAULT);
+	__free_page(page);
+	end(context);
+}
+#endif
+
 /*
  * Execute-only memory where large pages may not be executed: nothing would be left of a large
  * leaf's rights, and one without is not there to those who look for it.
@@ -703,6 +773,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(races),
 	KUNIT_CASE(several_vms),
 	KUNIT_CASE(overtaken),
+#ifndef CONFIG_UML
+	KUNIT_CASE(driver_pages),
+#endif
 	KUNIT_CASE(execute_only_is_small),
 	KUNIT_CASE(waits),
 	KUNIT_CASE(ages),

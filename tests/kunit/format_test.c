@@ -116,6 +116,32 @@ static void table_round_trip(struct kunit *test)
 }
 
 /*
+ * By what the host's mapping has in its PAT (SDM vol. 3, table 12-10: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB,
+ * 7 UC-): memory has the same type, devices are never cached, and UC- is none of EPT's (29.3.7).
+ */
+static void memory_types(struct kunit *test)
+{
+	static const struct { u64 host, memory, device; } types[] = {
+		{ 0, 0, 0 }, { 1, 1, 1 }, { 4, 4, 0 }, { 5, 5, 0 }, { 6, 6, 0 }, { 7, 0, 0 },
+	};
+	u64 type;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		KUNIT_EXPECT_EQ(test, ept_memory_type(types[i].host, true), types[i].memory);
+		KUNIT_EXPECT_EQ(test, ept_memory_type(types[i].host, false), types[i].device);
+	}
+	/* of all leaves nothing else changes */
+	for (i = 0; i < 4096; i++)
+		for (type = 0; type < 8; type++) {
+			u64 leaf = 0x800a5a5a5a5a5000ULL | i;
+
+			KUNIT_EXPECT_EQ(test, ept_entry_set_memory_type(leaf, type),
+					(leaf & ~0x38ULL) | type * 8);
+		}
+}
+
+/*
  * Each piece is what a leaf made for it would be, with all flags of the whole; pieces of 4 KiB have
  * the rights that only the size or, with a log, the tracking had taken away.
  */
@@ -215,6 +241,7 @@ static void pointer(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(leaf_round_trip),
+	KUNIT_CASE(memory_types),
 	KUNIT_CASE(pieces),
 	KUNIT_CASE(table_round_trip),
 	KUNIT_CASE(classification),

@@ -260,7 +260,9 @@ enum vhm_slot_flag {
  *
  * The guest's memory is the creator's memory: what is mapped there, and how,
  * may change at any time and the guest follows. A guest access that the address
- * space does not allow exits with VHM_EXIT_MEMORY_FAULT.
+ * space does not allow exits with VHM_EXIT_MEMORY_FAULT. Memory of a device that the
+ * creator has mapped is its memory, too; the guest's accesses are not cached, whatever
+ * its own page tables say.
  *
  * VHM_SLOT_REMOVE looks at @id only; @gpa, @bytes and @user_address are zero.
  *
