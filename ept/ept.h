@@ -216,7 +216,8 @@ struct ept_fault {
  *	the page is one of ept_map_fixed()
  * @EPT_FAULT_ERROR: the host cannot give the page; *error tells (a positive errno)
  * @EPT_FAULT_DENIED: ept_set_rights() does not allow it
- * @EPT_FAULT_INTERRUPTED: nothing was done because a signal is pending
+ * @EPT_FAULT_INTERRUPTED: nothing was done because the thread is wanted in user space: a signal
+ *	or a kick has ended its wait for the host
  */
 enum ept_fault_result {
 	EPT_FAULT_FIXED,

@@ -28,6 +28,7 @@
  * @write: the guest wants to write to it
  * @fetch: the guest wants to execute it
  * @share: what it locks, NULL: the tables as a whole
+ * @vcpu: whose fault it is, NULL: ept_populate()'s
  * @seq: process->seq before the host's page table was read
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
@@ -44,6 +45,7 @@ struct attempt {
 	bool write;
 	bool fetch;
 	struct ept_share *share;
+	struct vhm_vcpu *vcpu;
 	unsigned long seq;
 	s64 slot_edits;
 	unsigned long hva;
@@ -156,50 +158,63 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 	return true;
 }
 
-/* Let the host give the process the page as if the process had touched it. */
-static void fault_in(struct attempt *attempt)
+/*
+ * Let the host give the process the page as if the process had touched it. Where it waits, for a
+ * userfaultfd perhaps for ever, a signal ends that.
+ */
+static int handle_host_fault(const struct attempt *attempt)
 {
-	bool unlocked = false;
+	unsigned int flags = FAULT_FLAG_DEFAULT | (attempt->write ? FAULT_FLAG_WRITE : 0);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	vm_fault_t fault;
 
-	mmap_read_lock(current->mm);
-	fixup_user_fault(current->mm, attempt->hva, attempt->write ? FAULT_FLAG_WRITE : 0,
-			 &unlocked);
-	mmap_read_unlock(current->mm);
+	do {
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		fault = VM_FAULT_SIGSEGV;
+		vma = vma_lookup(mm, attempt->hva);
+		if (vma && vma->vm_flags & (attempt->write ? VM_WRITE : VM_READ))
+			fault = handle_mm_fault(vma, attempt->hva, flags, NULL);
+		/* else it has been unlocked */
+		if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+			mmap_read_unlock(mm);
+		if (fault & VM_FAULT_RETRY && signal_pending(current))
+			return -EINTR;
+		flags |= FAULT_FLAG_TRIED;
+	} while (fault & VM_FAULT_RETRY);
+	return vm_fault_to_errno(fault, FOLL_HWPOISON);
+}
+
+/* The same, and a kick of the vCPU ends it, too. */
+static int fault_in(const struct attempt *attempt)
+{
+	int ret = -EINTR;
+
+	if (!attempt->vcpu)
+		return handle_host_fault(attempt);
+	if (vhm_vcpu_wait_begin(attempt->vcpu))
+		ret = handle_host_fault(attempt);
+	vhm_vcpu_wait_end(attempt->vcpu);
+	return ret;
 }
 
 /*
  * Find the host's page, faulting it in where needed.
- * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR a signal kills the thread, -EBUSY the
- * host was quicker, -EAGAIN.
+ * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR the thread is wanted in user space, -EAGAIN it
+ * has been there.
  */
 static int resolve(struct ept *ept, struct attempt *attempt)
 {
-	unsigned long seq;
-	struct page *page;
-	long got;
+	int ret;
 
 	if (resolve_mapped(ept, attempt))
 		return 0;
-	/* mostly it is not there yet: quicker than what can say why not */
-	fault_in(attempt);
-	if (resolve_mapped(ept, attempt))
-		return 0;
-
-	seq = attempt->seq;
-	got = get_user_pages_unlocked(attempt->hva, 1, &page,
-				      FOLL_HWPOISON | (attempt->write ? FOLL_WRITE : 0));
-	if (got == 1)
-		put_page(page);
-	if (got == -EHWPOISON || got == -ENOMEM || got == -EINTR || got == -EAGAIN)
-		return got;
-	if (got != 1)
-		return -EFAULT;
-	if (resolve_mapped(ept, attempt))
-		return 0;
-	/* There is a page and it is not mapped: gone again, or none that a guest may have. */
-	if (ept_process_read_retry(ept->process, attempt->hva, PAGE_SIZE, seq))
-		return -EBUSY;
-	return -EFAULT;
+	ret = fault_in(attempt);
+	if (ret)
+		return ret;
+	/* gone again: the process itself would fault again */
+	return resolve_mapped(ept, attempt) ? 0 : -EAGAIN;
 }
 
 static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
@@ -382,6 +397,7 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 {
 	struct attempt attempt = {
 		.gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch, .share = share,
+		.vcpu = vcpu,
 	};
 	int ret;
 

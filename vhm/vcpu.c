@@ -86,6 +86,7 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	vcpu->id = id;
 	mutex_init(&vcpu->mutex);
 	spin_lock_init(&vcpu->pid_lock);
+	spin_lock_init(&vcpu->wait_lock);
 	vhm_halt_init(vcpu);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	vcpu->run_state = id ? VHM_RUN_STATE_WAIT_INIT : VHM_RUN_STATE_RUNNABLE;
@@ -121,12 +122,54 @@ void vhm_vcpu_free(struct vhm_vcpu *vcpu)
 	vhm_backend->vcpu_free(vcpu);
 }
 
+/* What is not for the guest, and need not wait for an instruction of its that waits. */
+static bool wanted_outside(const struct vhm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->vm->dead) ||
+	       READ_ONCE(vcpu->requests) & (BIT(VHM_REQ_KICK) | BIT(VHM_REQ_INIT));
+}
+
+bool vhm_vcpu_wait_begin(struct vhm_vcpu *vcpu)
+{
+	/* pairs with smp_mb() in vhm_vcpu_kick() */
+	smp_store_mb(vcpu->waiter, current);
+	return !wanted_outside(vcpu);
+}
+
+void vhm_vcpu_wait_end(struct vhm_vcpu *vcpu)
+{
+	spin_lock_irq(&vcpu->wait_lock);
+	vcpu->waiter = NULL;
+	spin_unlock_irq(&vcpu->wait_lock);
+}
+
+/*
+ * As set_notify_signal(), whose wake_up_state() is not exported. Under the lock, so that the flag
+ * reaches no system call but VHM_VCPU_RUN, on whose way out it is cleared.
+ */
+static noinline void interrupt_wait(struct vhm_vcpu *vcpu)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vcpu->wait_lock, flags);
+	if (vcpu->waiter && wanted_outside(vcpu)) {
+		set_tsk_thread_flag(vcpu->waiter, TIF_NOTIFY_SIGNAL);
+		wake_up_process(vcpu->waiter);
+	}
+	spin_unlock_irqrestore(&vcpu->wait_lock, flags);
+}
+
 void vhm_vcpu_kick(struct vhm_vcpu *vcpu)
 {
 	int cpu;
 
-	/* pairs with smp_store_mb() of vcpu->mode in the backend's entry */
+	/*
+	 * pairs with smp_store_mb() of vcpu->mode in the backend's entry, and of vcpu->waiter in
+	 * vhm_vcpu_wait_begin()
+	 */
 	smp_mb();
+	if (unlikely(READ_ONCE(vcpu->waiter)))
+		interrupt_wait(vcpu);
 	rcuwait_wake_up(&vcpu->wait);
 	if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
 		return;

@@ -184,6 +184,8 @@ enum vhm_request {
  * @mode: enum vhm_vcpu_mode
  * @requests: bits of enum vhm_request
  * @wait: the vCPU's thread while it sleeps in HLT
+ * @waiter: the vCPU's thread while it may wait for memory, or NULL
+ * @wait_lock: it stays one of ours as long as this is held
  * @wake_timer: ends the sleep (vhm/halt.c); without a VMX-preemption timer the stay in the
  *	guest, too
  * @wake_timer_fired: since it was set; it may be early
@@ -218,6 +220,8 @@ struct vhm_vcpu {
 	int mode;
 	unsigned long requests;
 	struct rcuwait wait;
+	struct task_struct *waiter;
+	spinlock_t wait_lock;	/* against the end of the wait */
 	struct hrtimer wake_timer;
 	bool wake_timer_fired;
 	u64 poll_tsc;
@@ -270,6 +274,17 @@ void vhm_vcpu_request(struct vhm_vcpu *vcpu, enum vhm_request request);
  * @vcpu: the vCPU
  */
 void vhm_vcpu_kick(struct vhm_vcpu *vcpu);
+
+/**
+ * vhm_vcpu_wait_begin - the vCPU's thread may come to wait for something that is not ours
+ * @vcpu: the vCPU, its thread
+ *
+ * Until vhm_vcpu_wait_end() what takes the thread to user space (a kick, the end of the VM) ends
+ * interruptible waits, as a signal does.
+ * Return: false: there is such a thing already; vhm_vcpu_wait_end() is due in any case
+ */
+bool vhm_vcpu_wait_begin(struct vhm_vcpu *vcpu);
+void vhm_vcpu_wait_end(struct vhm_vcpu *vcpu);
 
 /**
  * vhm_vcpu_nmi - make an NMI pending

@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -387,6 +390,166 @@ TEST_F(memory, copy_on_write_by_host)
 	ASSERT_EQ(1, write(channel[1], "", 1));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
+}
+
+/* ------------------------------------------------------------ userfaultfd -- */
+
+/* What a thread of the VMM does while its guest's memory is waited for. */
+struct waiter {
+	struct vcpu *vcpu;
+	struct vhm_populate populate;
+	volatile pid_t tid;
+};
+
+static void *run_once(void *context)
+{
+	struct waiter *waiter = context;
+
+	waiter->tid = (pid_t)syscall(SYS_gettid);
+	return (void *)vcpu_run(waiter->vcpu);
+}
+
+static void *populate_once(void *context)
+{
+	struct waiter *waiter = context;
+
+	waiter->tid = (pid_t)syscall(SYS_gettid);
+	return (void *)vhm_ioctl(waiter->vcpu->vm->fd, VHM_VM_POPULATE, &waiter->populate);
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* The first page of @window is asked for here, and nobody answers. */
+static int watch(uint8_t *window, uint64_t mode)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)window, .len = WINDOW_BYTES }, .mode = mode,
+	};
+	struct uffdio_writeprotect protect = {
+		.range = range.range, .mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	const struct sigaction action = { .sa_handler = on_signal };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range) ||
+	    (mode == UFFDIO_REGISTER_MODE_WP && ioctl(fd, UFFDIO_WRITEPROTECT, &protect)) ||
+	    sigaction(SIGUSR1, &action, NULL))
+		give_up("userfaultfd: %s", strerror(errno));
+	return fd;
+}
+
+/* Somebody waits for the page. */
+static void *start_waiter(int fd, void *(*function)(void *context), struct waiter *waiter)
+{
+	void *thread = thread_start(function, waiter);
+	struct uffd_msg message;
+
+	if (read(fd, &message, sizeof(message)) != sizeof(message) ||
+	    message.event != UFFD_EVENT_PAGEFAULT)
+		give_up("userfaultfd: %s", strerror(errno));
+	return thread;
+}
+
+static long signal_waiter(struct waiter *waiter, void *thread)
+{
+	if (syscall(SYS_tgkill, getpid(), waiter->tid, SIGUSR1))
+		give_up("tgkill: %s", strerror(errno));
+	return (long)thread_join(thread);
+}
+
+static long kick_waiter(struct waiter *waiter, void *thread)
+{
+	must(vcpu_kick(waiter->vcpu));
+	return (long)thread_join(thread);
+}
+
+static void prepare_access(struct vcpu *vcpu, const uint8_t *code, size_t bytes, uint32_t value)
+{
+	struct vhm_registers regs = {
+		.rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = WINDOW, .rax = value,
+	};
+
+	guest_long(vcpu, code, bytes);
+	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
+}
+
+/* Signals and kicks end the wait of a guest for its VMM's answer, and are not lost. */
+#define EXPECT_INTERRUPTIBLE(fd, cpu) do {						\
+	struct waiter seen_waiter = { .vcpu = cpu };					\
+											\
+	for (int round = 0; round < 3; round++) {					\
+		void *thread = start_waiter(fd, run_once, &seen_waiter);		\
+											\
+		EXPECT_EQ(-EINTR, signal_waiter(&seen_waiter, thread));			\
+		EXPECT_EQ(VHM_EXIT_INTERRUPTED, (cpu)->run->exit_reason);		\
+		thread = start_waiter(fd, run_once, &seen_waiter);			\
+		EXPECT_EQ(0, kick_waiter(&seen_waiter, thread));			\
+		EXPECT_EQ(VHM_EXIT_KICKED, (cpu)->run->exit_reason);			\
+	}										\
+	/* before it can wait */							\
+	must(vcpu_kick(cpu));								\
+	EXPECT_EQ(0, vcpu_run(cpu));							\
+	EXPECT_EQ(VHM_EXIT_KICKED, (cpu)->run->exit_reason);				\
+} while (0)
+
+TEST_F(memory, userfaultfd_missing)
+{
+	uint32_t source[PAGE_BYTES / 4] = { 0x4711 };
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)self->window, .src = (uintptr_t)source, .len = PAGE_BYTES,
+	};
+	int fd = watch(self->window, UFFDIO_REGISTER_MODE_MISSING);
+
+	prepare_access(&self->vcpu, read_word, CODE_BYTES(read_word), 0);
+	EXPECT_INTERRUPTIBLE(fd, &self->vcpu);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_COPY, &copy));
+	EXPECT_EQ(VHM_EXIT_IO, guest_exit(&self->vcpu));
+	EXPECT_EQ(0x4711, self->run->io.data);
+	close(fd);
+}
+
+TEST_F(memory, userfaultfd_write_protected)
+{
+	struct uffdio_writeprotect allow = {
+		.range = { .start = (uintptr_t)self->window, .len = WINDOW_BYTES },
+	};
+	int fd;
+
+	*word(self->window, 0) = 0x10;
+	fd = watch(self->window, UFFDIO_REGISTER_MODE_WP);
+	EXPECT_EQ(0x10, guest_read(&self->vcpu, 0));
+	prepare_access(&self->vcpu, write_word, CODE_BYTES(write_word), 0x11);
+	EXPECT_INTERRUPTIBLE(fd, &self->vcpu);
+	EXPECT_EQ(0x10, *word(self->window, 0));
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_WRITEPROTECT, &allow));
+	EXPECT_EQ(VHM_EXIT_IO, guest_exit(&self->vcpu));
+	EXPECT_EQ(0x11, *word(self->window, 0));
+	close(fd);
+}
+
+/* VHM_VM_POPULATE says how far it came before the signal. */
+TEST_F(memory, userfaultfd_populate)
+{
+	struct waiter waiter = {
+		.vcpu = &self->vcpu,
+		.populate = {
+			.size = sizeof(waiter.populate), .gpa = WINDOW, .bytes = WINDOW_BYTES,
+		},
+	};
+	struct uffdio_zeropage zeros = {
+		.range = { .start = (uintptr_t)self->window, .len = PAGE_BYTES },
+	};
+	int fd = watch(self->window, UFFDIO_REGISTER_MODE_MISSING);
+
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zeros));
+	EXPECT_EQ(-EINTR, signal_waiter(&waiter, start_waiter(fd, populate_once, &waiter)));
+	EXPECT_EQ(WINDOW + PAGE_BYTES, waiter.populate.gpa);
+	EXPECT_EQ(WINDOW_BYTES - PAGE_BYTES, waiter.populate.bytes);
+	close(fd);
 }
 
 /* ------------------------------------------------------------------ files -- */

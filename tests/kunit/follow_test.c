@@ -240,6 +240,13 @@ static void outcomes(struct kunit *test)
 			EPT_FAULT_MMIO);
 	KUNIT_EXPECT_EQ(test, guest_access(context, 1ULL << 36, false, &error), EPT_FAULT_MMIO);
 	KUNIT_EXPECT_EQ(test, guest_access(context, READONLY_GFN, true, &error), EPT_FAULT_MMIO);
+	/* a vCPU that is wanted elsewhere does not begin to wait for the host */
+	context->vcpu->requests = BIT(VHM_REQ_KICK);
+	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, true, &error),
+			EPT_FAULT_INTERRUPTED);
+	KUNIT_EXPECT_EQ(test, host_page(user, false), 0ULL);
+	KUNIT_EXPECT_NULL(test, context->vcpu->waiter);
+	context->vcpu->requests = 0;
 	KUNIT_EXPECT_EQ(test, ept_mapped(&tvm->ept, 1), 0ULL);
 
 	/* A read of untouched memory shows the page of zeros, not writable. */

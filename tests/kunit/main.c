@@ -29,6 +29,17 @@ void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
 		tvm->on_flush(tvm);
 }
 
+bool vhm_vcpu_wait_begin(struct vhm_vcpu *vcpu)
+{
+	WRITE_ONCE(vcpu->waiter, current);
+	return !vcpu->requests;
+}
+
+void vhm_vcpu_wait_end(struct vhm_vcpu *vcpu)
+{
+	WRITE_ONCE(vcpu->waiter, NULL);
+}
+
 static void describe(struct vhm_info *info)
 {
 	info->gpa_bits = TEST_GPA_BITS;

@@ -343,8 +343,8 @@ enum vhm_populate_flag {
  *
  * After an error @gpa is the page that has it, and @bytes what is left from there on: after
  * EINTR the same call goes on. Each call that a signal finds running has done a page or more,
- * unless the host was changing that very memory. Pages that VHM_VM_SET_RIGHTS keeps from the guest
- * are passed over.
+ * unless the host was changing that very memory, or a userfaultfd has it. Pages that
+ * VHM_VM_SET_RIGHTS keeps from the guest are passed over.
  *
  * Errors: ENOENT no slot is at @gpa; EFAULT the creator's address space has nothing there or
  * does not permit it; EHWPOISON broken memory; ENOMEM; EINTR a signal is pending.
