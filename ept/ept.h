@@ -96,6 +96,8 @@ struct ept_share {
  *	(ept_forgo_accessed_dirty())
  * @process: notifier of the process, set by ept_start()
  * @process_node: in process->epts, under process->lock
+ * @slots: that are followed, under process->lock. As long as there are any, so are the vCPUs
+ * @hand: where ept_shrink() goes on, under process->lock
  * @dead: table pages unlinked and not yet flushed, under @lock
  * @rights: what the guest may do with ranges of pages, as EPT_ENTRY_RIGHTS; everything where there
  *	is none. Written under vm->lock, read under RCU
@@ -118,6 +120,8 @@ struct ept {
 	struct ept_caps caps;
 	struct vhm_process *process;
 	struct list_head process_node;
+	unsigned int slots;
+	gfn_t hand;
 	struct list_head dead;
 	struct maple_tree rights;
 	u32 rights_calls;
@@ -354,10 +358,17 @@ void ept_tracker_free(struct ept *ept, struct ept_tracker *tracker);
 int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg);
 
 /**
- * ept_exit - wait until no callback of this module's notifiers can run
+ * ept_module_init - have what all VMs share, and offer tables to the host's reclaim
+ *
+ * Context: module load; may sleep. Return: 0 or -ENOMEM
+ */
+int ept_module_init(void);
+
+/**
+ * ept_module_exit - wait until no callback of this module's notifiers and shrinker can run
  *
  * Before module unload, when all VMs are gone. May sleep.
  */
-void ept_exit(void);
+void ept_module_exit(void);
 
 #endif /* VHM_EPT_H */

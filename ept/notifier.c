@@ -2,7 +2,7 @@
 /*
  * Keeps the EPT of all VMs of a process equal to the process's page tables.
  *
- * Owns struct vhm_process: one per address space that has VMs, however many, so that a
+ * One struct vhm_process per address space that has VMs, however many, so that a
  * VM more costs a reference. Locks: process->lock, then ept->lock of one VM after
  * another. The callbacks run in whatever context changes the address space, the OOM
  * reaper included: they neither sleep nor allocate. Those about ageing come with a page-table
@@ -13,7 +13,6 @@
 
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/slab.h>
 
 #include "ept/age.h"
 #include "ept/table.h"
@@ -31,20 +30,14 @@ static struct vhm_memory_slot *to_slot(struct interval_tree_node *node)
 
 static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
 {
-	struct vhm_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+	struct vhm_process *process = ept_process_alloc();
 
-	if (!process)
-		return ERR_PTR(-ENOMEM);
-	spin_lock_init(&process->lock);
-	process->slots = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&process->epts);
-	init_waitqueue_head(&process->wait);
-	return &process->notifier;
+	return process ? &process->notifier : ERR_PTR(-ENOMEM);
 }
 
 static void free_notifier(struct mmu_notifier *notifier)
 {
-	kfree(to_process(notifier));
+	ept_process_free(to_process(notifier));
 }
 
 /* The pages, half-open, of @slot that show user addresses @start to @last. */
@@ -226,10 +219,10 @@ void ept_uninit(struct ept *ept)
 		spin_lock(&process->lock);
 		list_del(&ept->process_node);
 		spin_unlock(&process->lock);
-		mmu_notifier_put(&process->notifier);
-		ept->process = NULL;
 	}
 	ept_free_tables(ept);
+	if (process)
+		mmu_notifier_put(&process->notifier);
 }
 
 int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
@@ -244,6 +237,7 @@ int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
 	slot->hva_node.last = slot->user_address + (slot->pages << PAGE_SHIFT) - 1;
 	spin_lock(&process->lock);
 	interval_tree_insert(&slot->hva_node, &process->slots);
+	ept->slots++;
 	spin_unlock(&process->lock);
 	return 0;
 }
@@ -262,10 +256,6 @@ void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot)
 
 	spin_lock(&process->lock);
 	interval_tree_remove(&slot->hva_node, &process->slots);
+	ept->slots--;
 	spin_unlock(&process->lock);
-}
-
-void ept_exit(void)
-{
-	mmu_notifier_synchronize();
 }

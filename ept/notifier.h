@@ -33,6 +33,8 @@
 /**
  * struct vhm_process - an address space with VMs
  * @notifier: counts the references too (mmu_notifier_get)
+ * @lru: among all, by memory cgroup and node (ept/processes.c)
+ * @tables: of all VMs, those that may go at any time (ept_shrink())
  * @lock: all below; read without it where ept_process_read_retry() says so
  * @slots: interval tree of the VMs' slots by user address
  * @epts: the VMs, by ept->process_node
@@ -45,6 +47,8 @@
  */
 struct vhm_process {
 	struct mmu_notifier notifier;
+	struct list_head lru;
+	atomic_long_t tables;
 	spinlock_t lock;	/* host-mm notifier of a process */
 	struct rb_root_cached slots;
 	struct list_head epts;
@@ -54,6 +58,10 @@ struct vhm_process {
 	unsigned long seq;
 	wait_queue_head_t wait;
 };
+
+/* Zeroed but for what is below @notifier, and known to the host's reclaim; NULL: no memory. */
+struct vhm_process *ept_process_alloc(void);
+void ept_process_free(struct vhm_process *process);
 
 static inline unsigned long ept_process_read_begin(const struct vhm_process *process)
 {

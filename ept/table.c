@@ -16,6 +16,7 @@
 
 #include "ept/format.h"
 #include "ept/iter.h"
+#include "ept/notifier.h"
 
 static u64 *alloc_table(void)
 {
@@ -132,36 +133,44 @@ void ept_raise_generation(struct ept *ept)
 	WRITE_ONCE(ept->generation, ept->generation + 1);
 }
 
+/* A table that an entry of @level references may go at any time, or may not any more. */
+static void count_removable(struct ept *ept, int level, int change)
+{
+	if (ept->process && level < EPT_LEVELS)
+		atomic_long_add(change, &ept->process->tables);
+}
+
 /*
- * Count a table and everything below as gone. CPUs may walk it until the flush, and set
- * accessed flags in it, so the pages stay as they are, on the list of the dead. Depth is
- * bounded by EPT_LEVELS.
+ * Count what an entry led to as gone. CPUs may walk tables until the flush, and set accessed
+ * flags in them, so the pages stay as they are, on the list of the dead. Depth is bounded by
+ * EPT_LEVELS.
  */
-static void bury_table(struct ept *ept, u64 *table, int level)
+static void bury(struct ept *ept, u64 entry, int level)
 {
 	unsigned int i;
+	u64 *table;
 
+	if (!ept_entry_is_table(entry, level)) {
+		ept->share[0].mapped[level]--;
+		return;
+	}
+	table = ept_entry_table(entry);
 	for (i = 0; i < EPT_TABLE_ENTRIES; i++) {
-		u64 entry = READ_ONCE(table[i]);
+		u64 below = READ_ONCE(table[i]);
 
-		if (ept_entry_is_table(entry, level))
-			bury_table(ept, ept_entry_table(entry), level - 1);
-		else if (ept_entry_present(entry))
-			ept->share[0].mapped[level]--;
+		if (ept_entry_present(below))
+			bury(ept, below, level - 1);
 	}
 	ept->share[0].tables--;
+	if (!ept_entry_is_fixed(entry))
+		count_removable(ept, level, -1);
 	list_add(&virt_to_page(table)->lru, &ept->dead);
 }
 
 /* Remove a present entry and what is below it. */
 static void remove_entry(struct ept *ept, u64 *entry, int level)
 {
-	u64 old = xchg(entry, 0);
-
-	if (ept_entry_is_table(old, level))
-		bury_table(ept, ept_entry_table(old), level - 1);
-	else
-		ept->share[0].mapped[level]--;
+	bury(ept, xchg(entry, 0), level);
 	ept_raise_generation(ept);
 }
 
@@ -239,15 +248,18 @@ static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter 
 		counts->mapped[iter->level - 1] += EPT_TABLE_ENTRIES;
 	}
 	counts->tables++;
+	count_removable(ept, iter->level, 1);
 	return 0;
 }
 
-static void mark(u64 *entry, u64 marks)
+static void mark(struct ept *ept, struct ept_iter *iter, u64 marks)
 {
-	u64 old = READ_ONCE(*entry);
+	u64 old = READ_ONCE(*iter->entry);
 
-	while ((old & marks) != marks && !try_cmpxchg(entry, &old, old | marks))
+	while ((old & marks) != marks && !try_cmpxchg(iter->entry, &old, old | marks))
 		;
+	if (marks & ~old & EPT_ENTRY_FIXED)
+		count_removable(ept, iter->level, -1);
 }
 
 int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int level, u64 leaf,
@@ -265,7 +277,7 @@ int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int leve
 			if (err)
 				return err;
 		}
-		mark(iter.entry, leaf & (EPT_ENTRY_FIXED | EPT_ENTRY_SPLIT(iter.level)));
+		mark(ept, &iter, leaf & (EPT_ENTRY_FIXED | EPT_ENTRY_SPLIT(iter.level)));
 	}
 	return -EINVAL;
 }
@@ -310,6 +322,39 @@ void ept_zap(struct ept *ept, gfn_t start, gfn_t end)
 		start = iter.gfn;
 		cond_resched();
 	}
+}
+
+/* A processor that has it cached may not set it again for a while, which costs a fault at worst. */
+static bool was_used(u64 *entry)
+{
+	return test_and_clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)entry);
+}
+
+unsigned long ept_shrink(struct ept *ept, long *scan)
+{
+	struct ept_iter iter;
+	s64 tables;
+
+	lockdep_assert_held(&ept->process->lock);
+	ept_lock(ept);
+	tables = ept->share[0].tables;
+	for_each_ept_entry(&iter, ept->root, ept->hand, EPT_GFN_END) {
+		const s64 before = ept->share[0].tables;
+
+		if (iter.level >= 3 && *scan <= 0)
+			break;
+		if (iter.level == EPT_LEVELS || !ept_entry_is_table(iter.value, iter.level))
+			continue;
+		if (!was_used(iter.entry))
+			zap_entry(ept, &iter, 0);
+		*scan -= max(before - ept->share[0].tables, 1LL);
+		if (iter.level == 2)
+			iter.gfn |= ept_level_pages(2) - 1;	/* nothing to see below */
+	}
+	ept->hand = ept_iter_valid(&iter) ? iter.gfn : 0;
+	tables -= ept->share[0].tables;
+	ept_unlock(ept);
+	return tables;
 }
 
 void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
@@ -400,7 +445,7 @@ void ept_free_tables(struct ept *ept)
 {
 	ept_lock(ept);
 	if (ept_tables(ept) > 1) {
-		bury_table(ept, ept->root, EPT_LEVELS);
+		bury(ept, ept_entry_make_table(__pa(ept->root)), EPT_LEVELS + 1);
 	} else {
 		/* empty, since leaves are in other tables: no need to look at it */
 		ept->share[0].tables--;

@@ -68,6 +68,20 @@ void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
 /* The same, piece by piece, with the lock taken anew for each, and no flush. May sleep. */
 void ept_zap(struct ept *ept, gfn_t start, gfn_t end);
 
+/**
+ * ept_shrink - remove tables that the guest has not used lately
+ * @ept: the tables, in use; process->lock held
+ * @scan: how many to look at, then how many less than asked for; may become negative
+ *
+ * Goes round, 1 GiB after another: each call goes on where the last one ended, up to the end. What
+ * has been used since the hand came by last gets another round (SDM vol. 3, 29.3.5: the processor
+ * sets accessed flags in entries that reference tables, too). Without accessed flags nothing is
+ * known to be in use. Tables on the way to fixed pages stay. ept_flush() must follow.
+ *
+ * Context: spins. Return: how many were removed
+ */
+unsigned long ept_shrink(struct ept *ept, long *scan);
+
 /* Raise the generation: each vCPU looks at what has changed before it enters the guest again. */
 void ept_raise_generation(struct ept *ept);
 

@@ -260,9 +260,18 @@ int vmx_init(void)
 	ret = init_cpuid() ?: vmx_speculation_init();
 	if (ret)
 		return ret;
+	ret = ept_module_init();
+	if (ret)
+		goto err_speculation;
 	ret = vmx_life_init();
 	if (ret)
-		vmx_speculation_exit();
+		goto err_ept;
+	return 0;
+
+err_ept:
+	ept_module_exit();
+err_speculation:
+	vmx_speculation_exit();
 	return ret;
 }
 
@@ -271,5 +280,5 @@ void vmx_exit(void)
 	vmx_life_exit();
 	vmx_lazy_msrs_restore_all();
 	vmx_speculation_exit();
-	ept_exit();
+	ept_module_exit();
 }

@@ -464,6 +464,13 @@ static bool write_back(struct pattern *pattern, uint32_t round)
 	return write_file("/proc/sys/vm/drop_caches", "1") && pattern_goes_on(pattern, 1);
 }
 
+/* The guest's second-level tables, with all else that the kernel can do without. */
+static bool shrink_caches(struct pattern *pattern, uint32_t round)
+{
+	(void)round;
+	return write_file("/proc/sys/vm/drop_caches", "2") && pattern_goes_on(pattern, 1);
+}
+
 static bool balance(struct pattern *pattern, uint32_t round)
 {
 	bool good = write_file("/proc/sys/kernel/numa_balancing", "1");
@@ -659,6 +666,7 @@ const struct event memory_events[] = {
 	{ "mprotect", protect_and_back, { } },
 	{ "fork", fork_vmm, { } },
 	{ "write_back", write_back, { "pgpgout" } },
+	{ "shrinkers", shrink_caches, { "slabs_scanned" } },
 	{ "numa_balancing", balance, { "numa_pte_updates", "numa_hint_faults" } },
 	{ "soft_dirty", track_soft_dirty, { } },
 	{ "clear_refs", forget_references, { } },

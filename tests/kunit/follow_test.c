@@ -58,6 +58,17 @@ static bool test_look_up(unsigned long hva, struct ept_host_page *page)
 #include "ept/fault.c"
 #undef ept_host_look_up
 
+/* The step of ept_module_init() that finds no memory, 0: none. */
+static int test_failing_step;
+
+#include "vhm/compat.h"
+#undef list_lru_init_memcg
+#define list_lru_init_memcg(lru, shrinker) \
+	(test_failing_step == 2 ? -ENOMEM : __list_lru_init(lru, true, NULL, shrinker))
+#define shrinker_alloc(flags, name) \
+	(test_failing_step == 1 ? NULL : shrinker_alloc(flags, name))
+#include "ept/processes.c"
+
 #define PAGES		48UL		/* of user memory */
 #define WRITABLE_GFN	0x100ULL	/* slot 1: all of it */
 #define READONLY_GFN	0x7fff0ULL	/* slot 2: the same again, read-only */
@@ -201,6 +212,7 @@ static struct context *begin(struct kunit *test)
 	context->crowd = PAGES;
 	context->vcpu = kunit_kzalloc(test, sizeof(*context->vcpu), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, context->vcpu);
+	KUNIT_ASSERT_EQ(test, ept_module_init(), 0);
 	test_seed(test, &context->random);
 	context->tvm = start_vm(test);
 	context->share = ept_add_share(&context->tvm->ept);
@@ -218,7 +230,7 @@ static void end(struct context *context)
 	stop_vm(context->tvm);
 	vm_munmap(context->user, PAGES << PAGE_SHIFT);
 	kthread_unuse_mm(test_mm);
-	ept_exit();
+	ept_module_exit();
 }
 
 /* ----------------------------------------------------------------- cases -- */
@@ -329,8 +341,32 @@ static void limited_pages(struct kunit *test)
 	end(context);
 }
 
-/* Which of the step's kinds: all, the guest's, the host's, edits of slots */
-enum { ALL_STEPS = 20, GUEST_STEPS = 13, HOST_STEPS = 6 };
+/* The host wants tables back. Return: how many it got. */
+static unsigned long reclaim(unsigned long scan)
+{
+	struct shrink_control control = { .nr_to_scan = scan };
+	unsigned long freed = 0;
+
+	for_each_online_node(control.nid) {
+		unsigned long tables = scan_tables(NULL, &control);
+
+		freed += tables == SHRINK_STOP ? 0 : tables;
+	}
+	return freed;
+}
+
+static unsigned long reclaimable(void)
+{
+	struct shrink_control control = { 0 };
+	unsigned long tables = 0;
+
+	for_each_online_node(control.nid)
+		tables += count_tables(NULL, &control);
+	return tables;
+}
+
+/* Which of the step's kinds: all, the guest's, the host's, edits of slots, reclaim */
+enum { ALL_STEPS = 21, GUEST_STEPS = 13, HOST_STEPS = 6, EDIT = 19, RECLAIM = 20 };
 
 static void step(struct context *context, u64 kind)
 {
@@ -361,6 +397,9 @@ static void step(struct context *context, u64 kind)
 		break;
 	case 17 ... 18:
 		map_user(hva, pages);
+		break;
+	case RECLAIM:
+		reclaim(1 + test_random(&context->random, 6));
 		break;
 	default:
 		if (test_remove_slot(&context->tvm->vm, 1))
@@ -393,7 +432,7 @@ static void random_sequence(struct kunit *test)
 #define ROUNDS		40
 #define RACER_STEPS	6
 #define CROWD		4
-#define RACERS		4
+#define RACERS		5
 
 /*
  * A thread of a race
@@ -429,8 +468,8 @@ static int race(void *data)
 static bool start_racer(struct racer *racer, struct context *context, int number,
 			struct completion *go)
 {
-	static const u64 first_kind[RACERS] = { 0, 0, GUEST_STEPS, GUEST_STEPS + HOST_STEPS };
-	static const u64 kinds[RACERS] = { GUEST_STEPS, GUEST_STEPS, HOST_STEPS, 1 };
+	static const u64 first_kind[RACERS] = { 0, 0, GUEST_STEPS, EDIT, RECLAIM };
+	static const u64 kinds[RACERS] = { GUEST_STEPS, GUEST_STEPS, HOST_STEPS, 1, 1 };
 	struct task_struct *thread;
 
 	racer->context = *context;
@@ -449,8 +488,8 @@ static bool start_racer(struct racer *racer, struct context *context, int number
 }
 
 /*
- * Two guests' threads, the host and an editor of slots at once. Whoever is overtaken must notice:
- * when all are at rest no entry may be older than the host's page tables.
+ * Two guests' threads, the host, an editor of slots and reclaim at once. Whoever is overtaken must
+ * notice: when all are at rest no entry may be older than the host's page tables.
  */
 static void races(struct kunit *test)
 {
@@ -755,6 +794,73 @@ static void ages(struct kunit *test)
 	end(context);
 }
 
+/*
+ * The host gets tables back from all VMs of a process in turn, but not from one without slots,
+ * whose vCPUs may be gone, nor of a process that somebody has locked.
+ */
+static void gives_tables_back(struct kunit *test)
+{
+	struct context *context = begin(test);
+	struct test_vm *mine = context->tvm, *other = start_vm(test);
+	struct vhm_process *process = mine->ept.process;
+	unsigned int i;
+	int error;
+
+	KUNIT_EXPECT_EQ(test, add_slot(other, 1, 0, context->user, 0), 0);
+	/* two tables each: no two of them are in the same 1 GiB */
+	guest_access(context, WRITABLE_GFN, true, &error);
+	guest_access(context, READONLY_GFN, false, &error);
+	context->tvm = other;
+	context->share = ept_add_share(&other->ept);
+	guest_access(context, 5, true, &error);
+	KUNIT_EXPECT_EQ(test, reclaimable(), 6UL);
+
+	spin_lock(&process->lock);
+	/* with one CPU there is nobody to have it */
+	if (IS_ENABLED(CONFIG_SMP))
+		KUNIT_EXPECT_EQ(test, reclaim(100), 0UL);
+	other->ept.slots--;
+	spin_unlock(&process->lock);
+	other->flushes = 0;
+	mine->flushes = 0;
+	KUNIT_EXPECT_EQ(test, reclaim(100), 4UL);
+	KUNIT_EXPECT_EQ(test, mine->flushes, 1U);
+	KUNIT_EXPECT_EQ(test, other->flushes, 0U);
+	KUNIT_EXPECT_NE(test, leaf_of(context, 5), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_tables(&mine->ept), 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_mapped(&mine->ept, 1), 0ULL);
+	KUNIT_EXPECT_TRUE(test, list_empty(&mine->ept.dead));
+	other->ept.slots++;
+	KUNIT_EXPECT_EQ(test, reclaimable(), 2UL);
+
+	/* whatever is asked for, each has its turn */
+	guest_access(context, 5, true, &error);
+	context->tvm = mine;
+	context->share = &mine->ept.share[0];
+	guest_access(context, WRITABLE_GFN, true, &error);
+	KUNIT_EXPECT_EQ(test, reclaimable(), 4UL);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, reclaim(1), 2UL);
+	KUNIT_EXPECT_EQ(test, reclaimable(), 0UL);
+	guest_access(context, WRITABLE_GFN, false, &error);
+	KUNIT_EXPECT_EQ(test, leaf_of(context, WRITABLE_GFN),
+			host_page(context->user, true) | 0x77);
+	check(context);
+	stop_vm(other);
+	KUNIT_EXPECT_EQ(test, reclaimable(), 2UL);
+	end(context);
+}
+
+/* What was made before goes again: the next attempt finds none of it, a debug kernel no leak. */
+static void no_memory_at_load(struct kunit *test)
+{
+	for (test_failing_step = 1; test_failing_step <= 2; test_failing_step++)
+		KUNIT_EXPECT_EQ(test, ept_module_init(), -ENOMEM);
+	test_failing_step = 0;
+	KUNIT_EXPECT_EQ(test, ept_module_init(), 0);
+	ept_module_exit();
+}
+
 /* The address space goes: nothing stays mapped and the VM is dead. */
 static void release_kills(struct kunit *test)
 {
@@ -786,6 +892,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(execute_only_is_small),
 	KUNIT_CASE(waits),
 	KUNIT_CASE(ages),
+	KUNIT_CASE(gives_tables_back),
+	KUNIT_CASE(no_memory_at_load),
 	KUNIT_CASE(release_kills),
 	{}
 };

@@ -11,6 +11,7 @@
 #include <linux/vmalloc.h>
 
 #include "ept/format.h"
+#include "ept/notifier.h"
 #include "ept/table.h"
 #include "ept/track.h"
 
@@ -26,6 +27,9 @@
 #define TRACKED		BIT_ULL(53)
 #define SMALL_EXECUTE	BIT_ULL(59)
 #define DIRTY		BIT_ULL(9)
+
+/* The processor's */
+#define ACCESSED	BIT_ULL(8)
 
 struct reference {
 	u64 leaf;	/* the entry, 0: none */
@@ -43,7 +47,8 @@ struct context {
 	struct kunit *test;
 	struct rnd_state random;
 	struct test_vm *tvm;
-	bool logs;				/* what is written */
+	struct vhm_process process;
+	bool logs;				/* what is written; accessed flags */
 	struct reference *reference;		/* by page of the window */
 	u64 mapped[4];				/* leaves by level */
 	u64 generation;				/* before the step */
@@ -109,19 +114,19 @@ static void split(struct context *context, gfn_t gfn, int level)
 	split(context, gfn, level);
 }
 
-/* Does the entry of @level over @gfn reference a table? */
-static bool has_table(u64 *table, gfn_t gfn, int level)
+/* The entry of @level over @gfn, if it references a table. */
+static u64 *table_entry(u64 *table, gfn_t gfn, int level)
 {
 	int at;
 
 	for (at = 4; ; at--) {
-		u64 entry = table[gfn >> (9 * (at - 1)) & 511];
+		u64 *entry = &table[gfn >> (9 * (at - 1)) & 511];
 
-		if (!(entry & 7) || (at < 4 && entry & 0x80))
-			return false;
+		if (!(*entry & 7) || (at < 4 && *entry & 0x80))
+			return NULL;
 		if (at == level)
-			return true;
-		table = __va(entry & 0xffffffffff000ULL);
+			return entry;
+		table = __va(*entry & 0xffffffffff000ULL);
 	}
 }
 
@@ -159,11 +164,12 @@ static void cpu_access(struct context *context, gfn_t gfn)
 	cached->gfn = gfn;
 	cached->leaf = test_translate(table, gfn, &cached->level);
 	for (level = 4; level > 1; level--) {
-		u64 entry = table[gfn >> (9 * (level - 1)) & 511];
+		u64 *entry = &table[gfn >> (9 * (level - 1)) & 511];
 
-		if (!(entry & 7) || (level < 4 && entry & 0x80))
+		if (!(*entry & 7) || (level < 4 && *entry & 0x80))
 			break;
-		table = __va(entry & 0xffffffffff000ULL);
+		*entry |= context->logs ? ACCESSED : 0;
+		table = __va(*entry & 0xffffffffff000ULL);
 	}
 	cached->table = table;
 }
@@ -255,7 +261,7 @@ static void step_map(struct context *context)
 	if (test_random(&context->random, 2))
 		leaf |= DIRTY;
 	refused = level > 1 && !(leaf & 4) &&
-		       has_table(context->tvm->ept.root, gfn, level);
+		       table_entry(context->tvm->ept.root, gfn, level);
 	ret = map(context, gfn, level, leaf);
 	if (refused) {
 		KUNIT_EXPECT_EQ(context->test, ret, -EEXIST);
@@ -360,6 +366,68 @@ static void step_track_all(struct context *context)
 	context->hits += changed;
 }
 
+/* Forget all pages of an entry of @level, tables included. Return: how many tables. */
+static u64 forget_table(struct context *context, gfn_t gfn, int level)
+{
+	u64 tables = 1, i;
+
+	for (i = 0; i < pages_of(level); i += 512)
+		tables += level == 3 && table_entry(context->tvm->ept.root, gfn + i, 2);
+	for (i = 0; i < pages_of(level); i++)
+		forget(context, gfn + i);
+	return tables;
+}
+
+/* What of 1 GiB goes, by the accessed flags before. Return: how many tables. */
+static u64 forget_unused(struct context *context, gfn_t gfn, long *scan)
+{
+	u64 *root = context->tvm->ept.root, *entry = table_entry(root, gfn, 3);
+	u64 tables = 0, i;
+
+	if (!entry)
+		return 0;
+	if (!(*entry & ACCESSED)) {
+		tables = forget_table(context, gfn, 3);
+		*scan -= tables;
+		return tables;
+	}
+	*scan -= 1;
+	for (i = 0; i < pages_of(3); i += 512) {
+		entry = table_entry(root, gfn + i, 2);
+		if (entry && !(*entry & ACCESSED))
+			tables += forget_table(context, gfn + i, 2);
+		*scan -= !!entry;
+	}
+	return tables;
+}
+
+static void step_shrink(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+	long scan = 1 + test_random(&context->random, 300), left = scan;
+	const gfn_t end = WINDOW_START + WINDOW_PAGES;
+	gfn_t hand = max(ept->hand, WINDOW_START), gfn;
+	u64 tables = ept_tables(ept), gone = 0;
+
+	for (gfn = hand; gfn < end && left > 0; gfn += pages_of(3))
+		gone += forget_unused(context, gfn, &left);
+	spin_lock(&context->process.lock);
+	KUNIT_EXPECT_EQ(context->test, (u64)ept_shrink(ept, &scan), gone);
+	spin_unlock(&context->process.lock);
+	KUNIT_EXPECT_EQ(context->test, scan, left);
+	KUNIT_EXPECT_EQ(context->test, tables - ept_tables(ept), gone);
+	/* all of it is looked at next time, or what has not been yet */
+	KUNIT_EXPECT_EQ(context->test, ept->hand, left > 0 ? 0ULL : gfn & ~(pages_of(3) - 1));
+	for (gfn = hand; gfn < end && (ept->hand ? gfn < ept->hand : 1); gfn += 512) {
+		u64 *entry = table_entry(ept->root, gfn, 2);
+
+		if (entry && *entry & ACCESSED)
+			KUNIT_FAIL(context->test, "gfn %llx: no second chance", gfn);
+	}
+	expect_raised(context, gone, "shrink", hand);
+	context->hits += !!gone;
+}
+
 static void step_flush(struct context *context)
 {
 	struct ept *ept = &context->tvm->ept;
@@ -385,6 +453,20 @@ static u64 count_tables(u64 *table, int level)
 		if (level > 1 && table[i] & 7 && !(level < 4 && table[i] & 0x80))
 			count += count_tables(__va(table[i] & 0xffffffffff000ULL), level - 1);
 	return count;
+}
+
+/* All but the root and those of level 3 may go. */
+static void check_tables(struct context *context)
+{
+	struct ept *ept = &context->tvm->ept;
+	u64 tables = count_tables(ept->root, 4), stay = 1;
+	int i;
+
+	KUNIT_EXPECT_EQ(context->test, tables, ept_tables(ept));
+	for (i = 0; i < 512; i++)
+		stay += !!(ept->root[i] & 7);
+	KUNIT_EXPECT_EQ(context->test, (u64)atomic_long_read(&context->process.tables),
+			tables - stay);
 }
 
 static void check_counts(struct context *context)
@@ -431,12 +513,11 @@ static void check_report(struct context *context, gfn_t start, gfn_t end)
 static void check_all(struct context *context)
 {
 	const gfn_t window_end = WINDOW_START + WINDOW_PAGES;
-	struct ept *ept = &context->tvm->ept;
 	gfn_t gfn;
 
 	for (gfn = WINDOW_START; gfn < WINDOW_START + WINDOW_PAGES; gfn++)
 		check_page(context, gfn);
-	KUNIT_EXPECT_EQ(context->test, count_tables(ept->root, 4), ept_tables(ept));
+	check_tables(context);
 	check_report(context, WINDOW_START, window_end);
 	gfn = random_gfn(context);
 	check_report(context, gfn, gfn + 1 + test_random(&context->random, window_end - gfn));
@@ -459,6 +540,8 @@ static struct context *new_context(struct kunit *test, bool logs)
 	context->tvm->data = context;
 	KUNIT_ASSERT_EQ(test, ept_init(&context->tvm->ept, &context->tvm->vm, &caps), 0);
 	context->generation = context->tvm->ept.generation;
+	spin_lock_init(&context->process.lock);
+	context->tvm->ept.process = &context->process;
 	return context;
 }
 
@@ -486,13 +569,14 @@ static void random_sequence(struct kunit *test, bool logs)
 			step_flush(context);
 		else if (kind == 92 && !test_random(&context->random, 100))
 			step_track_all(context);
+		else if (kind == 93 && !test_random(&context->random, 5))
+			step_shrink(context);
 		else
 			cpu_access(context, random_gfn(context));
 		check_counts(context);
 		check_page(context, random_gfn(context));
 		if (step % TABLE_CHECK == 0)
-			KUNIT_EXPECT_EQ(test, count_tables(context->tvm->ept.root, 4),
-					ept_tables(&context->tvm->ept));
+			check_tables(context);
 		if (step % FULL_CHECK == 0)
 			check_all(context);
 	}
@@ -500,6 +584,7 @@ static void random_sequence(struct kunit *test, bool logs)
 	KUNIT_EXPECT_GT(test, context->hits, (u64)STEPS / 20);
 	ept_free_tables(&context->tvm->ept);
 	KUNIT_EXPECT_EQ(test, ept_tables(&context->tvm->ept), 0ULL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 0L);
 	vfree(context->reference);
 }
 
@@ -520,6 +605,7 @@ static void fixed_pages(struct kunit *test)
 	const u64 want = hpa | 0x73 | 1ULL << 52;
 	struct context *context = new_context(test, true);
 	struct ept *ept = &context->tvm->ept;
+	long scan = 100;
 	int level;
 
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gpa + 1, hpa), -EINVAL);
@@ -544,7 +630,21 @@ static void fixed_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0ULL);
 	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 1ULL);
 	KUNIT_EXPECT_EQ(test, ept_tables(ept), 4ULL);
+
+	/* Nor does memory pressure, which takes what is beside it. */
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 0L);
+	KUNIT_EXPECT_EQ(test, map(context, gfn ^ 512, 1, ept_entry_make_leaf(0x1000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, map(context, gfn ^ 1, 1, ept_entry_make_leaf(0x2000, 1, 7)), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 1L);
+	spin_lock(&context->process.lock);
+	KUNIT_EXPECT_EQ(test, ept_shrink(ept, &scan), 1UL);
+	spin_unlock(&context->process.lock);
+	KUNIT_EXPECT_EQ(test, scan, 97L);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), want);
+	KUNIT_EXPECT_NE(test, test_translate(ept->root, gfn ^ 1, &level), 0ULL);
+	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn ^ 512, &level), 0ULL);
 	ept_free_tables(ept);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 0L);
 }
 
 /* A fixed page in the middle of a large one: all other pieces stay, nothing is flushed for them. */

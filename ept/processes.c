@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All processes that have VMs, and what the host's page reclaim gets of their tables.
+ *
+ * The host asks by memory cgroup and node, so list_lru keeps the processes: a process is where its
+ * first VM was charged. Each call takes the next process, of that one VM after another, of that
+ * 1 GiB after another (ept_shrink()), and what it has removed is flushed and free when it returns.
+ * A guest that needs a table again faults.
+ *
+ * Locks: that of the list, then, if nobody has it, process->lock, under which the list's is given
+ * up; then as ept/ept.h says. Nobody waits under that of the list: the host takes it with interrupts
+ * off, and who has process->lock may wait for an interrupt of every CPU. Nothing is allocated and
+ * nothing sleeps, and as no allocation is made under any of these locks, reclaim that comes from an
+ * allocation of this module finds none of them taken by its own thread.
+ */
+#include <linux/list_lru.h>
+#include <linux/slab.h>
+
+#include "ept/notifier.h"
+#include "ept/table.h"
+#include "vhm/compat.h"
+
+static struct kmem_cache *cache;
+static struct shrinker *shrinker;
+static struct list_lru processes;
+
+static struct vhm_process *to_process(struct list_head *item)
+{
+	return container_of(item, struct vhm_process, lru);
+}
+
+struct vhm_process *ept_process_alloc(void)
+{
+	struct vhm_process *process;
+
+	process = kmem_cache_alloc_lru(cache, &processes, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!process)
+		return NULL;
+	spin_lock_init(&process->lock);
+	process->slots = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&process->epts);
+	init_waitqueue_head(&process->wait);
+	INIT_LIST_HEAD(&process->lru);
+	list_lru_add_obj(&processes, &process->lru);
+	return process;
+}
+
+void ept_process_free(struct vhm_process *process)
+{
+	list_lru_del_obj(&processes, &process->lru);
+	/* who has picked it before has it locked */
+	spin_lock(&process->lock);
+	spin_unlock(&process->lock);
+	kmem_cache_free(cache, process);
+}
+
+static enum lru_status add_tables(struct list_head *item, struct list_lru_one *list,
+				  spinlock_t *lock, void *sum)
+{
+	*(unsigned long *)sum += atomic_long_read(&to_process(item)->tables);
+	return LRU_SKIP;
+}
+
+/* To say that there is nothing would be taken to be so until the next process comes. */
+static unsigned long count_tables(struct shrinker *unused, struct shrink_control *control)
+{
+	unsigned long all = ULONG_MAX, tables = 0;
+
+	list_lru_walk_one(&processes, control->nid, control->memcg, add_tables, &tables, &all);
+	return tables;
+}
+
+/* To sparse, which does not follow it to scan_tables(), the lock is not taken. */
+static enum lru_status pick(struct list_head *item, struct list_lru_one *list, spinlock_t *lock,
+			    void *picked)
+{
+	struct vhm_process *process = to_process(item);
+
+	if (spin_trylock(&process->lock)) {
+		__release(&process->lock);
+		*(struct vhm_process **)picked = process;
+	}
+	return LRU_ROTATE;
+}
+
+static unsigned long shrink(struct vhm_process *process, long *scan)
+{
+	unsigned long freed = 0;
+	struct ept *ept;
+
+	list_for_each_entry(ept, &process->epts, process_node) {
+		if (*scan <= 0) {
+			/* its turn comes first next time */
+			list_rotate_to_front(&ept->process_node, &process->epts);
+			break;
+		}
+		/* one that is on its way out has no slots: the flush looks at its vCPUs */
+		if (ept->slots) {
+			freed += ept_shrink(ept, scan);
+			ept_flush(ept);
+		}
+		--*scan;
+	}
+	return freed;
+}
+
+static unsigned long scan_tables(struct shrinker *unused, struct shrink_control *control)
+{
+	struct vhm_process *process = NULL;
+	long scan = control->nr_to_scan;
+	unsigned long one = 1, freed;
+
+	list_lru_walk_one(&processes, control->nid, control->memcg, pick, &process, &one);
+	if (!process)
+		return SHRINK_STOP;
+	__acquire(&process->lock);
+	freed = shrink(process, &scan);
+	spin_unlock(&process->lock);
+	/* there may be more of another process, or in another round */
+	control->nr_scanned = max(control->nr_to_scan - scan, 1UL);
+	return freed;
+}
+
+int ept_module_init(void)
+{
+	int ret = -ENOMEM;
+
+	cache = KMEM_CACHE(vhm_process, SLAB_ACCOUNT);
+	if (!cache)
+		return -ENOMEM;
+	shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE | SHRINKER_MEMCG_AWARE, "vhm-tables");
+	if (!shrinker)
+		goto err_cache;
+	ret = list_lru_init_memcg(&processes, shrinker);
+	if (ret)
+		goto err_shrinker;
+	vhm_shrinker_start(shrinker, count_tables, scan_tables);
+	return 0;
+
+err_shrinker:
+	shrinker_free(shrinker);
+err_cache:
+	kmem_cache_destroy(cache);
+	return ret;
+}
+
+void ept_module_exit(void)
+{
+	mmu_notifier_synchronize();
+	shrinker_free(shrinker);
+	list_lru_destroy(&processes);
+	kmem_cache_destroy(cache);
+}
