@@ -33,7 +33,9 @@
 /**
  * struct vhm_process - an address space with VMs
  * @notifier: counts the references too (mmu_notifier_get)
- * @lru: among all, by memory cgroup and node (ept/processes.c)
+ * @node: among all (ept/processes.c)
+ * @pid: of the process that created the first VM, in the host's first namespace; immutable
+ * @lru: among all, by memory cgroup and node
  * @tables: of all VMs, those that may go at any time (ept_shrink())
  * @lock: all below; read without it where ept_process_read_retry() says so
  * @slots: interval tree of the VMs' slots by user address
@@ -47,6 +49,8 @@
  */
 struct vhm_process {
 	struct mmu_notifier notifier;
+	struct list_head node;
+	pid_t pid;
 	struct list_head lru;
 	atomic_long_t tables;
 	spinlock_t lock;	/* host-mm notifier of a process */

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All processes that have VMs, and what the host's page reclaim gets of their tables.
+ * All processes that have VMs: what their tables map, and what the host's reclaim gets of them.
  *
  * The host asks by memory cgroup and node, so list_lru keeps the processes: a process is where its
  * first VM was charged. Each call takes the next process, of that one VM after another, of that
  * 1 GiB after another (ept_shrink()), and what it has removed is flushed and free when it returns.
  * A guest that needs a table again faults.
  *
- * Locks: that of the list, then, if nobody has it, process->lock, under which the list's is given
- * up; then as ept/ept.h says. Nobody waits under that of the list: the host takes it with interrupts
- * off, and who has process->lock may wait for an interrupt of every CPU. Nothing is allocated and
- * nothing sleeps, and as no allocation is made under any of these locks, reclaim that comes from an
- * allocation of this module finds none of them taken by its own thread.
+ * The report in debugfs goes over all VMs at once, and takes counters for it.
+ *
+ * Locks of the report: all_lock, then process->lock. Of reclaim: that of the list, then, if nobody
+ * has it, process->lock, under which the list's is given up; then as ept/ept.h says. Nobody waits
+ * under that of the list: the host takes it with interrupts off, and who has process->lock may wait
+ * for an interrupt of every CPU. Nothing is allocated and nothing sleeps, and as no allocation is
+ * made under any of these locks, reclaim that comes from an allocation of this module finds none of
+ * them taken by its own thread.
  */
+#include <linux/debugfs.h>
 #include <linux/list_lru.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "ept/notifier.h"
@@ -23,6 +29,9 @@
 static struct kmem_cache *cache;
 static struct shrinker *shrinker;
 static struct list_lru processes;
+static LIST_HEAD(all);
+static DEFINE_SPINLOCK(all_lock);	/* of all; whoever is in it stays */
+static struct dentry *directory;
 
 static struct vhm_process *to_process(struct list_head *item)
 {
@@ -40,19 +49,55 @@ struct vhm_process *ept_process_alloc(void)
 	process->slots = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&process->epts);
 	init_waitqueue_head(&process->wait);
+	process->pid = task_tgid_nr(current);
 	INIT_LIST_HEAD(&process->lru);
 	list_lru_add_obj(&processes, &process->lru);
+	spin_lock(&all_lock);
+	list_add_tail(&process->node, &all);
+	spin_unlock(&all_lock);
 	return process;
 }
 
 void ept_process_free(struct vhm_process *process)
 {
+	spin_lock(&all_lock);
+	list_del(&process->node);
+	spin_unlock(&all_lock);
 	list_lru_del_obj(&processes, &process->lru);
 	/* who has picked it before has it locked */
 	spin_lock(&process->lock);
 	spin_unlock(&process->lock);
 	kmem_cache_free(cache, process);
 }
+
+/* ---------------------------------------------------------------- report -- */
+
+static void show_vms(struct seq_file *file, struct vhm_process *process)
+{
+	struct ept *ept;
+
+	spin_lock(&process->lock);
+	list_for_each_entry(ept, &process->epts, process_node)
+		seq_printf(file, "%10d %12llu %12llu %12llu %12llu\n", process->pid,
+			   ept_mapped(ept, 1), ept_mapped(ept, 2), ept_mapped(ept, 3),
+			   ept_tables(ept));
+	spin_unlock(&process->lock);
+}
+
+static int mapped_show(struct seq_file *file, void *unused)
+{
+	struct vhm_process *process;
+
+	seq_printf(file, "%10s %12s %12s %12s %12s\n", "PID", "4K", "2M", "1G", "TABLES");
+	spin_lock(&all_lock);
+	list_for_each_entry(process, &all, node)
+		show_vms(file, process);
+	spin_unlock(&all_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mapped);
+
+/* --------------------------------------------------------------- reclaim -- */
 
 static enum lru_status add_tables(struct list_head *item, struct list_lru_one *list,
 				  spinlock_t *lock, void *sum)
@@ -121,6 +166,8 @@ static unsigned long scan_tables(struct shrinker *unused, struct shrink_control 
 	return freed;
 }
 
+/* ---------------------------------------------------------------- module -- */
+
 int ept_module_init(void)
 {
 	int ret = -ENOMEM;
@@ -135,6 +182,9 @@ int ept_module_init(void)
 	if (ret)
 		goto err_shrinker;
 	vhm_shrinker_start(shrinker, count_tables, scan_tables);
+	/* there may be no debugfs */
+	directory = debugfs_create_dir("vhm", NULL);
+	debugfs_create_file("mapped", 0400, directory, NULL, &mapped_fops);
 	return 0;
 
 err_shrinker:
@@ -146,6 +196,7 @@ err_cache:
 
 void ept_module_exit(void)
 {
+	debugfs_remove(directory);
 	mmu_notifier_synchronize();
 	shrinker_free(shrinker);
 	list_lru_destroy(&processes);

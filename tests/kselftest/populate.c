@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that is mapped before the guest touches it (VHM_VM_POPULATE), and the report of what is
- * mapped (VHM_VM_GET_MAPPED).
+ * mapped (VHM_VM_GET_MAPPED, and of all VMs in debugfs).
  *
  * Two witnesses: the report, and the guest itself, which then takes no EPT violation.
  */
@@ -9,6 +9,7 @@
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -486,6 +487,81 @@ TEST_F(populate, twice_at_once)
 		must(madvise(self->window, WINDOW_BYTES, MADV_DONTNEED));
 		EXPECT_MAPPED(&self->vm, WINDOW, WINDOW_BYTES, 0, 0);
 	}
+}
+
+/* ---------------------------------------------------------------- all VMs -- */
+
+#define REPORT	"/sys/kernel/debug/vhm/mapped"
+
+/* The lines of @pid's VMs, in @vms as many as there is room for. */
+static size_t report_of(pid_t pid, struct vhm_mapped vms[], size_t room)
+{
+	FILE *file = fopen(REPORT, "re");
+	struct vhm_mapped vm;
+	size_t count = 0;
+	int creator;
+
+	if (!file || fscanf(file, " PID 4K 2M 1G TABLES") == EOF)
+		give_up("%s: %s", REPORT, strerror(errno));
+	while (fscanf(file, "%d %llu %llu %llu %llu", &creator, &vm.entries[0], &vm.entries[1],
+		      &vm.entries[2], &vm.tables) == 5)
+		if (creator == pid && count++ < room)
+			vms[count - 1] = vm;
+	if (!feof(file))
+		give_up("%s: not understood", REPORT);
+	fclose(file);
+	return count;
+}
+
+static int exit_status(pid_t child)
+{
+	int status;
+
+	must(waitpid(child, &status, 0) == child ? 0 : -1);
+	return status;
+}
+
+static bool same_counts(const struct vhm_mapped *a, const struct vhm_mapped *b)
+{
+	return !memcmp(a->entries, b->entries, sizeof(a->entries)) && a->tables == b->tables;
+}
+
+TEST_F(populate, report_of_all)
+{
+	struct vhm_mapped seen[2], mine, other_mapped;
+	struct vm other;
+	pid_t child;
+
+	EXPECT_EQ(0, populate(&self->vm, WRITE, 0, WINDOW_BYTES));
+	mine = mapped_at(&self->vm, 0, ~0xfffull);
+	EXPECT_GE(mine.entries[0], WINDOW_PAGES);
+	ASSERT_EQ(1, report_of(getpid(), seen, 2));
+	EXPECT_TRUE(same_counts(&mine, seen));
+	/* another VM of this process */
+	vm_create(&other, 0);
+	must(vm_add_slot(&other, 1, 0, WINDOW, WINDOW_BYTES, self->window));
+	EXPECT_EQ(0, populate(&other, WRITE, 0, LARGE_BYTES));
+	other_mapped = mapped_at(&other, 0, ~0xfffull);
+	EXPECT_FALSE(same_counts(&mine, &other_mapped));
+	ASSERT_EQ(2, report_of(getpid(), seen, 2));
+	EXPECT_TRUE(same_counts(&mine, &seen[0]) != same_counts(&mine, &seen[1]));
+	EXPECT_TRUE(same_counts(&other_mapped, &seen[0]) != same_counts(&other_mapped, &seen[1]));
+	vm_destroy(&other);
+	EXPECT_EQ(1, report_of(getpid(), seen, 2));
+	/* of another, which is gone with it; it has these, too, but did not create them */
+	child = fork();
+	if (child == 0) {
+		bool none = !report_of(getpid(), seen, 2);
+
+		vm_create(&other, 0);
+		if (!none || report_of(getpid(), seen, 2) != 1 || seen[0].tables != 1)
+			_exit(1);
+		/* and it is for root alone */
+		_exit(seteuid(65534) || open(REPORT, O_RDONLY) >= 0 ? 2 : 0);
+	}
+	EXPECT_EQ(0, exit_status(child));
+	EXPECT_EQ(0, report_of(child, seen, 2));
+	EXPECT_EQ(1, report_of(getpid(), seen, 2));
 }
 
 /* ------------------------------------------------------------- other processes -- */

@@ -275,6 +275,21 @@ TEST_F_TIMEOUT(reclaim, while_tracked, 120)
 	close(tracker);
 }
 
+/* Of what all VMs have, which may go meanwhile. */
+static void read_report(void)
+{
+	char text[4096];
+	int fd = open("/sys/kernel/debug/vhm/mapped", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes;
+
+	do {
+		bytes = read(fd, text, sizeof(text));
+	} while (bytes > 0);
+	if (bytes)
+		give_up("no report of what is mapped");
+	close(fd);
+}
+
 /* A thread's: VMs that are filled and destroyed. */
 static void *come_and_go(void *window)
 {
@@ -304,6 +319,7 @@ TEST_F_TIMEOUT(reclaim, others_come_and_go, 120)
 	for (int round = 0; round < ROUNDS; round++) {
 		populate_all(&vms[round % COUNT(vms)]);
 		shrink();
+		read_report();
 	}
 	done = true;
 	for (size_t i = 0; i < COUNT(threads); i++)
