@@ -32,6 +32,7 @@ ROWS = [
     Row("mmio-write", "MMIO write to user space, with decode", at_most=2400),
     Row("mmio-read", "MMIO read from user space, with decode", at_most=2500),
     Row("run-return", "run ioctl that returns at once", at_most=600),
+    Row("ioctl-host", "of it the host's own", told=True),
     Row("timer-halt", "APIC timer + HLT, beyond 0.5 ms", at_most=4000),
     Row("timer-halt-2ms", "the same, beyond 2 ms"),
     Row("life-cycle", "VM + vCPU + slot: create and destroy", at_most=100_000),
