@@ -8,22 +8,24 @@
  */
 #include "vmx.h"
 
+#include <linux/nospec.h>
 #include <asm/msr.h>
+#include <asm/mtrr.h>
+#include <asm/page.h>
 
 #include "instruction.h"
 #include "vhm/cpuid.h"
 
-/* fast strings on; no BTS, no PEBS */
-#define MISC_ENABLE_RESET	(BIT_ULL(0) | BIT_ULL(11) | BIT_ULL(12))
-#define MSR_IA32_MTRR_DEF_TYPE	0x2ff
+#define MISC_ENABLE_RESET	(MSR_IA32_MISC_ENABLE_FAST_STRING | \
+				 MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
+				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
+#define MSR_MTRRphysBase0	MTRRphysBase_MSR(0)
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_VARIABLE_MTRRS)	/* WC, fixed */
 
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
-static bool canonical(u64 address)
+static bool canonical(u32 index, u64 address)
 {
-	u8 unused_bits = 64 - (boot_cpu_has(X86_FEATURE_LA57) ? 57 : 48);
-
-	return (u64)((s64)(address << unused_bits) >> unused_bits) == address;
+	return __is_canonical_address(address, boot_cpu_has(X86_FEATURE_LA57) ? 57 : 48);
 }
 
 /* ------------------------------------------------------------------- MTRRs -- */
@@ -43,47 +45,31 @@ static bool types_valid(u64 value, u32 types)
 	return true;
 }
 
-static bool pat_valid(u64 value)
+static bool pat_valid(u32 index, u64 value)
 {
 	return types_valid(value, PAT_TYPES);
-}
-
-/* One, in the lowest byte; 0 is a type, too. */
-static bool mtrr_type_valid(u64 value)
-{
-	return types_valid((u8)value, MTRR_TYPES);
-}
-
-/* First the variable ones, then the fixed ones. */
-static u32 mtrr_index(u32 n)
-{
-	static const u16 fixed[VMX_MTRRS - 2 * VMX_VARIABLE_MTRRS] = {
-		0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
-	};
-
-	return n < 2 * VMX_VARIABLE_MTRRS ? 0x200 + n : fixed[n - 2 * VMX_VARIABLE_MTRRS];
-}
-
-static u64 *find_mtrr(struct vmx_vcpu *v, u32 index)
-{
-	u32 n;
-
-	for (n = 0; n < VMX_MTRRS; n++)
-		if (mtrr_index(n) == index)
-			return &v->mtrrs[n];
-	return NULL;
 }
 
 /* SDM vol. 3, 12.11.2, Setting Memory Ranges with MTRRs */
 static bool mtrr_valid(u32 index, u64 value)
 {
+	return types_valid(value, MTRR_TYPES);
+}
+
+/* One type, in the lowest byte; 0 is a type, too. */
+static bool mtrr_def_type_valid(u32 index, u64 value)
+{
+	return types_valid((u8)value, MTRR_TYPES);
+}
+
+/* A base, with a type, or a mask */
+static bool variable_mtrr_valid(u32 index, u64 value)
+{
 	u64 address_reserved = GENMASK_ULL(63, boot_cpu_data.x86_phys_bits);
 
-	if (index >= 0x250)
-		return types_valid(value, MTRR_TYPES);
 	if (index & 1)
 		return !(value & (address_reserved | 0x7ff));
-	return !(value & (address_reserved | 0xf00)) && mtrr_type_valid(value);
+	return !(value & (address_reserved | 0xf00)) && types_valid((u8)value, MTRR_TYPES);
 }
 
 /* ------------------------------------------------------------------ bitmap -- */
@@ -217,7 +203,7 @@ static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 
 static int set_kernel_gs_base(struct vmx_vcpu *v, u64 value)
 {
-	if (!canonical(value))
+	if (!canonical(MSR_KERNEL_GS_BASE, value))
 		return -EINVAL;
 	/* see read_kernel_gs_base() */
 	preempt_disable();
@@ -242,7 +228,9 @@ static int set_tsc(struct vmx_vcpu *v, u64 value)
  * @index: its number
  * @field: where the VMCS has its value, or 0
  * @offset: else where struct vmx_vcpu has it, or 0: its value is 0
+ * @more: so many more MSRs with the numbers behind it are the same, their values behind its own
  * @lazy: it is one of enum vmx_lazy_msr
+ * @needs: X86_FEATURE_*; a guest whose CPUID has none of them does not have it; none: all do
  * @reserved: bits that must be 0
  * @valid: may it have this value? NULL: any
  * @get: reads it, instead
@@ -252,15 +240,18 @@ struct msr_model {
 	u32 index;
 	u32 field;
 	u32 offset;
+	u32 more;
 	bool lazy;
+	u32 needs[3];
 	u64 reserved;
-	bool (*valid)(u64 value);
+	bool (*valid)(u32 index, u64 value);
 	u64 (*get)(struct vmx_vcpu *v);
 	int (*set)(struct vmx_vcpu *v, u64 value);
 };
 
 #define IN_VCPU(member)	.offset = offsetof(struct vmx_vcpu, member)
 #define LAZY(name)	MSR_##name, IN_VCPU(lazy_msrs[VMX_LAZY_##name]), .lazy = true
+#define MTRR(n)		IN_VCPU(mtrrs[n]), .valid = mtrr_valid
 #define HIGH_HALF	GENMASK_ULL(63, 32)
 
 static const struct msr_model msrs[] = {
@@ -268,7 +259,8 @@ static const struct msr_model msrs[] = {
 	{ LAZY(LSTAR), .valid = canonical },
 	{ LAZY(CSTAR), .valid = canonical },
 	{ LAZY(SYSCALL_MASK), .reserved = HIGH_HALF },
-	{ LAZY(TSC_AUX), .reserved = HIGH_HALF },
+	{ LAZY(TSC_AUX), .reserved = HIGH_HALF,
+	  .needs = { X86_FEATURE_RDTSCP, X86_FEATURE_RDPID } },
 	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS },
 	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP, .valid = canonical },
 	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP, .valid = canonical },
@@ -276,14 +268,20 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL, .reserved = ~(u64)DEBUGCTLMSR_BTF },
 	{ MSR_KERNEL_GS_BASE, .get = read_kernel_gs_base, .set = set_kernel_gs_base },
 	{ MSR_IA32_MISC_ENABLE, IN_VCPU(misc_enable) },
-	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust) },
-	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl },
+	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust), .needs = { X86_FEATURE_TSC_ADJUST } },
+	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl,
+	  .needs = { X86_FEATURE_SPEC_CTRL, X86_FEATURE_INTEL_STIBP, X86_FEATURE_SPEC_CTRL_SSBD } },
 	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
-	{ MSR_IA32_MTRR_DEF_TYPE, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
-	  .valid = mtrr_type_valid },
+	{ MSR_MTRRdefType, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
+	  .valid = mtrr_def_type_valid },
 	/* no CPUID faulting, no supervisor state */
 	{ MSR_MISC_FEATURES_ENABLES, .reserved = ~0ull },
-	{ MSR_IA32_XSS, .reserved = ~0ull },
+	{ MSR_IA32_XSS, .reserved = ~0ull, .needs = { X86_FEATURE_XSAVES } },
+	{ MSR_MTRRphysBase0, IN_VCPU(mtrrs), .more = 2 * VMX_VARIABLE_MTRRS - 1,
+	  .valid = variable_mtrr_valid },
+	{ MSR_MTRRfix64K_00000, MTRR(2 * VMX_VARIABLE_MTRRS) },
+	{ MSR_MTRRfix16K_80000, MTRR(2 * VMX_VARIABLE_MTRRS + 1), .more = 1 },
+	{ MSR_MTRRfix4K_C0000, MTRR(2 * VMX_VARIABLE_MTRRS + 3), .more = 7 },
 	/* other sections have these */
 	{ MSR_FS_BASE, GUEST_FS_BASE, .valid = canonical },
 	{ MSR_GS_BASE, GUEST_GS_BASE, .valid = canonical },
@@ -298,90 +296,67 @@ static const struct msr_model *find_msr(u32 index)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
-		if (msrs[i].index == index)
+		if (index - msrs[i].index <= msrs[i].more)
 			return &msrs[i];
 	return NULL;
 }
 
-static u64 *place(struct vmx_vcpu *v, const struct msr_model *msr)
+static u64 *place(struct vmx_vcpu *v, const struct msr_model *msr, u32 index)
 {
-	return (void *)v + msr->offset;
+	u64 *first = (void *)v + msr->offset;
+
+	return &first[array_index_nospec(index - msr->index, msr->more + 1)];
 }
 
-int vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *value)
+static u64 get_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index)
 {
-	const struct msr_model *msr = find_msr(index);
-	const u64 *mtrr;
-
-	if (!msr) {
-		mtrr = find_mtrr(v, index);
-		if (!mtrr)
-			return -ENOENT;
-		*value = *mtrr;
-	} else if (msr->get) {
-		*value = msr->get(v);
-	} else if (msr->field) {
-		*value = vmread(msr->field);
-	} else {
-		*value = msr->offset ? *place(v, msr) : 0;
-	}
-	return 0;
+	if (msr->get)
+		return msr->get(v);
+	if (msr->field)
+		return vmread(msr->field);
+	return msr->offset ? *place(v, msr, index) : 0;
 }
 
-static int set_mtrr(struct vmx_vcpu *v, u32 index, u64 value)
+static int set_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index, u64 value)
 {
-	u64 *mtrr = find_mtrr(v, index);
-
-	if (!mtrr)
-		return -ENOENT;
-	if (!mtrr_valid(index, value))
-		return -EINVAL;
-	*mtrr = value;
-	return 0;
-}
-
-int vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 value)
-{
-	const struct msr_model *msr = find_msr(index);
-
-	if (!msr)
-		return set_mtrr(v, index, value);
 	if (msr->set)
 		return msr->set(v, value);
-	if (value & msr->reserved || (msr->valid && !msr->valid(value)))
+	if (value & msr->reserved || (msr->valid && !msr->valid(index, value)))
 		return -EINVAL;
 	if (msr->field)
 		vmwrite(msr->field, value);
 	else if (msr->offset)
-		*place(v, msr) = value;
+		*place(v, msr, index) = value;
 	if (msr->lazy)
 		vmx_lazy_msr_changed(v);
 	return 0;
 }
 
 /* Registers that a guest may read and never change. */
+static const struct {
+	u32 index;
+	u64 value;
+} constants[] = {
+	{ MSR_IA32_UCODE_REV, 1ull << 32 },
+	{ MSR_IA32_PLATFORM_ID, 0 },
+	{ MSR_IA32_MCG_CAP, 0 },
+	{ MSR_PLATFORM_INFO, 0 },
+	{ MSR_IA32_FEAT_CTL, FEAT_CTL_LOCKED },
+	{ MSR_MTRRcap, MTRRCAP_VALUE },
+};
+
 static bool constant_msr(struct vmx_vcpu *v, u32 index, u64 *value)
 {
-	switch (index) {
-	case MSR_IA32_UCODE_REV:
-		*value = 1ull << 32;
-		return true;
-	case MSR_IA32_PLATFORM_ID:
-	case MSR_IA32_MCG_CAP:
-	case MSR_PLATFORM_INFO:
-		*value = 0;
-		return true;
-	case MSR_IA32_FEAT_CTL:
-		*value = FEAT_CTL_LOCKED;
-		return true;
-	case MSR_MTRRcap:
-		*value = MTRRCAP_VALUE;
-		return true;
-	case MSR_IA32_ARCH_CAPABILITIES:
-		if (!guest_has(v, X86_FEATURE_ARCH_CAPABILITIES))
-			return false;
+	u32 i;
+
+	if (index == MSR_IA32_ARCH_CAPABILITIES) {
 		*value = vmx_guest_arch_capabilities();
-		return true;
+		return guest_has(v, X86_FEATURE_ARCH_CAPABILITIES);
+	}
+	for (i = 0; i < ARRAY_SIZE(constants); i++) {
+		*value = constants[i].value;
+		if (constants[i].index == index)
+			return true;
 	}
 	return false;
 }
@@ -392,41 +367,38 @@ static bool is_apic_msr(u32 index)
 	       index == MSR_IA32_TSC_DEADLINE;
 }
 
-/* MSRs of features that the guest's CPUID may lack. */
-static bool hidden_by_cpuid(struct vmx_vcpu *v, u32 index)
+static bool hidden_by_cpuid(struct vmx_vcpu *v, const struct msr_model *msr)
 {
-	switch (index) {
-	case MSR_TSC_AUX:
-		return !vmx_guest_has_tsc_aux(v);
-	case MSR_IA32_SPEC_CTRL:
-		return !boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ||
-		       !(guest_has(v, X86_FEATURE_SPEC_CTRL) ||
-			 guest_has(v, X86_FEATURE_INTEL_STIBP) ||
-			 guest_has(v, X86_FEATURE_SPEC_CTRL_SSBD));
-	case MSR_IA32_TSC_ADJUST:
-		return !guest_has(v, X86_FEATURE_TSC_ADJUST);
-	case MSR_IA32_XSS:
-		return !guest_has(v, X86_FEATURE_XSAVES);
-	default:
-		return false;
-	}
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(msr->needs) && msr->needs[i]; i++)
+		if (guest_has(v, msr->needs[i]))
+			return false;
+	return msr->needs[0];
 }
 
 int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
 {
+	const struct msr_model *msr;
+
 	if (is_apic_msr(index))
 		return vhm_apic_msr_read(v->base.apic, index, value);
 	if (vhm_pv_is_msr(index))
 		return vhm_pv_msr_read(&v->base, index, value);
 	if (constant_msr(v, index, value))
 		return 0;
-	if (hidden_by_cpuid(v, index))
+	msr = find_msr(index);
+	if (!msr)
+		return -ENOENT;
+	if (hidden_by_cpuid(v, msr))
 		return -EINVAL;
-	return vmx_get_msr(v, index, value);
+	*value = get_msr(v, msr, index);
+	return 0;
 }
 
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 {
+	const struct msr_model *msr;
 	u64 unused;
 
 	if (is_apic_msr(index))
@@ -435,23 +407,61 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 		return vhm_pv_msr_write(&v->base, index, value);
 	if (index == MSR_IA32_UCODE_REV || index == MSR_IA32_UCODE_WRITE)
 		return 0;	/* guests clear the one to read it; microcode is the host's */
-	if (constant_msr(v, index, &unused) || hidden_by_cpuid(v, index))
+	if (constant_msr(v, index, &unused))
+		return -EINVAL;
+	msr = find_msr(index);
+	if (!msr)
+		return -ENOENT;
+	if (hidden_by_cpuid(v, msr))
 		return -EINVAL;
 	if (index == MSR_IA32_TSC_ADJUST) {	/* the guest's write moves its TSC as well */
 		vhm_pv_clock_tsc_written(&v->base, value - v->tsc_adjust);
 		vmx_set_tsc_offset(&v->base, v->tsc_offset + value - v->tsc_adjust);
 	}
-	return vmx_set_msr(v, index, value);
+	return set_msr(v, msr, index, value);
 }
 
 /* ----------------------------------------------------------------- section -- */
 
-u32 vmx_saved_msrs(void)
+u32 vmx_msrs_bytes(struct vhm_vcpu *vcpu)
 {
-	return SAVED_MSRS + VMX_MTRRS;
+	u32 i, count = SAVED_MSRS;
+
+	for (i = 0; i < SAVED_MSRS; i++)
+		count += msrs[i].more;
+	return count * sizeof(struct vhm_msr_value);
 }
 
-u32 vmx_saved_msr(u32 n)
+void vmx_msrs_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
-	return n < SAVED_MSRS ? msrs[n].index : mtrr_index(n - SAVED_MSRS);
+	const struct msr_model *msr;
+	struct vhm_msr_value *out = state;
+	u32 i;
+
+	for (msr = msrs; msr < msrs + SAVED_MSRS; msr++) {
+		for (i = 0; i <= msr->more; i++, out++) {
+			out->index = msr->index + i;
+			out->value = get_msr(to_vmx(vcpu), msr, out->index);
+		}
+	}
+}
+
+int vmx_msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	const struct vhm_msr_value *msr;
+
+	for (msr = in; msr < (struct vhm_msr_value *)(in + bytes); msr++)
+		if (msr->reserved || !find_msr(msr->index))
+			return -EINVAL;
+	return 0;
+}
+
+int vmx_msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
+{
+	const struct vhm_msr_value *msr;
+
+	for (msr = in; msr < (struct vhm_msr_value *)(in + bytes); msr++)
+		if (set_msr(to_vmx(vcpu), find_msr(msr->index), msr->index, msr->value))
+			return -EINVAL;
+	return 0;
 }

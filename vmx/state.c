@@ -217,47 +217,6 @@ static int debug_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	return 0;
 }
 
-/* -------------------------------------------------------------------- MSRs -- */
-
-static u32 msrs_bytes(struct vhm_vcpu *vcpu)
-{
-	return vmx_saved_msrs() * sizeof(struct vhm_msr_value);
-}
-
-static void msrs_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
-{
-	struct vhm_msr_value *msr = out;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++) {
-		msr[i].index = vmx_saved_msr(i);
-		vmx_get_msr(to_vmx(vcpu), msr[i].index, &msr[i].value);
-	}
-}
-
-static int msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	const struct vhm_msr_value *msr = in;
-	u64 unused;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++)
-		if (msr[i].reserved || vmx_get_msr(to_vmx(vcpu), msr[i].index, &unused))
-			return -EINVAL;
-	return 0;
-}
-
-static int msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
-{
-	const struct vhm_msr_value *msr = in;
-	u32 i;
-
-	for (i = 0; i < bytes / sizeof(*msr); i++)
-		if (vmx_set_msr(to_vmx(vcpu), msr[i].index, msr[i].value))
-			return -EINVAL;
-	return 0;
-}
-
 /* ------------------------------------------------------------------ events -- */
 
 static_assert(VHM_BLOCKED_BY_STI == GUEST_INTR_STATE_STI);
@@ -374,8 +333,9 @@ const struct vhm_section_ops vmx_sections[VHM_SECTION_COUNT] = {
 			      .check = xcr_check, .set = xcr_set },
 	[VHM_SECTION_DEBUG] = { 1, sizeof(struct vhm_debug_registers), .get = debug_get,
 				.check = debug_check, .set = debug_set },
-	[VHM_SECTION_MSRS] = { 1, 0, sizeof(struct vhm_msr_value), msrs_bytes, .get = msrs_get,
-			       .check = msrs_check, .set = msrs_set },
+	[VHM_SECTION_MSRS] = { 1, 0, sizeof(struct vhm_msr_value), vmx_msrs_bytes,
+			       .get = vmx_msrs_get, .check = vmx_msrs_check,
+			       .set = vmx_msrs_set },
 	[VHM_SECTION_EVENTS] = { 1, sizeof(struct vhm_events), .get = events_get,
 				 .check = events_check, .set = events_set },
 };

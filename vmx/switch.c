@@ -108,7 +108,7 @@ static noinline void lazy_cpu_learn(struct lazy_cpu *cpu)
 /* Interrupts off. */
 static noinline void lazy_msr_write(struct lazy_cpu *cpu, int i, u64 value)
 {
-	/* vmx_set_msr() has refused values that fault */
+	/* set_msr() of vmx/msr.c has refused values that fault */
 	if (wrmsrl_safe(lazy_msr_index[i], value))
 		return;
 	cpu->current_value[i] = value;
@@ -272,7 +272,7 @@ void __vmx_guest_state_load(struct vmx_vcpu *v)
 
 	if (v->lazy_live)
 		lazy_msrs_load(v);
-	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx_set_msr() */
+	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: set_kernel_gs_base() */
 	host->loaded = true;
 }
 

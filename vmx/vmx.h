@@ -339,10 +339,11 @@ void vmx_msr_init(struct vmx_vcpu *v);
 void vmx_msr_reset(struct vmx_vcpu *v);
 #define VMX_MSR_BITMAP_WRITE	0x4000	/* bits from here on: writes (SDM vol. 3, 25.6.9) */
 void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write);
-u32 vmx_saved_msrs(void);
-u32 vmx_saved_msr(u32 n);
-int vmx_get_msr(struct vmx_vcpu *v, u32 index, u64 *value);
-int vmx_set_msr(struct vmx_vcpu *v, u32 index, u64 value);
+/* section VHM_SECTION_MSRS, see struct vhm_section_ops */
+u32 vmx_msrs_bytes(struct vhm_vcpu *vcpu);
+void vmx_msrs_get(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+int vmx_msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+int vmx_msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 void vmx_cpuid_changed(struct vhm_vcpu *vcpu);
 u64 vmx_guest_arch_capabilities(void);		/* speculation.c */
 bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v);
