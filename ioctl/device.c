@@ -36,14 +36,14 @@ static long get_info(struct file *file, void *arg, void __user *user)
 static long get_cpuid(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_cpuid *cpuid = arg;
-	const struct vhm_cpuid_entry *table;
-	u32 count, room = cpuid->entry_count;
+	const struct vhm_cpuid_table *table = &vhm_cpuid_supported;
+	u32 room = cpuid->entry_count;
 
-	table = vhm_cpuid_table(&count);
-	cpuid->entry_count = count;
-	if (room < count)
+	cpuid->entry_count = table->count;
+	if (room < table->count)
 		return vhm_copy_back(user, cpuid, sizeof(*cpuid)) ?: -ENOSPC;
-	if (copy_to_user(u64_to_user_ptr(cpuid->entries), table, count * sizeof(*table)))
+	if (copy_to_user(u64_to_user_ptr(cpuid->entries), table->entries,
+			 table->count * sizeof(*table->entries)))
 		return -EFAULT;
 	return vhm_copy_back(user, cpuid, sizeof(*cpuid));
 }

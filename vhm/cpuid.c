@@ -22,7 +22,7 @@
 
 /* ----------------------------------------------------------------- check -- */
 
-enum { EAX = 1, EBX = 2, ECX = 4, EDX = 8, ALL = 15 };
+#define ALL	(BIT(EAX) | BIT(EBX) | BIT(ECX) | BIT(EDX))
 
 /*
  * How a register of the VMM's table must relate to the supported one. Registers that
@@ -34,27 +34,29 @@ static const struct rule {
 	u32 last_subleaf;
 	u8 features;		/* registers whose bits must be supported */
 	u8 fixed;		/* registers that must be the same */
+	u32 dynamic_ecx;	/* bits that the answer computes, whatever the table says */
 } rules[] = {
-	{ 1, 0, 0, ECX | EDX, 0 },
+	{ 1, 0, 0, BIT(ECX) | BIT(EDX), 0, ECX_1(OSXSAVE) },
 	{ 6, 0, 0, ALL, 0 },
-	{ 7, 0, 0, EBX | ECX | EDX, 0 },
+	{ 7, 0, 0, BIT(EBX) | BIT(ECX) | BIT(EDX), 0, ECX_7(OSPKE) },
 	{ 7, 1, U32_MAX, ALL, 0 },
-	{ 0xd, 0, 0, EAX | EDX, 0 },
-	{ 0xd, 1, 1, EAX | ECX | EDX, 0 },
+	{ 0xd, 0, 0, BIT(EAX) | BIT(EDX), 0 },
+	{ 0xd, 1, 1, BIT(EAX) | BIT(ECX) | BIT(EDX), 0 },
 	{ 0xd, 2, U32_MAX, 0, ALL },
 	{ 0x15, 0, 0, 0, ALL },
-	{ EXTENDED + 1, 0, 0, ECX | EDX, 0 },
+	{ EXTENDED + 1, 0, 0, BIT(ECX) | BIT(EDX), 0 },
 	{ EXTENDED + 7, 0, 0, ALL, 0 },
-	{ EXTENDED + 8, 0, 0, EBX | ECX | EDX, 0 },
+	{ EXTENDED + 8, 0, 0, BIT(EBX) | BIT(ECX) | BIT(EDX), 0 },
 };
 
-static const struct rule *find_rule(u32 leaf, u32 subleaf)
+static const struct rule *find_rule(const struct vhm_cpuid_entry *supported)
 {
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i].leaf == leaf && subleaf >= rules[i].first_subleaf &&
-		    subleaf <= rules[i].last_subleaf)
+		if (rules[i].leaf == supported->leaf &&
+		    supported->subleaf >= rules[i].first_subleaf &&
+		    supported->subleaf <= rules[i].last_subleaf)
 			return &rules[i];
 	return NULL;
 }
@@ -65,20 +67,10 @@ static bool same_question(const struct vhm_cpuid_entry *a, const struct vhm_cpui
 	       (!(a->flags & b->flags & VHM_CPUID_SUBLEAF) || a->subleaf == b->subleaf);
 }
 
-/* bits that the answer computes, whatever the table says */
-static u32 dynamic_ecx(const struct vhm_cpuid_entry *entry)
-{
-	if (entry->leaf == 1)
-		return ECX_1(OSXSAVE);
-	return entry->leaf == 7 && !entry->subleaf ? ECX_7(OSPKE) : 0;
-}
-
 static int check_registers(const struct vhm_cpuid_entry *entry,
 			   const struct vhm_cpuid_entry *supported)
 {
-	const struct rule *rule = find_rule(supported->leaf,
-					    supported->flags & VHM_CPUID_SUBLEAF ?
-					    supported->subleaf : 0);
+	const struct rule *rule = find_rule(supported);
 	u32 i, given, able;
 
 	/* widths of addresses may shrink */
@@ -89,7 +81,7 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 	if (!rule)
 		return 0;
 	for (i = 0; i < 4; i++) {
-		given = (&entry->eax)[i] & ~(BIT(i) == ECX ? dynamic_ecx(entry) : 0);
+		given = (&entry->eax)[i] & ~(i == ECX ? rule->dynamic_ecx : 0);
 		able = (&supported->eax)[i];
 		if (rule->features & BIT(i) && given & ~able)
 			return -EINVAL;
@@ -100,9 +92,9 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 }
 
 static int check_entry(const struct vhm_cpuid_entry *entry,
-		       const struct vhm_cpuid_entry *supported, u32 supported_count)
+		       const struct vhm_cpuid_table *supported)
 {
-	u32 i;
+	const struct vhm_cpuid_entry *able;
 
 	if (entry->flags & ~VHM_CPUID_SUBLEAF || entry->reserved)
 		return -EINVAL;
@@ -110,9 +102,9 @@ static int check_entry(const struct vhm_cpuid_entry *entry,
 		return 0;
 	if (!(entry->eax | entry->ebx | entry->ecx | entry->edx))
 		return 0;
-	for (i = 0; i < supported_count; i++)
-		if (supported[i].flags == entry->flags && same_question(entry, &supported[i]))
-			return check_registers(entry, &supported[i]);
+	for (able = supported->entries; able < supported->entries + supported->count; able++)
+		if (able->flags == entry->flags && same_question(entry, able))
+			return check_registers(entry, able);
 	return -EINVAL;
 }
 
@@ -121,20 +113,19 @@ static int check_entry(const struct vhm_cpuid_entry *entry,
  * @entries: the table, in any order
  * @count: its entries
  * @supported: what is supported
- * @supported_count: its entries
  *
  * Return: 0; -EINVAL: too many, a duplicate, unknown flag, reserved field not zero, an
  * unsupported bit, or a leaf that is not supported and not zero.
  */
 int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,
-		    const struct vhm_cpuid_entry *supported, u32 supported_count)
+		    const struct vhm_cpuid_table *supported)
 {
 	u32 i, j;
 
 	if (count > VHM_MAX_CPUID_ENTRIES)
 		return -EINVAL;
 	for (i = 0; i < count; i++) {
-		if (check_entry(&entries[i], supported, supported_count))
+		if (check_entry(&entries[i], supported))
 			return -EINVAL;
 		for (j = 0; j < i; j++)
 			if (same_question(&entries[i], &entries[j]))
@@ -208,12 +199,10 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
  */
 int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, u32 count)
 {
-	u32 supported_count;
-	const struct vhm_cpuid_entry *supported = vhm_cpuid_table(&supported_count);
 	struct vhm_cpuid_entry *table;
 	bool same;
 
-	if (vhm_cpuid_check(entries, count, supported, supported_count))
+	if (vhm_cpuid_check(entries, count, &vhm_cpuid_supported))
 		return -EINVAL;
 	table = make_table(entries, count);
 	if (!table)
@@ -281,17 +270,16 @@ const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 le
  */
 bool vhm_cpuid_has(const struct vhm_vcpu *vcpu, u32 feature)
 {
-	enum { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 	static const struct {
 		u32 leaf, subleaf, reg;
 	} words[] = {
-		[X86_FEATURE_FPU / 32]		= { 1, 0, REG_EDX },
-		[X86_FEATURE_SYSCALL / 32]	= { EXTENDED + 1, 0, REG_EDX },
-		[X86_FEATURE_XMM3 / 32]		= { 1, 0, REG_ECX },
-		[X86_FEATURE_FSGSBASE / 32]	= { 7, 0, REG_EBX },
-		[X86_FEATURE_XSAVEOPT / 32]	= { 0xd, 1, REG_EAX },
-		[X86_FEATURE_UMIP / 32]		= { 7, 0, REG_ECX },
-		[X86_FEATURE_SPEC_CTRL / 32]	= { 7, 0, REG_EDX },
+		[X86_FEATURE_FPU / 32]		= { 1, 0, EDX },
+		[X86_FEATURE_SYSCALL / 32]	= { EXTENDED + 1, 0, EDX },
+		[X86_FEATURE_XMM3 / 32]		= { 1, 0, ECX },
+		[X86_FEATURE_FSGSBASE / 32]	= { 7, 0, EBX },
+		[X86_FEATURE_XSAVEOPT / 32]	= { 0xd, 1, EAX },
+		[X86_FEATURE_UMIP / 32]		= { 7, 0, ECX },
+		[X86_FEATURE_SPEC_CTRL / 32]	= { 7, 0, EDX },
 	};
 	const struct vhm_cpuid_entry *entry = find(vcpu, words[feature / 32].leaf,
 						   words[feature / 32].subleaf);

@@ -5,6 +5,7 @@
 #ifndef VHM_CPUID_H
 #define VHM_CPUID_H
 
+#include <linux/bits.h>
 #include <asm/cpufeatures.h>
 #include "vhm.h"
 
@@ -12,52 +13,70 @@
 #define VHM_CPUID_MAX_SUPPORTED		64
 
 /**
+ * enum vhm_cpuid_feature - what the backend may be able to give to guests
+ * @VHM_CPUID_INVARIANT_TSC: the host's TSC runs at one rate in all power states
+ * @VHM_CPUID_RDTSCP: RDTSCP and RDPID execute in guests
+ * @VHM_CPUID_INVPCID: INVPCID executes in guests
+ * @VHM_CPUID_PCID: a guest may set CR4.PCIDE
+ * @VHM_CPUID_XSAVES: XSAVES and XRSTORS execute in guests
+ * @VHM_CPUID_PKU: the host switches PKRU and a guest may set CR4.PKE
+ * @VHM_CPUID_SPEC_CTRL: guests reach IA32_SPEC_CTRL and IA32_PRED_CMD
+ * @VHM_CPUID_FLUSH_CMD: guests reach IA32_FLUSH_CMD
+ * @VHM_CPUID_ARCH_CAPABILITIES: IA32_ARCH_CAPABILITIES is modelled
+ *
+ * It is still given only if the host's processor has it. What is modelled is given always: x2APIC
+ * and the TSC deadline.
+ */
+enum vhm_cpuid_feature {
+	VHM_CPUID_INVARIANT_TSC		= BIT(0),
+	VHM_CPUID_RDTSCP		= BIT(1),
+	VHM_CPUID_INVPCID		= BIT(2),
+	VHM_CPUID_PCID			= BIT(3),
+	VHM_CPUID_XSAVES		= BIT(4),
+	VHM_CPUID_PKU			= BIT(5),
+	VHM_CPUID_SPEC_CTRL		= BIT(6),
+	VHM_CPUID_FLUSH_CMD		= BIT(7),
+	VHM_CPUID_ARCH_CAPABILITIES	= BIT(8),
+};
+
+/**
  * struct vhm_cpuid_limits - what the backend can give to guests
  * @xcr0: XCR0 bits a guest may set; 0: no XSAVE
  * @tsc_khz: frequency of the guest's TSC
  * @pv_features: EAX of leaf 40000001H
  * @gpa_bits: width of a guest-physical address
- * @invariant_tsc: the host's TSC runs at one rate in all power states
- * @rdtscp: RDTSCP and RDPID execute in guests
- * @invpcid: INVPCID executes in guests
- * @pcid: a guest may set CR4.PCIDE
- * @xsaves: XSAVES and XRSTORS execute in guests
- * @pku: the host switches PKRU and a guest may set CR4.PKE
- * @spec_ctrl: guests reach IA32_SPEC_CTRL and IA32_PRED_CMD
- * @flush_cmd: guests reach IA32_FLUSH_CMD
- * @arch_capabilities: IA32_ARCH_CAPABILITIES is modelled
- *
- * What a flag allows is still given only if the host's processor has it. What is modelled is given
- * always: x2APIC and the TSC deadline.
+ * @features: bits of enum vhm_cpuid_feature
  */
 struct vhm_cpuid_limits {
 	u64 xcr0;
 	u32 tsc_khz;
 	u32 pv_features;
 	u32 gpa_bits;
-	bool invariant_tsc;
-	bool rdtscp;
-	bool invpcid;
-	bool pcid;
-	bool xsaves;
-	bool pku;
-	bool spec_ctrl;
-	bool flush_cmd;
-	bool arch_capabilities;
+	u32 features;
+};
+
+/**
+ * struct vhm_cpuid_table - what guests may be given
+ * @count: entries there are
+ * @entries: sorted by leaf and subleaf
+ */
+struct vhm_cpuid_table {
+	u32 count;
+	struct vhm_cpuid_entry entries[VHM_CPUID_MAX_SUPPORTED];
 };
 
 /* fills @regs, EAX EBX ECX EDX, with what a processor answers */
 typedef void (*vhm_cpuid_fn)(u32 leaf, u32 subleaf, u32 regs[4]);
 
 /* Once, when the backend knows its limits and before the first vCPU is created. */
-int vhm_cpuid_init(const struct vhm_cpuid_limits *limits);
+void vhm_cpuid_init(const struct vhm_cpuid_limits *limits);
 /* What vhm_cpuid_init() has computed: VHM_GET_CPUID gives it to user space. */
-const struct vhm_cpuid_entry *vhm_cpuid_table(u32 *count);
+extern struct vhm_cpuid_table vhm_cpuid_supported;
 
-int vhm_cpuid_build(struct vhm_cpuid_entry *entries, u32 room, u32 *count,
-		    const struct vhm_cpuid_limits *limits, vhm_cpuid_fn host);
+void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limits *limits,
+		     vhm_cpuid_fn host);
 int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,
-		    const struct vhm_cpuid_entry *supported, u32 supported_count);
+		    const struct vhm_cpuid_table *supported);
 void vhm_cpuid_tsc_ratio(u32 tsc_khz, u32 *numerator, u32 *denominator);
 
 /* vcpu->mutex held */

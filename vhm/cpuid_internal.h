@@ -13,6 +13,9 @@
 #define EXTENDED	0x80000000u
 #define XSAVE_LEGACY	576u		/* legacy region and header (SDM vol. 1, 13.4) */
 
+/* an answer's registers, in the order of struct vhm_cpuid_entry */
+enum { EAX, EBX, ECX, EDX };
+
 /*
  * A bit by the kernel's name. The word of the kernel's table stands for leaf and register;
  * a name of another word does not compile.

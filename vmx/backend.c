@@ -228,26 +228,29 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.set_tsc		= vmx_set_tsc,
 };
 
-static int init_cpuid(void)
+static void init_cpuid(void)
 {
+	bool invariant_tsc = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
+			     boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
+	const u32 secondary = vmx_caps.secondary;
 	const struct vhm_cpuid_limits limits = {
 		.xcr0 = vmx_guest_xcr0(),
 		.tsc_khz = tsc_khz,
 		.pv_features = vhm_pv_supported(),
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
-		.invariant_tsc = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
-				 boot_cpu_has(X86_FEATURE_NONSTOP_TSC),
-		.rdtscp = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_RDTSCP,
-		.invpcid = vmx_caps.secondary & SECONDARY_EXEC_ENABLE_INVPCID,
-		.pcid = vmx_caps.cr4_fixed1 & X86_CR4_PCIDE,
-		.xsaves = vmx_caps.secondary & SECONDARY_EXEC_XSAVES,
-		.pku = boot_cpu_has(X86_FEATURE_OSPKE),
-		.spec_ctrl = boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL),
-		.flush_cmd = boot_cpu_has(X86_FEATURE_FLUSH_L1D),
-		.arch_capabilities = boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES),
+		.features = (invariant_tsc ? VHM_CPUID_INVARIANT_TSC : 0) |
+			(secondary & SECONDARY_EXEC_ENABLE_RDTSCP ? VHM_CPUID_RDTSCP : 0) |
+			(secondary & SECONDARY_EXEC_ENABLE_INVPCID ? VHM_CPUID_INVPCID : 0) |
+			(vmx_caps.cr4_fixed1 & X86_CR4_PCIDE ? VHM_CPUID_PCID : 0) |
+			(secondary & SECONDARY_EXEC_XSAVES ? VHM_CPUID_XSAVES : 0) |
+			(boot_cpu_has(X86_FEATURE_OSPKE) ? VHM_CPUID_PKU : 0) |
+			(boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ? VHM_CPUID_SPEC_CTRL : 0) |
+			(boot_cpu_has(X86_FEATURE_FLUSH_L1D) ? VHM_CPUID_FLUSH_CMD : 0) |
+			(boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES) ?
+			 VHM_CPUID_ARCH_CAPABILITIES : 0),
 	};
 
-	return vhm_cpuid_init(&limits);
+	vhm_cpuid_init(&limits);
 }
 
 int vmx_init(void)
@@ -257,7 +260,8 @@ int vmx_init(void)
 	if (ret)
 		return ret;
 	vmx_switch_init();
-	ret = init_cpuid() ?: vmx_speculation_init();
+	init_cpuid();
+	ret = vmx_speculation_init();
 	if (ret)
 		return ret;
 	ret = ept_module_init();

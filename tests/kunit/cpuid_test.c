@@ -9,6 +9,11 @@
 
 #include <linux/slab.h>
 
+/* User-Mode Linux has none of those who select it. */
+#ifndef CONFIG_RATIONAL
+#include "lib/math/rational.c"
+#endif
+
 /* The bits the manual gives these features; which leaf and register: see there. */
 #define LEAF1_ECX_XSAVE		BIT(26)
 #define LEAF1_ECX_OSXSAVE	BIT(27)
@@ -16,10 +21,7 @@
 #define LEAF7_ECX_OSPKE		BIT(4)
 
 static const struct vhm_cpuid_limits generous = {
-	.xcr0 = U64_MAX, .tsc_khz = 2100000, .gpa_bits = 46,
-	.invariant_tsc = true, .rdtscp = true,
-	.invpcid = true, .pcid = true, .xsaves = true, .pku = true,
-	.spec_ctrl = true, .flush_cmd = true, .arch_capabilities = true,
+	.xcr0 = U64_MAX, .tsc_khz = 2100000, .gpa_bits = 46, .features = GENMASK(8, 0),
 };
 
 /* A processor with every feature there is or will be, and three caches */
@@ -51,23 +53,17 @@ static void nothing(u32 leaf, u32 subleaf, u32 regs[4])
 		regs[0] = 2;
 }
 
-struct table {
-	struct vhm_cpuid_entry entries[VHM_CPUID_MAX_SUPPORTED];
-	u32 count;
-};
-
-static struct table *build(struct kunit *test, const struct vhm_cpuid_limits *limits,
-			   vhm_cpuid_fn host)
+static struct vhm_cpuid_table *build(struct kunit *test, const struct vhm_cpuid_limits *limits,
+				     vhm_cpuid_fn host)
 {
-	struct table *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct vhm_cpuid_table *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, t);
-	KUNIT_ASSERT_EQ(test, vhm_cpuid_build(t->entries, VHM_CPUID_MAX_SUPPORTED, &t->count,
-					      limits, host), 0);
+	vhm_cpuid_build(t, limits, host);
 	return t;
 }
 
-static struct vhm_cpuid_entry *entry_of(struct table *t, u32 leaf, u32 subleaf)
+static struct vhm_cpuid_entry *entry_of(struct vhm_cpuid_table *t, u32 leaf, u32 subleaf)
 {
 	u32 i;
 
@@ -84,10 +80,9 @@ static u32 *reg_of(struct vhm_cpuid_entry *entry, u32 i)
 	return regs[i];
 }
 
-static int check(const struct table *given, const struct table *supported)
+static int check(const struct vhm_cpuid_table *given, const struct vhm_cpuid_table *supported)
 {
-	return vhm_cpuid_check(given->entries, given->count, supported->entries,
-			       supported->count);
+	return vhm_cpuid_check(given->entries, given->count, supported);
 }
 
 /* ------------------------------------------------------------- whitelist -- */
@@ -125,7 +120,7 @@ static const struct {
 
 static void whitelist(struct kunit *test)
 {
-	struct table *t = build(test, &generous, everything);
+	struct vhm_cpuid_table *t = build(test, &generous, everything);
 	struct vhm_cpuid_entry *entry;
 	u32 i;
 
@@ -136,6 +131,7 @@ static void whitelist(struct kunit *test)
 				    "leaf %#x(%u) register %u", forbidden[i].leaf,
 				    forbidden[i].subleaf, forbidden[i].reg);
 	}
+	KUNIT_EXPECT_LE(test, t->count, (u32)VHM_CPUID_MAX_SUPPORTED);
 	for (i = 1; i < t->count; i++)
 		KUNIT_EXPECT_TRUE(test, t->entries[i - 1].leaf < t->entries[i].leaf ||
 				  (t->entries[i - 1].leaf == t->entries[i].leaf &&
@@ -151,7 +147,7 @@ static void whitelist(struct kunit *test)
 /* What is modelled is there on any host; of the rest nothing is invented. */
 static void poor_host(struct kunit *test)
 {
-	struct table *t = build(test, &generous, nothing);
+	struct vhm_cpuid_table *t = build(test, &generous, nothing);
 
 	KUNIT_EXPECT_EQ(test, entry_of(t, 1, 0)->ecx,
 			(u32)(BIT(31) | BIT(21) | BIT(24) | LEAF1_ECX_XSAVE) &
@@ -168,31 +164,29 @@ static void poor_host(struct kunit *test)
 static void limits(struct kunit *test)
 {
 	static const struct {
-		size_t flag;
-		u32 leaf, subleaf, reg, bits;
+		u32 feature, leaf, subleaf, reg, bits;
 	} effects[] = {
-#define LIMIT(name) offsetof(struct vhm_cpuid_limits, name)
-		{ LIMIT(pcid), 1, 0, 2, BIT(17) },
-		{ LIMIT(invpcid), 7, 0, 1, BIT(10) },
-		{ LIMIT(rdtscp), 7, 0, 2, BIT(22) },
-		{ LIMIT(rdtscp), 0x80000001, 0, 3, BIT(27) },
-		{ LIMIT(pku), 7, 0, 2, BIT(3) },
-		{ LIMIT(pku), 0xd, 0, 0, BIT(9) },
-		{ LIMIT(spec_ctrl), 7, 0, 3, BIT(26) | BIT(27) | BIT(31) },
-		{ LIMIT(spec_ctrl), 7, 2, 3, GENMASK(4, 0) },
-		{ LIMIT(flush_cmd), 7, 0, 3, BIT(28) },
-		{ LIMIT(arch_capabilities), 7, 0, 3, BIT(29) },
-		{ LIMIT(xsaves), 0xd, 1, 0, BIT(3) },
-		{ LIMIT(invariant_tsc), 0x80000007, 0, 3, BIT(8) },
+		{ VHM_CPUID_PCID, 1, 0, 2, BIT(17) },
+		{ VHM_CPUID_INVPCID, 7, 0, 1, BIT(10) },
+		{ VHM_CPUID_RDTSCP, 7, 0, 2, BIT(22) },
+		{ VHM_CPUID_RDTSCP, 0x80000001, 0, 3, BIT(27) },
+		{ VHM_CPUID_PKU, 7, 0, 2, BIT(3) },
+		{ VHM_CPUID_PKU, 0xd, 0, 0, BIT(9) },
+		{ VHM_CPUID_SPEC_CTRL, 7, 0, 3, BIT(26) | BIT(27) | BIT(31) },
+		{ VHM_CPUID_SPEC_CTRL, 7, 2, 3, GENMASK(4, 0) },
+		{ VHM_CPUID_FLUSH_CMD, 7, 0, 3, BIT(28) },
+		{ VHM_CPUID_ARCH_CAPABILITIES, 7, 0, 3, BIT(29) },
+		{ VHM_CPUID_XSAVES, 0xd, 1, 0, BIT(3) },
+		{ VHM_CPUID_INVARIANT_TSC, 0x80000007, 0, 3, BIT(8) },
 	};
-	struct table *full = build(test, &generous, everything), *less;
+	struct vhm_cpuid_table *full = build(test, &generous, everything), *less;
 	struct vhm_cpuid_limits l;
 	u32 i, j, reg, gone, want;
 	struct vhm_cpuid_entry *entry;
 
 	for (i = 0; i < ARRAY_SIZE(effects); i++) {
 		l = generous;
-		*((bool *)&l + effects[i].flag) = false;
+		l.features &= ~effects[i].feature;
 		less = build(test, &l, everything);
 		for (j = 0; j < full->count * 4; j++) {
 			reg = j % 4;
@@ -205,8 +199,9 @@ static void limits(struct kunit *test)
 			       full->entries[j / 4].subleaf == effects[i].subleaf &&
 			       reg == effects[i].reg ? effects[i].bits : 0;
 			KUNIT_EXPECT_EQ(test, gone & want, want);
-			if (effects[i].flag != LIMIT(pku) && effects[i].flag != LIMIT(rdtscp) &&
-			    effects[i].flag != LIMIT(spec_ctrl))
+			if (effects[i].feature != VHM_CPUID_PKU &&
+			    effects[i].feature != VHM_CPUID_RDTSCP &&
+			    effects[i].feature != VHM_CPUID_SPEC_CTRL)
 				KUNIT_EXPECT_EQ_MSG(test, gone, want, "effect %u", i);
 		}
 	}
@@ -216,7 +211,7 @@ static void limits(struct kunit *test)
 static void xsave_states(struct kunit *test)
 {
 	struct vhm_cpuid_limits l = generous;
-	struct table *t;
+	struct vhm_cpuid_table *t;
 
 	l.xcr0 = 7;
 	t = build(test, &l, everything);
@@ -233,22 +228,6 @@ static void xsave_states(struct kunit *test)
 	t = build(test, &l, everything);
 	KUNIT_EXPECT_EQ(test, entry_of(t, 1, 0)->ecx & LEAF1_ECX_XSAVE, 0ul);
 	KUNIT_EXPECT_NULL(test, entry_of(t, 0xd, 0));
-}
-
-static void no_room(struct kunit *test)
-{
-	struct table *t = build(test, &generous, everything);
-	struct vhm_cpuid_entry *few = kunit_kzalloc(test, t->count * sizeof(*few), GFP_KERNEL);
-	u32 room, count;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, few);
-	for (room = 0; room < t->count; room++) {
-		KUNIT_EXPECT_EQ(test, vhm_cpuid_build(few, room, &count, &generous, everything),
-				-ENOSPC);
-		KUNIT_EXPECT_EQ(test, count, t->count);
-		KUNIT_EXPECT_EQ(test, few[room].leaf | few[room].eax | few[room].edx, 0u);
-	}
-	KUNIT_EXPECT_EQ(test, vhm_cpuid_build(few, room, &count, &generous, everything), 0);
 }
 
 /* What Linux computes from leaf 15H, in its 32 bits, is the TSC's frequency. */
@@ -302,8 +281,8 @@ static const struct {
 
 static void every_feature_bit(struct kunit *test)
 {
-	struct table *supported = build(test, &generous, everything);
-	struct table *given = build(test, &generous, everything);
+	struct vhm_cpuid_table *supported = build(test, &generous, everything);
+	struct vhm_cpuid_table *given = build(test, &generous, everything);
 	u32 i, bit, able, *reg;
 
 	KUNIT_ASSERT_EQ(test, check(given, supported), 0);
@@ -326,8 +305,8 @@ static void every_feature_bit(struct kunit *test)
 static void fixed_registers(struct kunit *test)
 {
 	static const u32 leaves[][2] = { { 0xd, 2 }, { 0xd, 7 }, { 0xd, 9 }, { 0x15, 0 } };
-	struct table *supported = build(test, &generous, everything);
-	struct table *given = build(test, &generous, everything);
+	struct vhm_cpuid_table *supported = build(test, &generous, everything);
+	struct vhm_cpuid_table *given = build(test, &generous, everything);
 	u32 i, reg;
 
 	for (i = 0; i < ARRAY_SIZE(leaves); i++)
@@ -348,8 +327,8 @@ static void address_widths(struct kunit *test)
 		{ 48 << 8 | 46, 0 }, { 48 << 8 | 36, 0 }, { 48 << 8 | 47, -EINVAL },
 		{ 57 << 8 | 46, -EINVAL }, { 1 << 16 | 48 << 8 | 46, -EINVAL },
 	};
-	struct table *supported = build(test, &generous, everything);
-	struct table *given = build(test, &generous, everything);
+	struct vhm_cpuid_table *supported = build(test, &generous, everything);
+	struct vhm_cpuid_table *given = build(test, &generous, everything);
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -361,9 +340,9 @@ static void address_widths(struct kunit *test)
 
 static void malformed(struct kunit *test)
 {
-	struct table *supported = build(test, &generous, everything);
+	struct vhm_cpuid_table *supported = build(test, &generous, everything);
 	struct vhm_cpuid_entry *e;
-	struct table *given;
+	struct vhm_cpuid_table *given;
 	u32 bit;
 
 	given = build(test, &generous, everything);
@@ -403,7 +382,7 @@ static void malformed(struct kunit *test)
 	e->leaf = 0x3fffffff;
 	KUNIT_EXPECT_EQ(test, check(given, supported), -EINVAL);
 	KUNIT_EXPECT_EQ(test, vhm_cpuid_check(given->entries, VHM_MAX_CPUID_ENTRIES + 1,
-					      supported->entries, supported->count), -EINVAL);
+					      supported), -EINVAL);
 }
 
 /* --------------------------------------------------------------- answers -- */
@@ -480,7 +459,7 @@ static struct answer ask(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, u32 lea
 }
 
 /* A vCPU with a table that the check would compare with the real host's: set directly. */
-static struct vhm_vcpu *vcpu_with(struct kunit *test, u32 id, const struct table *t)
+static struct vhm_vcpu *vcpu_with(struct kunit *test, u32 id, const struct vhm_cpuid_table *t)
 {
 	struct vhm_cpuid_entry *entries = kunit_kzalloc(test, sizeof(t->entries), GFP_KERNEL);
 	struct vhm_vcpu *vcpu = apic_add_vcpu(test, id);
@@ -505,7 +484,7 @@ static struct vhm_vcpu *vcpu_with(struct kunit *test, u32 id, const struct table
 
 static void dynamic_fields(struct kunit *test)
 {
-	struct table *t = build(test, &generous, everything);
+	struct vhm_cpuid_table *t = build(test, &generous, everything);
 	struct vhm_vcpu *vcpu = vcpu_with(test, 0xa5, t);
 	struct answer a;
 
@@ -561,7 +540,7 @@ static void out_of_range(struct kunit *test)
 	static const u32 beyond[] = { 0x17, 0x1f, 0x1000, 0x3fffffff, 0x40000100, 0x7fffffff,
 				      0x80000009, 0x8000001f, 0x80000020, 0xc0000000, U32_MAX };
 	static const u32 zero[] = { 3, 5, 8, 0xa, 0x14, 0x40000002, 0x400000ff, 0x80000005 };
-	struct table *t = build(test, &generous, everything);
+	struct vhm_cpuid_table *t = build(test, &generous, everything);
 	struct vhm_vcpu *vcpu = vcpu_with(test, 3, t);
 	struct vhm_vcpu bare = {};
 	u32 i;
@@ -589,10 +568,9 @@ static void set_and_run(struct kunit *test)
 {
 	struct vhm_vcpu *vcpu = apic_add_vcpu(test, 0);
 	struct vhm_cpuid_entry *mine;
-	const struct vhm_cpuid_entry *supported;
-	u32 count, i;
+	const struct vhm_cpuid_entry *supported = vhm_cpuid_supported.entries;
+	u32 count = vhm_cpuid_supported.count, i;
 
-	supported = vhm_cpuid_table(&count);
 	KUNIT_ASSERT_GT(test, count, 10u);
 	mine = kunit_kzalloc(test, (count + 1) * sizeof(*mine), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mine);
@@ -622,7 +600,6 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(poor_host),
 	KUNIT_CASE(limits),
 	KUNIT_CASE(xsave_states),
-	KUNIT_CASE(no_room),
 	KUNIT_CASE(tsc_ratio),
 	KUNIT_CASE(every_feature_bit),
 	KUNIT_CASE(fixed_registers),
