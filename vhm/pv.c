@@ -8,21 +8,12 @@
  */
 #include "pv.h"
 
-#include <linux/nospec.h>
 #include <linux/sched/stat.h>
 #include <asm/tsc.h>
 
 #include "cpuid.h"
 #include "pv_internal.h"
 #include "vhm.h"
-
-static const u8 feature_of_msr[VHM_PV_MSRS] = {
-	[VHM_PV_WALL_CLOCK]	= KVM_FEATURE_CLOCKSOURCE2,
-	[VHM_PV_SYSTEM_TIME]	= KVM_FEATURE_CLOCKSOURCE2,
-	[VHM_PV_STEAL_TIME]	= KVM_FEATURE_STEAL_TIME,
-	[VHM_PV_EOI]		= KVM_FEATURE_PV_EOI,
-	[VHM_PV_POLL_CONTROL]	= KVM_FEATURE_POLL_CONTROL,
-};
 
 /* Bits of CPUID leaf 40000001H, EAX: what a guest may be given. */
 u32 vhm_pv_supported(void)
@@ -88,22 +79,20 @@ void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr)
 {
 	return vcpu->pv.msr[msr] & KVM_MSR_ENABLED &&
-	       vcpu->pv.features & BIT(feature_of_msr[msr]);
+	       vcpu->pv.features & BIT(pv_msrs[msr].feature);
 }
 
 /* -------------------------------------------------------------------- MSRs -- */
 
-/* The value's place; NULL: no such MSR, which the guest's CPUID tells it. */
-static u64 *find_msr(struct vhm_vcpu *vcpu, u32 index)
+/* Its index in vhm_pv.msr; -EINVAL: no such MSR, which the guest's CPUID tells it. */
+static int find_msr(const struct vhm_vcpu *vcpu, u32 index)
 {
-	u32 n = index - VHM_PV_FIRST_MSR;
+	int n;
 
-	if (n >= VHM_PV_MSRS)
-		return NULL;
-	n = array_index_nospec(n, VHM_PV_MSRS);
-	if (!feature_of_msr[n] || !(vcpu->pv.features & BIT(feature_of_msr[n])))
-		return NULL;
-	return &vcpu->pv.msr[n];
+	for (n = 0; n < VHM_PV_MSRS; n++)
+		if (pv_msrs[n].index == index && vcpu->pv.features & BIT(pv_msrs[n].feature))
+			return n;
+	return -EINVAL;
 }
 
 /**
@@ -117,11 +106,11 @@ static u64 *find_msr(struct vhm_vcpu *vcpu, u32 index)
  */
 int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value)
 {
-	const u64 *msr = find_msr(vcpu, index);
+	int n = find_msr(vcpu, index);
 
-	if (!msr)
-		return -EINVAL;
-	*value = *msr;
+	if (n < 0)
+		return n;
+	*value = vcpu->pv.msr[n];
 	return 0;
 }
 
@@ -136,19 +125,19 @@ int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value)
  */
 int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
 {
-	u64 *msr = find_msr(vcpu, index);
+	int n = find_msr(vcpu, index);
 
-	if (!msr || !pv_msr_valid(index, value))
+	if (n < 0 || value & pv_msrs[n].reserved)
 		return -EINVAL;
-	*msr = value;
-	switch (index) {
-	case MSR_KVM_WALL_CLOCK_NEW:
+	vcpu->pv.msr[n] = value;
+	switch (n) {
+	case VHM_PV_WALL_CLOCK:
 		vhm_pv_clock_write_wall(vcpu);
 		break;
-	case MSR_KVM_SYSTEM_TIME_NEW:
+	case VHM_PV_SYSTEM_TIME:
 		vhm_pv_clock_changed(vcpu);
 		break;
-	case MSR_KVM_STEAL_TIME:
+	case VHM_PV_STEAL_TIME:
 		vhm_pv_steal_changed(vcpu);
 		break;
 	}
@@ -198,33 +187,31 @@ void vhm_pv_sched_in(struct vhm_vcpu *vcpu)
 
 /* ------------------------------------------------------------------- state -- */
 
-void vhm_pv_get_state(struct vhm_vcpu *vcpu, void *out, u32 bytes)
+/* where the section has the values of vhm_pv.msr */
+static_assert(offsetof(struct vhm_paravirt, wall_clock) == 0);
+static_assert(offsetof(struct vhm_paravirt, clock_tsc) == sizeof_field(struct vhm_pv, msr));
+
+void vhm_pv_get_state(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	const struct vhm_pv *pv = &vcpu->pv;
+	struct vhm_paravirt *out = state;
 
-	*(struct vhm_paravirt *)out = (struct vhm_paravirt) {
-		.wall_clock = pv->msr[VHM_PV_WALL_CLOCK],
-		.system_time = pv->msr[VHM_PV_SYSTEM_TIME],
-		.steal_time = pv->msr[VHM_PV_STEAL_TIME],
-		.eoi = pv->msr[VHM_PV_EOI],
-		.poll_control = pv->msr[VHM_PV_POLL_CONTROL],
-		.clock_tsc = pv->clock_tsc,
-		.clock_ns = pv->clock_ns,
-		.clock_khz = vhm_vcpu_tsc_khz(vcpu),
-		.flags = READ_ONCE(pv->unhalted) ? VHM_PARAVIRT_UNHALTED : 0,
-	};
+	memcpy(out, pv->msr, sizeof(pv->msr));
+	out->clock_tsc = pv->clock_tsc;
+	out->clock_ns = pv->clock_ns;
+	out->clock_khz = vhm_vcpu_tsc_khz(vcpu);
+	out->flags = READ_ONCE(pv->unhalted) ? VHM_PARAVIRT_UNHALTED : 0;
 }
 
 int vhm_pv_check_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	const struct vhm_paravirt *in = state;
+	const u64 *msr = state;
+	u32 n;
 
-	if (!pv_msr_valid(MSR_KVM_WALL_CLOCK_NEW, in->wall_clock) ||
-	    !pv_msr_valid(MSR_KVM_SYSTEM_TIME_NEW, in->system_time) ||
-	    !pv_msr_valid(MSR_KVM_STEAL_TIME, in->steal_time) ||
-	    !pv_msr_valid(MSR_KVM_PV_EOI_EN, in->eoi) ||
-	    !pv_msr_valid(MSR_KVM_POLL_CONTROL, in->poll_control))
-		return -EINVAL;
+	for (n = 0; n < VHM_PV_MSRS; n++)
+		if (msr[n] & pv_msrs[n].reserved)
+			return -EINVAL;
 	return !in->clock_khz || in->flags & ~VHM_PARAVIRT_UNHALTED ? -EINVAL : 0;
 }
 
@@ -233,11 +220,7 @@ int vhm_pv_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	const struct vhm_paravirt *in = state;
 	struct vhm_pv *pv = &vcpu->pv;
 
-	pv->msr[VHM_PV_WALL_CLOCK] = in->wall_clock;
-	pv->msr[VHM_PV_SYSTEM_TIME] = in->system_time;
-	pv->msr[VHM_PV_STEAL_TIME] = in->steal_time;
-	pv->msr[VHM_PV_EOI] = in->eoi;
-	pv->msr[VHM_PV_POLL_CONTROL] = in->poll_control;
+	memcpy(pv->msr, in, sizeof(pv->msr));
 	WRITE_ONCE(pv->unhalted, in->flags & VHM_PARAVIRT_UNHALTED);
 	vhm_pv_clock_load(vcpu, in->clock_tsc, in->clock_ns, in->clock_khz,
 			  vhm_guest_tsc(vcpu, vhm_host_tsc()));

@@ -18,13 +18,13 @@ struct vhm_vcpu;
 
 #define VHM_PV_FIRST_MSR	0x4b564d00u	/* MSR_KVM_WALL_CLOCK_NEW */
 
-/* indices into vhm_pv.msr: the MSRs' numbers from VHM_PV_FIRST_MSR on; 2 is not offered */
+/* indices into vhm_pv.msr and pv_msrs[], in the order in which struct vhm_paravirt begins */
 enum {
-	VHM_PV_WALL_CLOCK	= 0,
-	VHM_PV_SYSTEM_TIME	= 1,
-	VHM_PV_STEAL_TIME	= 3,
-	VHM_PV_EOI		= 4,
-	VHM_PV_POLL_CONTROL	= 5,
+	VHM_PV_WALL_CLOCK,
+	VHM_PV_SYSTEM_TIME,
+	VHM_PV_STEAL_TIME,
+	VHM_PV_EOI,
+	VHM_PV_POLL_CONTROL,
 	VHM_PV_MSRS
 };
 

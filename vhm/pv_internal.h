@@ -13,6 +13,8 @@
 #include <uapi/linux/kvm_para.h>
 #include <uapi/asm/kvm_para.h>
 
+#include "pv.h"
+
 /**
  * struct pv_scale - nanoseconds of a TSC tick, as the guest reckons
  * @mult: in 2^-32 ns
@@ -55,23 +57,26 @@ static inline bool pv_is_signature(u32 ebx, u32 ecx, u32 edx)
 	return ebx == PV_SIGNATURE_EBX && ecx == PV_SIGNATURE_ECX && edx == PV_SIGNATURE_EDX;
 }
 
-/* Bits of an MSR that must be 0: below the alignment of the address, and what is not defined. */
-static inline bool pv_msr_valid(u32 index, u64 value)
-{
-	switch (index) {
-	case MSR_KVM_WALL_CLOCK_NEW:
-		return !(value & 3);
-	case MSR_KVM_SYSTEM_TIME_NEW:
-	case MSR_KVM_PV_EOI_EN:
-		return !(value & 2);
-	case MSR_KVM_STEAL_TIME:
-		return !(value & KVM_STEAL_RESERVED_MASK);
-	case MSR_KVM_POLL_CONTROL:
-		return value <= 1;
-	default:
-		return false;
-	}
-}
+/**
+ * struct pv_msr - an MSR of the interface
+ * @index: its number
+ * @feature: KVM_FEATURE_* that it comes with
+ * @reserved: bits that must be 0: below the alignment of the address, and what is not defined
+ */
+struct pv_msr {
+	u32 index;
+	u32 feature;
+	u64 reserved;
+};
+
+static const struct pv_msr pv_msrs[VHM_PV_MSRS] = {
+	[VHM_PV_WALL_CLOCK]	= { MSR_KVM_WALL_CLOCK_NEW, KVM_FEATURE_CLOCKSOURCE2, 3 },
+	[VHM_PV_SYSTEM_TIME]	= { MSR_KVM_SYSTEM_TIME_NEW, KVM_FEATURE_CLOCKSOURCE2, 2 },
+	[VHM_PV_STEAL_TIME]	= { MSR_KVM_STEAL_TIME, KVM_FEATURE_STEAL_TIME,
+				    KVM_STEAL_RESERVED_MASK },
+	[VHM_PV_EOI]		= { MSR_KVM_PV_EOI_EN, KVM_FEATURE_PV_EOI, 2 },
+	[VHM_PV_POLL_CONTROL]	= { MSR_KVM_POLL_CONTROL, KVM_FEATURE_POLL_CONTROL, ~1ull },
+};
 
 #define PV_IPI_IDS	256	/* APIC ids that there can be */
 
