@@ -19,6 +19,9 @@
 #define CONTRIBUTORY	(BIT(0) | BIT(10) | BIT(11) | BIT(12) | BIT(13))
 #define PF_BIT		BIT(14)
 
+/* what holds interrupts back for one instruction, IF set or not */
+#define SHADOW		(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
 static bool protected_mode(struct vmx_vcpu *v)
 {
 	return vmx_read_cr0(v) & X86_CR0_PE;
@@ -57,7 +60,6 @@ static bool escalates(u32 first, u32 second)
 
 void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error)
 {
-	struct vhm_event *e = &v->exception;
 	u32 type = v->injected & INTR_INFO_INTR_TYPE_MASK;
 
 	if (v->injected && type == INTR_TYPE_HARD_EXCEPTION) {
@@ -82,7 +84,7 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 			v->parked = v->injected;
 	}
 	v->injected = 0;
-	*e = (struct vhm_event) {
+	v->exception = (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | (has_error ? VHM_EVENT_HAS_ERROR_CODE : 0),
 		.vector = vector,
 		.error_code = error,
@@ -200,23 +202,10 @@ static void write_injection(struct vmx_vcpu *v)
 	trace_vhm_inject(&v->base, v->injected, v->injected_error);
 }
 
-static void open_window(struct vmx_vcpu *v, u32 control)
-{
-	if (!(v->primary & control))
-		vmx_set_primary(v, control, true);
-}
-
-static bool nmi_possible(void)
-{
-	return !(vmread(GUEST_INTERRUPTIBILITY_INFO) &
-		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS | GUEST_INTR_STATE_NMI));
-}
-
 static bool interrupt_possible(struct vmx_vcpu *v)
 {
 	return vmx_rflags(v) & X86_EFLAGS_IF &&
-	       !(vmread(GUEST_INTERRUPTIBILITY_INFO) &
-		 (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	       !(vmread(GUEST_INTERRUPTIBILITY_INFO) & SHADOW);
 }
 
 /* They go on behind the instruction; what exited tells its length, prefixes included. */
@@ -251,37 +240,23 @@ static void select_exception(struct vmx_vcpu *v)
 	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
 }
 
-static void select_nmi(struct vmx_vcpu *v)
-{
-	atomic_dec(&v->base.nmi_pending);
-	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI;
-	v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
-}
-
 /* One more NMI is latched while one is in service, others are lost (SDM vol. 3, 6.7.1). */
-static void open_nmi_window(struct vmx_vcpu *v)
+static void select_nmi(struct vmx_vcpu *v)
 {
 	u64 blocking = vmread(GUEST_INTERRUPTIBILITY_INFO);
 
+	if (!v->injected && !(blocking & (SHADOW | GUEST_INTR_STATE_NMI))) {
+		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_NMI_INTR | X86_TRAP_NMI;
+		v->base.stats[VHM_STAT_INJECTED_EXCEPTIONS]++;
+		if (atomic_dec_and_test(&v->base.nmi_pending))
+			return;
+	}
 	if (blocking & GUEST_INTR_STATE_NMI ||
 	    (v->injected & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		atomic_cmpxchg(&v->base.nmi_pending, 2, 1);
 	/* whether an STI shadow delays the NMI window is up to the processor (26.2) */
-	if (blocking & GUEST_INTR_STATE_STI)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-	else
-		open_window(v, CPU_BASED_NMI_WINDOW_EXITING);
-}
-
-/* An acknowledged interrupt that an exception overtook, or that found IF clear. */
-static void select_parked(struct vmx_vcpu *v)
-{
-	if (!interrupt_possible(v)) {
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-		return;
-	}
-	v->injected = v->parked;
-	v->parked = 0;
+	vmx_set_primary(v, blocking & GUEST_INTR_STATE_STI ? CPU_BASED_INTR_WINDOW_EXITING :
+							     CPU_BASED_NMI_WINDOW_EXITING, true);
 }
 
 /* Without virtual-interrupt delivery: the model's highest vector, by event injection. */
@@ -289,17 +264,14 @@ static void select_interrupt(struct vmx_vcpu *v)
 {
 	int vector = vhm_apic_deliverable(v->base.apic);
 
-	if (vector < 0)
-		return;
-	if (!interrupt_possible(v)) {
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-		return;
+	if (vector >= 0 && !v->injected && interrupt_possible(v)) {
+		vhm_apic_acknowledge(v->base.apic, vector);
+		v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
+		v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
+		vector = vhm_apic_deliverable(v->base.apic);
 	}
-	vhm_apic_acknowledge(v->base.apic, vector);
-	v->injected = INTR_INFO_VALID_MASK | INTR_TYPE_EXT_INTR | vector;
-	v->base.stats[VHM_STAT_INJECTED_INTERRUPTS]++;
-	if (vhm_apic_deliverable(v->base.apic) >= 0)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
+	if (vector >= 0)
+		vmx_set_primary(v, CPU_BASED_INTR_WINDOW_EXITING, true);
 }
 
 /*
@@ -315,24 +287,19 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		vmx_hold_interrupts(v);
 	if (!v->injected && v->exception.flags & VHM_EVENT_VALID)
 		select_exception(v);
-	if (atomic_read(&v->base.nmi_pending)) {
-		if (!v->injected && nmi_possible())
-			select_nmi(v);
-		if (atomic_read(&v->base.nmi_pending))
-			open_nmi_window(v);
+	if (atomic_read(&v->base.nmi_pending))
+		select_nmi(v);
+	/* an acknowledged interrupt that an exception overtook, or that found IF clear */
+	if (v->parked && !v->injected && interrupt_possible(v)) {
+		v->injected = v->parked;
+		v->parked = 0;
 	}
-	if (!v->injected && v->parked)
-		select_parked(v);
+	if (v->parked || v->base.irq_window_requested)
+		vmx_set_primary(v, CPU_BASED_INTR_WINDOW_EXITING, true);
 	if (!virtual_delivery) {
-		if (!v->injected)
-			select_interrupt(v);
-		else if (vhm_apic_deliverable(v->base.apic) >= 0)
-			open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-	}
-	if (v->base.irq_window_requested)
-		open_window(v, CPU_BASED_INTR_WINDOW_EXITING);
-	if (!virtual_delivery)
+		select_interrupt(v);
 		vhm_pv_eoi_offer(&v->base);
+	}
 	if (v->injected)
 		write_injection(v);
 }
@@ -360,7 +327,7 @@ void vmx_settle_shadow(struct vmx_vcpu *v)
 		blocking &= ~(u64)GUEST_INTR_STATE_STI;
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO, blocking);
 	}
-	if (!(blocking & (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)))
+	if (!(blocking & SHADOW))
 		return;
 	pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS) & ~BIT_ULL(14);
 	if (rflags & X86_EFLAGS_TF && !(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))

@@ -73,8 +73,12 @@ static inline void vmx_write_gpr(struct vmx_vcpu *v, u32 number, u64 value)
 
 static inline void vmx_set_primary(struct vmx_vcpu *v, u32 control, bool on)
 {
-	v->primary = on ? v->primary | control : v->primary & ~control;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	u32 primary = on ? v->primary | control : v->primary & ~control;
+
+	if (primary == v->primary)
+		return;
+	v->primary = primary;
+	vmwrite(CPU_BASED_VM_EXEC_CONTROL, primary);
 }
 
 /* An exit that says so came out of an IRET that had unblocked NMIs: block them again (28.2.3). */
