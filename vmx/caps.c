@@ -58,9 +58,7 @@ MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can 
 			 VM_ENTRY_LOAD_IA32_EFER)
 
 #define BASIC_TRUE_CONTROLS	BIT_ULL(55)	/* SDM vol. 3, A.1, Basic VMX Information */
-#define BASIC_MEMORY_TYPE(b)	(((b) >> 50) & 0xf)
-#define BASIC_BYTES(b)		((u32)((b) >> 32) & 0x1fff)
-#define MISC_TIMER_RATE		0x1f		/* A.6, Miscellaneous Data */
+#define BASIC_MEMORY_TYPE(b)	((u32)((b) >> 50) & 0xf)
 #define EPT_NEEDED		(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
 #define INVEPT_NEEDED		(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
 
@@ -104,27 +102,24 @@ static const struct control_field control_fields[] = {
 	  &vmx_caps.entry, ENTRY_REQUIRED, VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL },
 };
 
-static bool adjust(const struct control_field *field, bool true_controls)
+static bool adjust_controls(bool true_controls)
 {
+	const struct control_field *field;
 	u64 capability;
-	u32 missing;
+	u32 i, missing;
 
-	if (!read_capability(true_controls ? field->true_index : field->index, &capability))
-		return false;
-	missing = vmx_adjust_controls(field->required, field->optional, field->forbidden,
-				      capability, field->value);
-	if (missing)
-		pr_err("this processor lacks VMX %s controls %#x\n", field->name, missing);
-	return !missing;
-}
-
-static bool adjust_all(bool true_controls)
-{
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(control_fields); i++)
-		if (!adjust(&control_fields[i], true_controls))
+	for (i = 0; i < ARRAY_SIZE(control_fields); i++) {
+		field = &control_fields[i];
+		if (!read_capability(true_controls ? field->true_index : field->index,
+				     &capability))
 			return false;
+		missing = vmx_adjust_controls(field->required, field->optional, field->forbidden,
+					      capability, field->value);
+		if (missing) {
+			pr_err("this processor lacks VMX %s controls %#x\n", field->name, missing);
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -155,7 +150,7 @@ static void settle_preemption_timer(struct vmx_caps *c)
 			      !preemption_timer_broken();
 	if (!c->preemption_timer)
 		c->pin &= ~PIN_BASED_VMX_PREEMPTION_TIMER;
-	c->preemption_timer_shift = c->misc & MISC_TIMER_RATE;
+	c->preemption_timer_shift = vmx_misc_preemption_timer_rate(c->misc);
 }
 
 /* PERF_GLOBAL_CTRL is switched in both directions or not at all. */
@@ -206,14 +201,12 @@ static void settle_optional(struct vmx_caps *c)
 
 static bool check_basic(u64 basic)
 {
-	vmx_caps.revision = (u32)basic & 0x7fffffff;
-	vmx_caps.vmcs_bytes = BASIC_BYTES(basic);
-	if (vmx_caps.vmcs_bytes > PAGE_SIZE || BASIC_MEMORY_TYPE(basic) != 6) {
-		pr_err("unusable VMCS: %u bytes, memory type %u\n", vmx_caps.vmcs_bytes,
-		       (u32)BASIC_MEMORY_TYPE(basic));
-		return false;
-	}
-	return true;
+	vmx_caps.revision = vmx_basic_vmcs_revision_id(basic);
+	if (vmx_basic_vmcs_size(basic) <= PAGE_SIZE && BASIC_MEMORY_TYPE(basic) == 6)
+		return true;
+	pr_err("unusable VMCS: %u bytes, memory type %u\n", vmx_basic_vmcs_size(basic),
+	       BASIC_MEMORY_TYPE(basic));
+	return false;
 }
 
 static bool check_ept(void)
@@ -266,11 +259,10 @@ int vmx_caps_init(void)
 	u64 basic;
 
 	if (!check_processor() || !read_capability(MSR_IA32_VMX_BASIC, &basic) ||
-	    !check_basic(basic) || !adjust_all(basic & BASIC_TRUE_CONTROLS) || !check_ept())
+	    !check_basic(basic) || !adjust_controls(basic & BASIC_TRUE_CONTROLS) || !check_ept())
 		return -ENODEV;
 	if (!read_capability(MSR_IA32_VMX_MISC, &c->misc) ||
 	    !read_capability(MSR_IA32_VMX_CR0_FIXED0, &c->cr0_fixed0) ||
-	    !read_capability(MSR_IA32_VMX_CR0_FIXED1, &c->cr0_fixed1) ||
 	    !read_capability(MSR_IA32_VMX_CR4_FIXED0, &c->cr4_fixed0) ||
 	    !read_capability(MSR_IA32_VMX_CR4_FIXED1, &c->cr4_fixed1))
 		return -ENODEV;

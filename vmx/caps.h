@@ -39,7 +39,6 @@ static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden,
 /**
  * struct vmx_caps - capabilities
  * @revision: VMCS revision identifier
- * @vmcs_bytes: size of a VMCS region, at most 4096
  * @pin: pin-based controls, as each VMCS starts with
  * @primary: primary processor-based controls, likewise
  * @secondary: secondary processor-based controls, likewise
@@ -49,7 +48,6 @@ static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden,
  * @vpid_features: its high half: VMX_VPID_*
  * @misc: IA32_VMX_MISC
  * @cr0_fixed0: CR0 bits that must be 1, without PE and PG (unrestricted guest)
- * @cr0_fixed1: CR0 bits that may be 1
  * @cr4_fixed0: CR4 bits that must be 1
  * @cr4_fixed1: CR4 bits that may be 1
  * @tpr_shadow: CR8 needs no exits
@@ -64,7 +62,6 @@ static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden,
  */
 struct vmx_caps {
 	u32 revision;
-	u32 vmcs_bytes;
 	u32 pin;
 	u32 primary;
 	u32 secondary;
@@ -73,7 +70,7 @@ struct vmx_caps {
 	u32 ept_features;
 	u32 vpid_features;
 	u64 misc;
-	u64 cr0_fixed0, cr0_fixed1;
+	u64 cr0_fixed0;
 	u64 cr4_fixed0, cr4_fixed1;
 	bool tpr_shadow;
 	bool apicv;
