@@ -135,11 +135,6 @@ static u32 section_bytes(struct vhm_vcpu *vcpu, u32 type)
 	return ops->fixed_bytes ?: ops->bytes(vcpu);
 }
 
-static bool wanted(u64 mask, u32 type)
-{
-	return !mask || mask & BIT_ULL(type);
-}
-
 /**
  * vhm_state_bytes() - size of the asked sections
  * @vcpu: the vCPU, mutex held; NULL: the largest they can have
@@ -150,7 +145,7 @@ u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask)
 	u32 type, total = 0;
 
 	for (type = 1; type < VHM_SECTION_COUNT; type++)
-		if (wanted(mask, type))
+		if (!mask || mask & BIT_ULL(type))
 			total += sizeof(struct vhm_section) + padded(section_bytes(vcpu, type));
 	return total;
 }
@@ -169,7 +164,7 @@ void vhm_state_get(struct vhm_vcpu *vcpu, u64 mask, void *buffer)
 		struct vhm_section *head = buffer;
 		u32 type = order[i];
 
-		if (!wanted(mask, type))
+		if (mask && !(mask & BIT_ULL(type)))
 			continue;
 		head->type = type;
 		head->version = ops_of(type)->version;
@@ -203,14 +198,6 @@ static int check_section(struct vhm_vcpu *vcpu, const struct vhm_section *head)
 	return ops->check ? ops->check(vcpu, head + 1, head->bytes) : 0;
 }
 
-/* CPUID in the same buffer decides about others: it is loaded before they are checked. */
-static int load_cpuid_first(struct vhm_vcpu *vcpu, const struct vhm_section *head)
-{
-	if (head->type != VHM_SECTION_CPUID)
-		return 0;
-	return cpuid_set(vcpu, head + 1, head->bytes);
-}
-
 /**
  * vhm_state_set() - load sections
  * @vcpu: the vCPU, mutex held and loaded
@@ -231,8 +218,9 @@ int vhm_state_set(struct vhm_vcpu *vcpu, const void *buffer, u64 bytes)
 			if (IS_ERR(head))
 				return PTR_ERR(head);
 			if (pass == 0)
-				ret = check_section(vcpu, head) ?: load_cpuid_first(vcpu, head);
-			else
+				ret = check_section(vcpu, head);
+			/* CPUID decides about others: it is loaded before they are checked */
+			if (!ret && (pass == 1 || head->type == VHM_SECTION_CPUID))
 				ret = ops_of(head->type)->set(vcpu, head + 1, head->bytes);
 			if (ret)
 				return ret;
