@@ -20,10 +20,6 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
-#define BASE_BSP	BIT_ULL(8)
-#define BASE_X2APIC	BIT_ULL(10)
-#define BASE_ENABLE	BIT_ULL(11)
-
 /* -------------------------------------------------------------- registers -- */
 
 /* status bits that a write may carry to no effect */
@@ -44,15 +40,13 @@ static const struct lapic_register registers[LAPIC_REGISTERS] = {
 	[APIC_LVR >> 4]		= { 0, 0, READ_ONLY },
 	[APIC_TASKPRI >> 4]	= { 0xff, 0, READ_WRITE },
 	[APIC_ARBPRI >> 4]	= { 0, 0, XAPIC_READ },
-	[APIC_PROCPRI >> 4]	= { 0, 0, XAPIC_READ | MSR_READ },
+	[APIC_PROCPRI >> 4]	= { 0xff, 0, XAPIC_READ | MSR_READ },
 	[APIC_EOI >> 4]		= { 0, 0, XAPIC_RW | MSR_WRITE },
 	[APIC_RRR >> 4]		= { 0, 0, XAPIC_READ },
 	[APIC_LDR >> 4]		= { APIC_LDR_MASK, 0, READ_ONLY | XAPIC_WRITE },
 	[APIC_DFR >> 4]		= { 0xf0000000, 0, XAPIC_RW },
 	[APIC_SPIV >> 4]	= { 0x3ff, 0, READ_WRITE },
-	[APIC_ISR >> 4 ... (APIC_ISR >> 4) + 7] = { 0, 0, READ_ONLY },
-	[APIC_TMR >> 4 ... (APIC_TMR >> 4) + 7] = { 0, 0, READ_ONLY },
-	[APIC_IRR >> 4 ... (APIC_IRR >> 4) + 7] = { 0, 0, READ_ONLY },
+	[APIC_ISR >> 4 ... (APIC_IRR >> 4) + 7] = { U32_MAX, 0, READ_ONLY },
 	[APIC_ESR >> 4]		= { 0, 0, READ_WRITE },
 	[APIC_ICR >> 4]		= { ICR_BITS, APIC_ICR_BUSY, READ_WRITE },
 	[APIC_ICR2 >> 4]	= { 0xff000000, 0, XAPIC_RW },
@@ -63,7 +57,7 @@ static const struct lapic_register registers[LAPIC_REGISTERS] = {
 	[APIC_LVT1 >> 4]	= { LINT_BITS, LINT_STATUS, READ_WRITE },
 	[APIC_LVTERR >> 4]	= { LVT_BITS, LVT_STATUS, READ_WRITE },
 	[APIC_TMICT >> 4]	= { U32_MAX, 0, READ_WRITE },
-	[APIC_TMCCT >> 4]	= { 0, 0, XAPIC_READ | MSR_READ },
+	[APIC_TMCCT >> 4]	= { U32_MAX, 0, XAPIC_READ | MSR_READ },
 	[APIC_TDCR >> 4]	= { 0xb, 0, READ_WRITE },
 	[APIC_SELF_IPI >> 4]	= { APIC_VECTOR_MASK, 0, MSR_WRITE },
 };
@@ -262,9 +256,9 @@ void vhm_apic_written(struct vhm_apic *apic, u32 offset)
 
 static enum vhm_apic_mode mode_of(u64 base)
 {
-	if (!(base & BASE_ENABLE))
+	if (!(base & MSR_IA32_APICBASE_ENABLE))
 		return VHM_APIC_DISABLED;
-	return base & BASE_X2APIC ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
+	return base & X2APIC_ENABLE ? VHM_APIC_X2APIC : VHM_APIC_XAPIC;
 }
 
 enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic)
@@ -274,7 +268,7 @@ enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic)
 
 static u64 bsp_bit(const struct vhm_apic *apic)
 {
-	return apic->vcpu->id ? 0 : BASE_BSP;
+	return apic->vcpu->id ? 0 : MSR_IA32_APICBASE_BSP;
 }
 
 void lapic_reset_registers(struct vhm_apic *apic)
@@ -305,9 +299,9 @@ void lapic_reset_registers(struct vhm_apic *apic)
  */
 int vhm_apic_check_base(const struct vhm_apic *apic, u64 base)
 {
-	u64 mode = base & (BASE_ENABLE | BASE_X2APIC);
+	u64 mode = base & (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
 
-	if ((base & ~mode) != (APIC_DEFAULT_PHYS_BASE | bsp_bit(apic)) || mode == BASE_X2APIC)
+	if ((base & ~mode) != (APIC_DEFAULT_PHYS_BASE | bsp_bit(apic)) || mode == X2APIC_ENABLE)
 		return -EINVAL;
 	return 0;
 }
@@ -343,7 +337,7 @@ static int write_base(struct vhm_apic *apic, u64 base)
 {
 	enum vhm_apic_mode from = vhm_apic_mode(apic), to;
 
-	base = (base & ~BASE_BSP) | bsp_bit(apic);	/* read-only here */
+	base = (base & ~(u64)MSR_IA32_APICBASE_BSP) | bsp_bit(apic);	/* read-only here */
 	to = mode_of(base);
 	if (vhm_apic_check_base(apic, base) ||
 	    (from == VHM_APIC_DISABLED && to == VHM_APIC_X2APIC) ||
@@ -608,7 +602,7 @@ int vhm_apic_create(struct vhm_vcpu *vcpu)
 		return -ENOMEM;
 	}
 	apic->vcpu = vcpu;
-	apic->base_msr = APIC_DEFAULT_PHYS_BASE | BASE_ENABLE | bsp_bit(apic);
+	apic->base_msr = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | bsp_bit(apic);
 	lapic_reset_registers(apic);
 	vcpu->apic = apic;
 	return 0;
@@ -638,7 +632,7 @@ void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init)
 
 	if (!init)
 		WRITE_ONCE(apic->base_msr,
-			   APIC_DEFAULT_PHYS_BASE | BASE_ENABLE | bsp_bit(apic));
+			   APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | bsp_bit(apic));
 	lapic_reset_registers(apic);
 	vhm_backend->apic_mode_changed(vcpu);
 	vhm_backend->apic_state_changed(vcpu);

@@ -156,12 +156,11 @@ bool lapic_matches(const struct vhm_apic *apic, u32 destination, bool logical)
 	return destination >> 16 == ldr >> 16 && destination & ldr & 0xffff;
 }
 
+/* Not for APIC_DEST_SELF, which needs no search. */
 static bool addressed(const struct vhm_apic *apic, const struct vhm_apic *source,
 		      const struct vhm_interrupt *irq)
 {
 	switch (irq->shorthand) {
-	case APIC_DEST_SELF:
-		return apic == source;
 	case APIC_DEST_ALLINC:
 		return true;
 	case APIC_DEST_ALLBUT:

@@ -51,7 +51,7 @@ enum lapic_access {
 
 /**
  * struct lapic_register - rules of a register
- * @stored: bits that a write changes
+ * @stored: bits that a write changes; of a register that takes none, bits that it can have
  * @status: bits that a write may carry to no effect; the others are reserved
  * @access: bits of enum lapic_access
  */

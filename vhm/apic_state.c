@@ -66,8 +66,6 @@ static bool possible(u32 id, u32 offset, u32 value)
 		return value == id || value == id << 24;
 	case APIC_LVR:
 		return value == LAPIC_VERSION;
-	case APIC_PROCPRI:
-		return value <= 0xff;
 	case APIC_LDR:
 		return !(value & ~APIC_LDR_MASK) || value == lapic_x2apic_ldr(id);
 	case APIC_DFR:
@@ -76,11 +74,7 @@ static bool possible(u32 id, u32 offset, u32 value)
 	case APIC_TMR:
 	case APIC_IRR:
 		return !(value & GENMASK(LAPIC_FIRST_VECTOR - 1, 0));
-	case APIC_ISR + 16 ... APIC_ISR + 0x70:
-	case APIC_TMR + 16 ... APIC_TMR + 0x70:
-	case APIC_IRR + 16 ... APIC_IRR + 0x70:
 	case APIC_ICR2:
-	case APIC_TMCCT:
 		return true;
 	case APIC_ESR:
 		return !(value & ~LAPIC_ESR_BITS);
