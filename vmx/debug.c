@@ -15,9 +15,7 @@
 
 #define HOST_VECTORS	(BIT(X86_TRAP_NMI) | BIT(X86_TRAP_MC))
 
-#define DR6_HITS	0xfull			/* B0-B3 */
 #define DR6_BD		BIT_ULL(13)
-#define DR6_BS		BIT_ULL(14)
 #define DR7_FIXED	BIT_ULL(10)
 #define DR7_GD		BIT_ULL(13)
 #define DR7_GUEST	0xffff2bffull
@@ -144,7 +142,7 @@ u64 vmx_take_hits(struct vmx_vcpu *v, u64 *causes)
 	for (i = 0; i < 4; i++)
 		if (*causes & BIT(i) && v->control.dr7 & (3u << (2 * i)))
 			hits |= BIT(i);
-	*causes &= ~DR6_HITS;
+	*causes &= ~(u64)DR_TRAP_BITS;
 	return hits;
 }
 
@@ -153,7 +151,7 @@ u64 vmx_pending_debug(struct vmx_vcpu *v)
 {
 	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
 
-	return vmx_has_breakpoints(v) ? pending & ~(DR6_HITS | PENDING_ENABLED) : pending;
+	return vmx_has_breakpoints(v) ? pending & ~(DR_TRAP_BITS | PENDING_ENABLED) : pending;
 }
 
 /*
@@ -163,7 +161,7 @@ u64 vmx_pending_debug(struct vmx_vcpu *v)
 enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v)
 {
 	u64 pending = vmread(GUEST_PENDING_DBG_EXCEPTIONS);
-	const struct vhm_event event = vmx_debug_event(vmx_take_hits(v, &pending) | DR6_BS);
+	const struct vhm_event event = vmx_debug_event(vmx_take_hits(v, &pending) | DR_STEP);
 
 	if (vmx_has_breakpoints(v))
 		vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, vmx_pending_debug(v));

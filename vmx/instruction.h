@@ -42,12 +42,7 @@ static inline bool vmclear(u64 vmcs)
 
 static inline bool vmxoff(void)
 {
-	asm goto("1: vmxoff\n\t"
-		 _ASM_EXTABLE(1b, %l[fault])
-		 : : : "cc", "memory" : fault);
-	return true;
-fault:
-	return false;
+	VMX_TRY("vmxoff");
 }
 
 /*

@@ -111,18 +111,17 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	bool ibpb = guest_has(v, X86_FEATURE_SPEC_CTRL) && boot_cpu_has(X86_FEATURE_IBPB);
 	bool flush = guest_has(v, X86_FEATURE_FLUSH_L1D) && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
-	u32 denied = 0;
+	u32 given = 0;
 
 	vmx_init_cr_masks(v);
 	vmx_msr_intercept(v, MSR_IA32_PRED_CMD, true, !ibpb);
 	vmx_msr_intercept(v, MSR_IA32_FLUSH_CMD, true, !flush);
-	if (!guest_has(v, X86_FEATURE_INVPCID))
-		denied |= SECONDARY_EXEC_ENABLE_INVPCID;
-	if (!vmx_guest_has_tsc_aux(v))
-		denied |= SECONDARY_EXEC_ENABLE_RDTSCP;
-	v->secondary |= vmx_caps.secondary &
-			(SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_RDTSCP);
-	v->secondary &= ~denied;
+	if (guest_has(v, X86_FEATURE_INVPCID))
+		given |= SECONDARY_EXEC_ENABLE_INVPCID;
+	if (vmx_guest_has_tsc_aux(v))
+		given |= SECONDARY_EXEC_ENABLE_RDTSCP;
+	v->secondary &= ~(SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_RDTSCP);
+	v->secondary |= given & vmx_caps.secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmx_lazy_msr_changed(v);
 }
