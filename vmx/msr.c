@@ -145,22 +145,6 @@ static u64 guest_tsc(struct vmx_vcpu *v)
 	return vhm_guest_tsc(&v->base, vhm_host_tsc());
 }
 
-/*
- * The kernel GS base is in the processor while the guest is loaded. Preemption off keeps
- * vmx_host_state_restore() from coming between the test and the access.
- */
-static u64 read_kernel_gs_base(struct vmx_vcpu *v)
-{
-	u64 value;
-
-	preempt_disable();
-	if (v->host.loaded)
-		rdmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
-	value = v->kernel_gs_base;
-	preempt_enable();
-	return value;
-}
-
 static int set_efer(struct vmx_vcpu *v, u64 efer)
 {
 	u64 old = vmread(GUEST_IA32_EFER);
@@ -197,19 +181,6 @@ static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 		v->spec_ctrl_passthrough = true;
 		vmx_msr_intercept(v, MSR_IA32_SPEC_CTRL, false, false);
 	}
-	return 0;
-}
-
-static int set_kernel_gs_base(struct vmx_vcpu *v, u64 value)
-{
-	if (!canonical(MSR_KERNEL_GS_BASE, value))
-		return -EINVAL;
-	/* see read_kernel_gs_base() */
-	preempt_disable();
-	if (v->host.loaded)
-		wrmsrl(MSR_KERNEL_GS_BASE, value);
-	v->kernel_gs_base = value;
-	preempt_enable();
 	return 0;
 }
 
@@ -265,7 +236,8 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP, .valid = canonical },
 	{ MSR_IA32_CR_PAT, GUEST_IA32_PAT, .valid = pat_valid },
 	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL, .reserved = ~(u64)DEBUGCTLMSR_BTF },
-	{ MSR_KERNEL_GS_BASE, .get = read_kernel_gs_base, .set = set_kernel_gs_base },
+	/* the guest's accesses do not exit, and a section's come while the host's is loaded */
+	{ MSR_KERNEL_GS_BASE, IN_VCPU(kernel_gs_base), .valid = canonical },
 	{ MSR_IA32_MISC_ENABLE, IN_VCPU(misc_enable) },
 	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust), .needs = { X86_FEATURE_TSC_ADJUST } },
 	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl,

@@ -272,7 +272,7 @@ void __vmx_guest_state_load(struct vmx_vcpu *v)
 
 	if (v->lazy_live)
 		lazy_msrs_load(v);
-	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: set_kernel_gs_base() */
+	native_wrmsrl(MSR_KERNEL_GS_BASE, v->kernel_gs_base);	/* canonical: vmx/msr.c */
 	host->loaded = true;
 }
 
