@@ -185,6 +185,17 @@ u32 lapic_load(struct vhm_apic *apic, u32 offset)
 	}
 }
 
+static const struct lapic_register *find_in_page(struct vhm_apic *apic, u32 offset)
+{
+	const struct lapic_register *reg = lapic_find_register(offset, XAPIC_READ);
+
+	if (vhm_apic_mode(apic) != VHM_APIC_XAPIC)
+		return NULL;
+	if (!reg)
+		lapic_error(apic, APIC_ESR_ILLREGA);
+	return reg;
+}
+
 /**
  * vhm_apic_read - read a register as the page of xAPIC mode gives it
  * @apic: the APIC
@@ -196,15 +207,10 @@ u32 lapic_load(struct vhm_apic *apic, u32 offset)
  */
 bool vhm_apic_read(struct vhm_apic *apic, u32 offset, u32 *value)
 {
-	*value = 0;
-	if (vhm_apic_mode(apic) != VHM_APIC_XAPIC)
-		return false;
-	if (!lapic_find_register(offset, XAPIC_READ)) {
-		lapic_error(apic, APIC_ESR_ILLREGA);
-		return false;
-	}
-	*value = lapic_load(apic, offset);
-	return true;
+	bool found = find_in_page(apic, offset);
+
+	*value = found ? lapic_load(apic, offset) : 0;
+	return found;
 }
 
 /**
@@ -218,14 +224,10 @@ bool vhm_apic_read(struct vhm_apic *apic, u32 offset, u32 *value)
  */
 bool vhm_apic_write(struct vhm_apic *apic, u32 offset, u32 value)
 {
-	const struct lapic_register *reg = lapic_find_register(offset, XAPIC_READ);
+	const struct lapic_register *reg = find_in_page(apic, offset);
 
-	if (vhm_apic_mode(apic) != VHM_APIC_XAPIC)
+	if (!reg)
 		return false;
-	if (!reg) {
-		lapic_error(apic, APIC_ESR_ILLREGA);
-		return false;
-	}
 	if (reg->access & XAPIC_WRITE)
 		store(apic, offset, value & reg->stored);
 	/* the processor may keep a copy of what is in service */

@@ -8,19 +8,15 @@
  */
 #include "apic_internal.h"
 
-#include <linux/string.h>
-
+/* A section's payload is aligned to 8 bytes. */
 static u32 state_get(const struct vhm_apic_state *state, u32 offset)
 {
-	u32 value;
-
-	memcpy(&value, state->registers + offset, sizeof(value));
-	return value;
+	return *(const u32 *)(state->registers + offset);
 }
 
 static void state_put(struct vhm_apic_state *state, u32 offset, u32 value)
 {
-	memcpy(state->registers + offset, &value, sizeof(value));
+	*(u32 *)(state->registers + offset) = value;
 }
 
 /**

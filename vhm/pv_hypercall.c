@@ -33,13 +33,6 @@ static s64 send_ipi(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, boo
 	return accepted;
 }
 
-/* Ends its HLT, or its next one. */
-static void unhalt(struct vhm_vcpu *vcpu)
-{
-	WRITE_ONCE(vcpu->pv.unhalted, true);
-	rcuwait_wake_up(&vcpu->wait);
-}
-
 /**
  * vhm_pv_hypercall - carry out a hypercall that vhm_pv_has_hypercall() knows
  * @vcpu: the vCPU, its thread
@@ -56,8 +49,10 @@ s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bo
 	switch ((u32)regs->rax) {
 	case KVM_HC_KICK_CPU:
 		other = vhm_vcpu_find(vcpu->vm, (u32)regs->rcx);
-		if (other)
-			unhalt(other);
+		if (other) {	/* ends its HLT, or its next one */
+			WRITE_ONCE(other->pv.unhalted, true);
+			rcuwait_wake_up(&other->wait);
+		}
 		return 0;
 	case KVM_HC_SEND_IPI:
 		return send_ipi(vcpu, regs, bits64);
