@@ -135,7 +135,7 @@ static void write_tpr_threshold(struct vmx_vcpu *v)
 void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	bool notified = false;
+	bool notified;
 	int cpu;
 
 	/* the vector is there already (full barrier): pairs with smp_store_mb() of the mode */
@@ -145,11 +145,9 @@ void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
 	}
 	preempt_disable();
 	cpu = READ_ONCE(vcpu->cpu);
-	if (cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu)) {
-		notified = true;
-		if (!test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
-			vhm_send_ipi(cpu, POSTED_INTR_VECTOR);
-	}
+	notified = cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu);
+	if (notified && !test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
+		vhm_send_ipi(cpu, POSTED_INTR_VECTOR);
 	preempt_enable();
 	if (!notified)
 		vhm_vcpu_request(vcpu, VHM_REQ_APIC);

@@ -76,9 +76,7 @@ bool vmx_cr0_valid(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
 		return false;
 	if ((cr0 & X86_CR0_NW && !(cr0 & X86_CR0_CD)) || (cr0 & X86_CR0_PG && !(cr0 & X86_CR0_PE)))
 		return false;
-	if (cr0 & X86_CR0_PG && efer & EFER_LME && !(cr4 & X86_CR4_PAE))
-		return false;
-	return true;
+	return !(cr0 & X86_CR0_PG && efer & EFER_LME && !(cr4 & X86_CR4_PAE));
 }
 
 bool vmx_cr4_valid(struct vmx_vcpu *v, u64 cr4)

@@ -23,8 +23,7 @@
 #include "enter.h"
 
 /* NEVER, COND or ALWAYS */
-static enum vmx_l1d_flush_state l1d_flush_mode __ro_after_init = VMENTER_L1D_FLUSH_NEVER;
-bool vmx_flushes_l1d __ro_after_init;	/* the mode is not NEVER */
+enum vmx_l1d_flush_state vmx_l1d_flush_mode __ro_after_init = VMENTER_L1D_FLUSH_NEVER;
 static void *l1d_buffer;
 
 static bool insecure_no_l1d_flush;
@@ -80,9 +79,8 @@ static enum vmx_l1d_flush_state l1d_mode_of_host(void)
 
 int vmx_speculation_init(void)
 {
-	l1d_flush_mode = l1d_mode_of_host();
-	vmx_flushes_l1d = l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER;
-	if (l1d_flush_mode == VMENTER_L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
+	vmx_l1d_flush_mode = l1d_mode_of_host();
+	if (vmx_l1d_flush_mode == VMENTER_L1D_FLUSH_NEVER || boot_cpu_has(X86_FEATURE_FLUSH_L1D))
 		return 0;
 	l1d_buffer = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO,
 					      get_order(VMX_L1D_BUFFER_BYTES));
@@ -97,7 +95,7 @@ void vmx_speculation_exit(void)
 /* Interrupts off, before an entry, on a CPU that needs it. */
 void vmx_speculation_flush_l1d(struct vmx_vcpu *v)
 {
-	if (l1d_flush_mode == VMENTER_L1D_FLUSH_COND) {
+	if (vmx_l1d_flush_mode == VMENTER_L1D_FLUSH_COND) {
 		/* since the last flush: user space or a sleep here, interrupts on this CPU */
 		bool flush = v->l1d_flush || kvm_get_cpu_l1tf_flush_l1d();
 
@@ -129,7 +127,7 @@ u64 vmx_guest_arch_capabilities(void)
 		rdmsrl_safe(MSR_IA32_ARCH_CAPABILITIES, &value);
 	value &= ARCH_CAP_FOR_GUESTS;
 	/* the flush before an entry is done by this module, unless told otherwise */
-	if (l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER)
+	if (vmx_l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER)
 		value |= ARCH_CAP_SKIP_VMENTRY_L1DFLUSH;
 	return value;
 }

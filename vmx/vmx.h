@@ -374,13 +374,13 @@ bool vmx_xcr0_valid(u64 xcr0);							/* exit_cr.c */
 int vmx_speculation_init(void);
 void vmx_speculation_exit(void);
 bool vmx_speculation_large_execute(void);
-extern bool vmx_flushes_l1d;
+extern enum vmx_l1d_flush_state vmx_l1d_flush_mode;
 void vmx_speculation_flush_l1d(struct vmx_vcpu *v);
 
 /* Interrupts off, the last thing in C before the world switch. */
 static inline void vmx_speculation_before_entry(struct vmx_vcpu *v)
 {
-	if (vmx_flushes_l1d)
+	if (vmx_l1d_flush_mode != VMENTER_L1D_FLUSH_NEVER)
 		vmx_speculation_flush_l1d(v);
 	if (static_branch_unlikely(&mmio_stale_data_clear) &&
 	    READ_ONCE(to_vmx_vm(v->base.vm)->ept.maps_devices))
