@@ -35,8 +35,12 @@ u32 vhm_pv_supported(void)
  */
 void vhm_pv_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first)
 {
+	/* all vCPUs of a VM begin with the same: 0 when their TSC was 0 */
+	u64 tsc = first ? READ_ONCE(first->pv.clock_tsc) : 0;
+	u64 ns = first ? READ_ONCE(first->pv.clock_ns) : 0;
+
 	vhm_pv_reset(vcpu);
-	vhm_pv_clock_init(vcpu, first);
+	vhm_pv_clock_load(vcpu, tsc, ns, vhm_vcpu_tsc_khz(vcpu), tsc);
 }
 
 /* Power-up or INIT: new software, which has not asked for anything. The clock goes on. */
@@ -47,30 +51,22 @@ void vhm_pv_reset(struct vhm_vcpu *vcpu)
 	vcpu->pv.unhalted = false;
 }
 
-/* A VMM that carries out HLT itself has to wake its vCPUs itself. */
-static u32 hypercalls_of(const struct vhm_vcpu *vcpu, u32 features)
-{
-	u32 hypercalls = 0;
-
-	if (features & BIT(KVM_FEATURE_PV_UNHALT) && !(vcpu->vm->flags & VHM_VM_EXIT_HLT))
-		hypercalls |= BIT(KVM_HC_KICK_CPU);
-	if (features & BIT(KVM_FEATURE_PV_SEND_IPI))
-		hypercalls |= BIT(KVM_HC_SEND_IPI);
-	if (features & BIT(KVM_FEATURE_PV_SCHED_YIELD))
-		hypercalls |= BIT(KVM_HC_SCHED_YIELD);
-	return hypercalls;
-}
-
 /* The CPUID table was set. */
 void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 {
 	const struct vhm_cpuid_entry *name = vhm_cpuid_find(vcpu, KVM_CPUID_SIGNATURE, 0);
-	const struct vhm_cpuid_entry *features = vhm_cpuid_find(vcpu, KVM_CPUID_FEATURES, 0);
+	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(vcpu, KVM_CPUID_FEATURES, 0);
+	/* a VMM that carries out HLT itself has to wake its vCPUs itself */
+	bool wakes = !(vcpu->vm->flags & VHM_VM_EXIT_HLT);
+	u32 features = 0;
 
-	vcpu->pv.features = 0;
-	if (name && features && pv_is_signature(name->ebx, name->ecx, name->edx))
-		vcpu->pv.features = features->eax & vhm_pv_supported();
-	vcpu->pv.hypercalls = hypercalls_of(vcpu, vcpu->pv.features);
+	if (name && entry && pv_is_signature(name->ebx, name->ecx, name->edx))
+		features = entry->eax & vhm_pv_supported();
+	vcpu->pv.features = features;
+	vcpu->pv.hypercalls =
+		(wakes && features & BIT(KVM_FEATURE_PV_UNHALT) ? BIT(KVM_HC_KICK_CPU) : 0) |
+		(features & BIT(KVM_FEATURE_PV_SEND_IPI) ? BIT(KVM_HC_SEND_IPI) : 0) |
+		(features & BIT(KVM_FEATURE_PV_SCHED_YIELD) ? BIT(KVM_HC_SCHED_YIELD) : 0);
 	vhm_pv_clock_changed(vcpu);
 	vhm_pv_steal_changed(vcpu);
 }

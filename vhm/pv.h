@@ -85,7 +85,6 @@ int vhm_pv_check_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 int vhm_pv_set_state(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 
 /* pv_clock.c */
-void vhm_pv_clock_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first);
 void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz, u64 turn_tsc);
 void vhm_pv_clock_changed(struct vhm_vcpu *vcpu);
 void vhm_pv_clock_tsc_written(struct vhm_vcpu *vcpu, u64 delta);

@@ -24,18 +24,6 @@ static u64 clock_now(struct vhm_vcpu *vcpu)
 	return vcpu->pv.clock_ns + pv_scale_ns(pv_scale(vhm_vcpu_tsc_khz(vcpu)), ticks);
 }
 
-/* All vCPUs of a VM begin with the same: 0 when their TSC was 0. */
-void vhm_pv_clock_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first)
-{
-	struct vhm_pv *pv = &vcpu->pv;
-
-	if (first) {
-		pv->clock_tsc = READ_ONCE(first->pv.clock_tsc);
-		pv->clock_ns = READ_ONCE(first->pv.clock_ns);
-	}
-	pv->clock_raw_ns = clock_now(vcpu) - ktime_get_raw_ns();
-}
-
 /**
  * vhm_pv_clock_load() - set the line
  * @vcpu: the vCPU, its TSC set
