@@ -58,23 +58,15 @@ static enum vmx_l1d_flush_state l1d_mode_of_host(void)
 	    arch_capabilities & ARCH_CAP_SKIP_VMENTRY_L1DFLUSH)
 		return VMENTER_L1D_FLUSH_NEVER;
 	/* what kvm_intel settled on, if it was loaded first */
-	switch (l1tf_vmx_mitigation) {
-	case VMENTER_L1D_FLUSH_NOT_REQUIRED:
+	if (l1tf_vmx_mitigation == VMENTER_L1D_FLUSH_NOT_REQUIRED)
 		return VMENTER_L1D_FLUSH_NEVER;
-	case VMENTER_L1D_FLUSH_NEVER ... VMENTER_L1D_FLUSH_ALWAYS:
+	if (l1tf_vmx_mitigation >= VMENTER_L1D_FLUSH_NEVER &&
+	    l1tf_vmx_mitigation <= VMENTER_L1D_FLUSH_ALWAYS)
 		return l1tf_vmx_mitigation;
-	default:
-		break;
-	}
-	switch (l1tf_mitigation) {
-	case L1TF_MITIGATION_OFF:
+	if (l1tf_mitigation == L1TF_MITIGATION_OFF)
 		return VMENTER_L1D_FLUSH_NEVER;
-	case L1TF_MITIGATION_FULL:
-	case L1TF_MITIGATION_FULL_FORCE:
-		return VMENTER_L1D_FLUSH_ALWAYS;
-	default:
-		return VMENTER_L1D_FLUSH_COND;
-	}
+	return l1tf_mitigation >= L1TF_MITIGATION_FULL ? VMENTER_L1D_FLUSH_ALWAYS :
+							 VMENTER_L1D_FLUSH_COND;
 }
 
 int vmx_speculation_init(void)
