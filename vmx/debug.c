@@ -115,12 +115,11 @@ enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info)
 	u32 type = info & INTR_INFO_INTR_TYPE_MASK;
 	struct vhm_event event = vmx_exception_event(info, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
 
+	if (event.vector == X86_TRAP_DB && type != INTR_TYPE_PRIV_SW_EXCEPTION)
+		event = vmx_debug_event(vmx_qualification(v) & DR6_CAUSES);
 	if (event.vector == X86_TRAP_PF) {
 		event.flags |= VHM_EVENT_HAS_PAYLOAD;
 		event.payload = vmx_qualification(v);
-	} else if (event.vector == X86_TRAP_DB && type != INTR_TYPE_PRIV_SW_EXCEPTION) {
-		event.flags |= VHM_EVENT_HAS_PAYLOAD;
-		event.payload = vmx_qualification(v) & DR6_CAUSES;
 	}
 	vmx_report_exception(v, &event);
 	if (type == INTR_TYPE_SOFT_EXCEPTION || type == INTR_TYPE_PRIV_SW_EXCEPTION)
@@ -214,13 +213,10 @@ int vmx_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *contro
 	dr7 = vmx_read_dr7(v);
 	pending = vmx_pending_debug(v);
 	v->control = *control;
-	v->primary &= ~CPU_BASED_MONITOR_TRAP_FLAG;
-	if (control->flags & VHM_CONTROL_SINGLE_STEP)
-		v->primary |= CPU_BASED_MONITOR_TRAP_FLAG;
+	vmx_set_primary(v, CPU_BASED_MONITOR_TRAP_FLAG, control->flags & VHM_CONTROL_SINGLE_STEP);
 	/* loaded at the next entry; a guest without breakpoints loses them again at its exit */
 	v->debug_live = true;
-	v->primary |= CPU_BASED_MOV_DR_EXITING;
-	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
+	vmx_set_primary(v, CPU_BASED_MOV_DR_EXITING, true);
 	vmx_write_dr7(v, dr7);
 	if (vmx_has_breakpoints(v))
 		vmwrite(GUEST_DR7, control->dr7 | DR7_FIXED);

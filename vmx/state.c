@@ -245,11 +245,9 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 		break;
 	case INTR_TYPE_HARD_EXCEPTION:
 		out->exception = vmx_exception_event(v->injected, v->injected_error);
-		if (vector != 1)
-			break;
 		/* DR6 has its bits already; without a payload it would be INT1 */
-		out->exception.flags |= VHM_EVENT_HAS_PAYLOAD;
-		out->exception.payload = v->dr6 & DR6_CAUSES;
+		if (vector == X86_TRAP_DB)
+			out->exception = vmx_debug_event(v->dr6 & DR6_CAUSES);
 		break;
 	default:
 		break;	/* INT n: RIP is at the instruction, which runs again */
