@@ -396,9 +396,7 @@ int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value)
 		*value = apic->base_msr;
 		return 0;
 	}
-	if (index == MSR_IA32_TSC_DEADLINE) {
-		if (!guest_has_deadline(apic))
-			return -EINVAL;
+	if (index == MSR_IA32_TSC_DEADLINE && guest_has_deadline(apic)) {
 		*value = lapic_timer_get_deadline(apic);
 		return 0;
 	}
@@ -407,24 +405,6 @@ int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value)
 	*value = lapic_load(apic, offset);
 	if (offset == APIC_ICR)
 		*value |= (u64)lapic_get(apic, LAPIC_ICR_HIGH_X2APIC) << 32;
-	return 0;
-}
-
-/* x2APIC mode faults on reserved bits (10.12.2, figure and table notes; 10.12.9 for ICR). */
-static int write_x2apic(struct vhm_apic *apic, u32 index, u64 value)
-{
-	const struct lapic_register *reg = find_msr(apic, index, MSR_WRITE);
-	u32 offset = (index - APIC_BASE_MSR) << 4;
-
-	if (!reg || (u32)value & ~(reg->stored | reg->status))
-		return -EINVAL;
-	if (offset == APIC_ICR)
-		lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, value >> 32);
-	else if (value >> 32)
-		return -EINVAL;
-	if (offset == APIC_LVTT && reserved_timer_mode(apic, value))
-		return -EINVAL;
-	store(apic, offset, value & reg->stored);
 	return 0;
 }
 
@@ -439,15 +419,27 @@ static int write_x2apic(struct vhm_apic *apic, u32 index, u64 value)
  */
 int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value)
 {
+	u32 offset = (index - APIC_BASE_MSR) << 4;
+	const struct lapic_register *reg;
+
 	if (index == MSR_IA32_APICBASE)
 		return write_base(apic, value);
-	if (index == MSR_IA32_TSC_DEADLINE) {
-		if (!guest_has_deadline(apic))
-			return -EINVAL;
+	if (index == MSR_IA32_TSC_DEADLINE && guest_has_deadline(apic)) {
 		lapic_timer_set_deadline(apic, value);
 		return 0;
 	}
-	return write_x2apic(apic, index, value);
+	/* reserved bits fault (10.12.2, figure and table notes; 10.12.9 for ICR) */
+	reg = find_msr(apic, index, MSR_WRITE);
+	if (!reg || (u32)value & ~(reg->stored | reg->status))
+		return -EINVAL;
+	if (offset == APIC_ICR)
+		lapic_set(apic, LAPIC_ICR_HIGH_X2APIC, value >> 32);
+	else if (value >> 32)
+		return -EINVAL;
+	if (offset == APIC_LVTT && reserved_timer_mode(apic, value))
+		return -EINVAL;
+	store(apic, offset, value & reg->stored);
+	return 0;
 }
 
 /* ------------------------------------------------------------ priorities -- */
