@@ -262,15 +262,15 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write);
 /**
  * ept_set_rights - restrict what the guest may do with a range, whatever slots and host allow
  * @ept: the tables
- * @start: first page
- * @end: first page after the range
+ * @gpa: where the range begins, page aligned
+ * @bytes: its size, whole pages
  * @rights: bits of enum vhm_right; all of them: no restriction
  *
  * When it returns no CPU uses rights that were taken away. Context: vm->lock held; may sleep.
  * Return: 0, -EOPNOTSUPP executable and not readable on a processor that cannot do that, -ENOMEM,
  * -ENOSPC too many ranges
  */
-int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights);
+int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights);
 
 /**
  * ept_get_mapped - count the leaves in a range, without fixed pages, and all tables
@@ -327,35 +327,35 @@ int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa);
 void ept_forgo_accessed_dirty(struct ept *ept);
 
 /**
- * ept_note_written - tell the trackers that pages were written
+ * ept_note_written - tell the trackers that a range was written
  * @ept: the tables
- * @gfn: first page
- * @pages: how many
+ * @gpa: first byte
+ * @bytes: how many
  *
  * After the fact. Any context but NMI.
  */
-void ept_note_written(struct ept *ept, gfn_t gfn, u64 pages);
+void ept_note_written(struct ept *ept, gpa_t gpa, u64 bytes);
 
 /**
  * ept_tracker_create - begin to track writes
  * @ept: the tables, started
  *
- * The tracker tells of what is written from now on. Context: vm->lock held; may sleep.
+ * The tracker tells of what is written from now on, and holds a reference to the VM.
+ * Context: vm->lock held; may sleep.
  * Return: the tracker, -ENOMEM or -EINTR a signal kills the thread
  */
 struct ept_tracker *ept_tracker_create(struct ept *ept);
-void ept_tracker_free(struct ept *ept, struct ept_tracker *tracker);
+void ept_tracker_free(struct ept_tracker *tracker);
 
 /**
  * ept_tracker_harvest - tell what was written since the last time, and forget it
- * @ept: the tables
- * @tracker: one of theirs
+ * @tracker: the tracker
  * @arg: as in VHM_TRACKER_HARVEST, checked; gpa, bytes and pages are changed
  *
  * Context: may sleep. Return: 0, -EFAULT @arg->data cannot be written, -EINTR a signal kills the
  * thread
  */
-int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg);
+int ept_tracker_harvest(struct ept_tracker *tracker, struct vhm_harvest *arg);
 
 /**
  * ept_module_init - have what all VMs share, and offer tables to the host's reclaim

@@ -242,7 +242,7 @@ static void prepare_tracked(struct ept *ept, struct attempt *attempt)
 		attempt->marks |= EPT_ENTRY_SPLIT(attempt->level);
 	/* what the processor logs itself, it logs when the write is done */
 	if (!ept_logs_writes(ept))
-		ept_note_written(ept, attempt->gfn, 1);
+		ept_note_written(ept, attempt->gfn << PAGE_SHIFT, 1);
 }
 
 /* The leaf of @attempt, or a smaller one where something that must stay is in the way. */
@@ -497,10 +497,12 @@ static bool has_room(struct ept *ept)
 	return ept->rights_calls < MAX_RANGES;
 }
 
-int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights)
+int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 {
 	/* large leaves with a part in the range: mapped anew, as large as they may be now */
 	const gfn_t offset_mask = ept_level_pages(2) - 1;
+	/* where no page can be there is nothing to restrict */
+	gfn_t start = gpa >> PAGE_SHIFT, end = min((gpa + bytes) >> PAGE_SHIFT, EPT_GFN_END);
 	u64 entry_rights = 0;
 	int ret;
 
@@ -513,8 +515,6 @@ int ept_set_rights(struct ept *ept, gfn_t start, gfn_t end, u32 rights)
 		entry_rights |= EPT_ENTRY_WRITE;
 	if (rights & VHM_RIGHT_EXECUTE)
 		entry_rights |= EPT_ENTRY_EXECUTE;
-	/* where no page can be there is nothing to restrict */
-	end = min(end, EPT_GFN_END);
 	if (start >= end)
 		return 0;
 	if (entry_rights != EPT_ENTRY_RIGHTS && !has_room(ept))

@@ -63,7 +63,7 @@ static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
 			   unsigned long last)
 {
 	struct gfn_range range = pages_of(slot, start, last);
-	struct ept *ept = slot->tracker;
+	struct ept *ept = slot->vm->ept;
 
 	ept_lock(ept);
 	ept_zap_locked(ept, range.start, range.end);
@@ -85,7 +85,7 @@ static void zap_range(struct vhm_process *process, unsigned long start, unsigned
 
 	for (node = interval_tree_iter_first(&process->slots, start, last); node;
 	     node = interval_tree_iter_next(node, start, last))
-		ept_flush(to_slot(node)->tracker);
+		ept_flush(to_slot(node)->vm->ept);
 }
 
 static int invalidate_range_start(struct mmu_notifier *notifier,
@@ -128,9 +128,9 @@ static bool age_range(struct vhm_process *process, unsigned long start, unsigned
 		struct vhm_memory_slot *slot = to_slot(node);
 		struct gfn_range range = pages_of(slot, start, last);
 
-		young |= age(slot->tracker, range.start, range.end);
+		young |= age(slot->vm->ept, range.start, range.end);
 		if (flush)
-			ept_flush(slot->tracker);
+			ept_flush(slot->vm->ept);
 	}
 	spin_unlock(&process->lock);
 	return young;
@@ -232,7 +232,6 @@ int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
 
 	if (ret)
 		return ret;
-	slot->tracker = ept;
 	slot->hva_node.start = slot->user_address;
 	slot->hva_node.last = slot->user_address + (slot->pages << PAGE_SHIFT) - 1;
 	spin_lock(&process->lock);

@@ -28,11 +28,13 @@
 
 /**
  * struct ept_tracker - somebody who wants to know what was written
+ * @ept: the tables; holds a reference to their VM
  * @node: in ept->trackers
  * @pages: written since the last harvest
  * @lock: one harvest at a time. Held while user memory is written, so by nobody else
  */
 struct ept_tracker {
+	struct ept *ept;
 	struct list_head node;
 	struct ept_page_set pages;
 	struct mutex lock;	/* harvests */
@@ -154,9 +156,10 @@ void ept_collapse_all(struct ept *ept)
 
 /* -------------------------------------------------------------- trackers -- */
 
-void ept_note_written(struct ept *ept, gfn_t gfn, u64 pages)
+void ept_note_written(struct ept *ept, gpa_t gpa, u64 bytes)
 {
-	const gfn_t end = gfn + pages;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	const gfn_t end = ((gpa + bytes - 1) >> PAGE_SHIFT) + 1;
 
 	if (!READ_ONCE(ept->tracked))
 		return;
@@ -266,19 +269,24 @@ struct ept_tracker *ept_tracker_create(struct ept *ept)
 		else
 			collect(ept);
 		list_add(&tracker->node, &ept->trackers);
+		tracker->ept = ept;
+		vhm_vm_get(ept->vm);
 	}
 	mutex_unlock(&ept->track_lock);
 	return tracker;
 }
 
-void ept_tracker_free(struct ept *ept, struct ept_tracker *tracker)
+void ept_tracker_free(struct ept_tracker *tracker)
 {
+	struct ept *ept = tracker->ept;
+
 	mutex_lock(&ept->track_lock);
 	list_del(&tracker->node);
 	if (list_empty(&ept->trackers))
 		stop_tracking(ept);
 	mutex_unlock(&ept->track_lock);
 	free_tracker(tracker);
+	vhm_vm_put(ept->vm);
 }
 
 int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot)
@@ -323,62 +331,54 @@ static int give_numbers(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
 }
 
 /* Not in the middle of another's collect(): the next write to the pages must be noticed. */
-static u64 take_noticed(struct ept *ept, struct ept_tracker *tracker, gfn_t *gfn, gfn_t end)
+static u64 take_noticed(struct ept_tracker *tracker, gfn_t *gfn, gfn_t end)
 {
 	u64 pages;
 
-	mutex_lock(&ept->track_lock);
+	mutex_lock(&tracker->ept->track_lock);
 	pages = ept_page_set_take(&tracker->pages, gfn, end);
-	mutex_unlock(&ept->track_lock);
+	mutex_unlock(&tracker->ept->track_lock);
 	return pages;
 }
 
-/*
- * @pages of @gfn have been taken; the others follow.
- * Return: 0, or what stopped it at @gfn; -ENOSPC: the list is full.
- */
-static int give_all(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg,
-		    gfn_t *gfn, gfn_t end, u64 pages)
+/* Return: 0; what stopped it before these pages; -ENOSPC: the list is full. */
+static int give(struct vhm_harvest *arg, gfn_t gfn, u64 pages)
 {
-	const bool list = arg->flags & VHM_HARVEST_LIST;
-	int ret;
-
-	for (; pages; pages = take_noticed(ept, tracker, gfn, end)) {
-		if (fatal_signal_pending(current))
-			ret = -EINTR;
-		else if (list && arg->room - arg->pages < hweight64(pages))
-			ret = -ENOSPC;
-		else if (list)
-			ret = give_numbers(arg, *gfn, pages);
-		else
-			ret = give_bits(arg, *gfn, pages);
-		if (ret) {
-			ept_page_set_add(&tracker->pages, *gfn, pages);
-			return ret;
-		}
-		arg->pages += hweight64(pages);
-		*gfn += EPT_SET_WORD_PAGES;
-		cond_resched();
-	}
-	*gfn = end;
-	return 0;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (!(arg->flags & VHM_HARVEST_LIST))
+		return give_bits(arg, gfn, pages);
+	if (arg->room - arg->pages < hweight64(pages))
+		return -ENOSPC;
+	return give_numbers(arg, gfn, pages);
 }
 
-int ept_tracker_harvest(struct ept *ept, struct ept_tracker *tracker, struct vhm_harvest *arg)
+int ept_tracker_harvest(struct ept_tracker *tracker, struct vhm_harvest *arg)
 {
 	gfn_t gfn = arg->gpa >> PAGE_SHIFT, end = gfn + (arg->bytes >> PAGE_SHIFT);
+	struct ept *ept = tracker->ept;
 	u64 pages;
-	int ret;
+	int ret = 0;
 
 	arg->pages = 0;
 	if (mutex_lock_killable(&tracker->lock))
 		return -EINTR;
 	mutex_lock(&ept->track_lock);
 	collect(ept);
-	pages = ept_page_set_take(&tracker->pages, &gfn, end);
 	mutex_unlock(&ept->track_lock);
-	ret = give_all(ept, tracker, arg, &gfn, end, pages);
+	while (!ret && (pages = take_noticed(tracker, &gfn, end))) {
+		ret = give(arg, gfn, pages);
+		if (ret) {
+			ept_page_set_add(&tracker->pages, gfn, pages);
+		} else {
+			arg->pages += hweight64(pages);
+			gfn += EPT_SET_WORD_PAGES;
+		}
+		cond_resched();
+	}
 	mutex_unlock(&tracker->lock);
+	if (!ret)
+		gfn = end;
 	arg->gpa = gfn << PAGE_SHIFT;
 	arg->bytes = (end - gfn) << PAGE_SHIFT;
 	return ret == -ENOSPC ? 0 : ret;

@@ -5,21 +5,10 @@
 #include "ioctl.h"
 
 #include <linux/anon_inodes.h>
-#include <linux/compat.h>
-#include <linux/file.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/slab.h>
-
-/* What the descriptor stands for: a reference to the VM, and its tracker. */
-struct tracker_file {
-	struct vhm_vm *vm;
-	void *tracker;
-};
 
 static long harvest(struct file *file, void *arg, void __user *user)
 {
-	const struct tracker_file *tracker = file->private_data;
 	struct vhm_harvest *harvest = arg;
 	bool list = harvest->flags & VHM_HARVEST_LIST;
 	long ret;
@@ -30,7 +19,7 @@ static long harvest(struct file *file, void *arg, void __user *user)
 		return -EINVAL;
 	if (list ? harvest->room < VHM_HARVEST_ALIGN : harvest->room)
 		return -EINVAL;
-	ret = vhm_backend->harvest(tracker->vm, tracker->tracker, harvest);
+	ret = vhm_backend->harvest(file->private_data, harvest);
 	return vhm_copy_back(user, harvest, sizeof(*harvest)) ?: ret;
 }
 
@@ -45,11 +34,7 @@ static long tracker_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 
 static int tracker_release(struct inode *inode, struct file *file)
 {
-	struct tracker_file *tracker = file->private_data;
-
-	vhm_backend->tracker_free(tracker->vm, tracker->tracker);
-	vhm_vm_put(tracker->vm);
-	kfree(tracker);
+	vhm_backend->tracker_free(file->private_data);
 	return 0;
 }
 
@@ -67,26 +52,16 @@ static const struct file_operations tracker_fops = {
  */
 long vhm_tracker_open(struct vhm_vm *vm)
 {
-	struct tracker_file *tracker = kzalloc(sizeof(*tracker), GFP_KERNEL_ACCOUNT);
+	struct ept_tracker *tracker;
 	long fd;
 
-	if (!tracker)
-		return -ENOMEM;
 	mutex_lock(&vm->lock);
-	tracker->tracker = vhm_backend->tracker_create(vm);
+	tracker = vhm_backend->tracker_create(vm->ept);
 	mutex_unlock(&vm->lock);
-	if (IS_ERR(tracker->tracker)) {
-		fd = PTR_ERR(tracker->tracker);
-		goto err;
-	}
-	vhm_vm_get(vm);
-	tracker->vm = vm;
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
 	fd = anon_inode_getfd("vhm-tracker", &tracker_fops, tracker, O_RDWR | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	vhm_backend->tracker_free(vm, tracker->tracker);
-	vhm_vm_put(vm);
-err:
-	kfree(tracker);
+	if (fd < 0)
+		vhm_backend->tracker_free(tracker);
 	return fd;
 }

@@ -80,7 +80,7 @@ static long vm_populate(struct file *file, void *arg, void __user *user)
 		return -EPERM;
 	if (range->flags & ~VHM_POPULATE_WRITE || !vhm_is_range(range->gpa, range->bytes))
 		return -EINVAL;
-	ret = vhm_backend->populate(vm, &range->gpa, end, range->flags & VHM_POPULATE_WRITE);
+	ret = vhm_backend->populate(vm->ept, &range->gpa, end, range->flags & VHM_POPULATE_WRITE);
 	range->bytes = end - range->gpa;
 	return vhm_copy_back(user, range, sizeof(*range)) ?: ret;
 }
@@ -91,7 +91,7 @@ static long vm_get_mapped(struct file *file, void *arg, void __user *user)
 
 	if (mapped->flags || !vhm_is_range(mapped->gpa, mapped->bytes))
 		return -EINVAL;
-	vhm_backend->get_mapped(file_vm(file), mapped);
+	vhm_backend->get_mapped(file_vm(file)->ept, mapped);
 	return vhm_copy_back(user, mapped, sizeof(*mapped));
 }
 
@@ -109,7 +109,7 @@ static long vm_note_written(struct file *file, void *arg, void __user *user)
 	if (written->flags || !written->bytes || written->bytes > VHM_MAX_WRITTEN_BYTES ||
 	    written->gpa + written->bytes - 1 < written->gpa)
 		return -EINVAL;
-	vhm_backend->note_written(file_vm(file), written->gpa, written->bytes);
+	vhm_backend->note_written(file_vm(file)->ept, written->gpa, written->bytes);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static long vm_set_rights(struct file *file, void *arg, void __user *user)
 	if (rights->rights & VHM_RIGHT_WRITE && !(rights->rights & VHM_RIGHT_READ))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
-	ret = vhm_backend->set_rights(vm, rights->gpa, rights->bytes, rights->rights);
+	ret = vhm_backend->set_rights(vm->ept, rights->gpa, rights->bytes, rights->rights);
 	mutex_unlock(&vm->lock);
 	return ret;
 }

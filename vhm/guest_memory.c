@@ -59,7 +59,7 @@ static int access_nofault(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, b
 			      copy_from_user_nofault(data, user, bytes);
 	rcu_read_unlock();
 	if (write && user)
-		vhm_backend->note_written(vm, gpa, bytes);
+		vhm_backend->note_written(vm->ept, gpa, bytes);
 	return ret;
 }
 

@@ -82,7 +82,7 @@ static int exchange_preempted(struct vhm_vcpu *vcpu)
 	}
 	rcu_read_unlock();
 	if (user)
-		vhm_backend->note_written(vcpu->vm, preempted_gpa(vcpu), sizeof(*user));
+		vhm_backend->note_written(vcpu->vm->ept, preempted_gpa(vcpu), sizeof(*user));
 	if (ret > 0)
 		return -EAGAIN;
 	return ret ?: old;

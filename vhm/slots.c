@@ -210,7 +210,7 @@ static void forget_gone(struct vhm_vm *vm, struct edit *edit)
 		synchronize_rcu_expedited();
 	for (i = 0; i < edit->old->count; i++)
 		if (goes(edit, i)) {
-			vhm_backend->slot_untrack(vm, edit->old->slot[i]);
+			vhm_backend->slot_untrack(vm->ept, edit->old->slot[i]);
 			kfree_rcu(edit->old->slot[i], rcu);
 		}
 }
@@ -228,10 +228,10 @@ static int edit_locked(struct vhm_vm *vm, struct edit *edit)
 		return ret;
 	/* Followed before they can be used. */
 	for (i = 0; i < edit->comes && !ret; i++)
-		ret = vhm_backend->slot_track(vm, edit->come[i]);
+		ret = vhm_backend->slot_track(vm->ept, edit->come[i]);
 	if (ret) {
 		for (i--; i--;)
-			vhm_backend->slot_untrack(vm, edit->come[i]);
+			vhm_backend->slot_untrack(vm->ept, edit->come[i]);
 		return ret;
 	}
 
@@ -298,7 +298,7 @@ void vhm_slots_free(struct vhm_vm *vm)
 	RCU_INIT_POINTER(vm->slots, NULL);
 	atomic64_inc_return(&vm->slot_edits);
 	for (i = 0; i < table->count; i++) {
-		vhm_backend->slot_untrack(vm, table->slot[i]);
+		vhm_backend->slot_untrack(vm->ept, table->slot[i]);
 		kfree(table->slot[i]);
 	}
 	kvfree(table);

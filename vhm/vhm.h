@@ -42,6 +42,8 @@ typedef u64 gva_t;		/* guest-linear address, bytes */
 typedef u64 gfn_t;		/* guest-physical page number */
 typedef u64 hpa_t;		/* host-physical address, bytes */
 
+struct ept;
+struct ept_tracker;
 struct vhm_vm;
 struct vhm_vcpu;
 struct vhm_apic;
@@ -53,7 +55,6 @@ struct vhm_section_ops;
  * struct vhm_memory_slot - one range of guest memory
  * @hva_node: in the owning process's interval tree, by user address, inclusive;
  *	under process->lock (ept/notifier.c)
- * @tracker: the backend's own, set by slot_track
  * @vm: VM it belongs to
  * @rcu: readers of vm->slots may still hold it
  * @first_gfn: first page
@@ -66,7 +67,6 @@ struct vhm_section_ops;
  */
 struct vhm_memory_slot {
 	struct interval_tree_node hva_node;
-	void *tracker;
 	struct vhm_vm *vm;
 	struct rcu_head rcu;
 	gfn_t first_gfn;
@@ -105,7 +105,8 @@ int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
 
 /**
  * struct vhm_vm - a virtual machine
- * @ref: one for the VM's descriptor, one for each vCPU's
+ * @ref: one for the VM's descriptor, one for each vCPU's and each tracker's
+ * @ept: its second-level tables, the backend's; immutable
  * @mm: address space of the creator (mmgrab), immutable
  * @flags: bits of enum vhm_vm_flag, immutable
  * @dead: set once, never cleared; no vCPU enters the guest any more
@@ -120,6 +121,7 @@ int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
  */
 struct vhm_vm {
 	struct kref ref;
+	struct ept *ept;
 	struct mm_struct *mm;
 	u32 flags;
 	bool dead;
@@ -379,23 +381,23 @@ struct vhm_backend_ops {
 	void *(*keep)(struct vhm_vm *vm);
 	void (*unkeep)(void *kept);
 	/* a slot appears, before it is published: follow its user addresses; 0 or an error */
-	int (*slot_track)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
+	int (*slot_track)(struct ept *ept, struct vhm_memory_slot *slot);
 	/* a slot is gone from vm->slots: forget its addresses and zap its pages */
-	void (*slot_untrack)(struct vhm_vm *vm, struct vhm_memory_slot *slot);
+	void (*slot_untrack)(struct ept *ept, struct vhm_memory_slot *slot);
 
 	/* map [*gpa, end) ahead of the guest, *gpa advances; 0 or the errors of VHM_VM_POPULATE */
-	int (*populate)(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write);
+	int (*populate)(struct ept *ept, gpa_t *gpa, gpa_t end, bool write);
 	/* VHM_VM_GET_MAPPED; gpa and bytes are checked */
-	void (*get_mapped)(struct vhm_vm *vm, struct vhm_mapped *mapped);
+	void (*get_mapped)(struct ept *ept, struct vhm_mapped *mapped);
 	/* VHM_VM_SET_RIGHTS of [gpa, gpa + bytes), checked; vm->lock held */
-	int (*set_rights)(struct vhm_vm *vm, gpa_t gpa, u64 bytes, u32 rights);
-	/* a tracker, or an error; vm->lock held */
-	void *(*tracker_create)(struct vhm_vm *vm);
-	void (*tracker_free)(struct vhm_vm *vm, void *tracker);
+	int (*set_rights)(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights);
+	/* a tracker, which holds a reference to the VM, or an error; vm->lock held */
+	struct ept_tracker *(*tracker_create)(struct ept *ept);
+	void (*tracker_free)(struct ept_tracker *tracker);
 	/* VHM_TRACKER_HARVEST, checked */
-	int (*harvest)(struct vhm_vm *vm, void *tracker, struct vhm_harvest *harvest);
+	int (*harvest)(struct ept_tracker *tracker, struct vhm_harvest *harvest);
 	/* [gpa, gpa + bytes) was written, not by the guest; any context but NMI */
-	void (*note_written)(struct vhm_vm *vm, gpa_t gpa, u64 bytes);
+	void (*note_written)(struct ept *ept, gpa_t gpa, u64 bytes);
 
 	struct vhm_vcpu *(*vcpu_alloc)(struct vhm_vm *vm);
 	int (*vcpu_init)(struct vhm_vcpu *vcpu);	/* vcpu->apic and id are set */

@@ -43,6 +43,7 @@ static struct vhm_vm *vm_alloc(void)
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
+	vm->base.ept = &vm->ept;
 	if (vmx_caps.apicv) {
 		vm->apic_access_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 		if (!vm->apic_access_page)
@@ -102,54 +103,6 @@ static void unkeep(void *kept)
 	vmx_put();
 }
 
-static int slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
-{
-	return ept_slot_track(&to_vmx_vm(vm)->ept, slot);
-}
-
-static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)
-{
-	ept_slot_untrack(&to_vmx_vm(vm)->ept, slot);
-}
-
-static int populate(struct vhm_vm *vm, gpa_t *gpa, gpa_t end, bool write)
-{
-	return ept_populate(&to_vmx_vm(vm)->ept, gpa, end, write);
-}
-
-static void get_mapped(struct vhm_vm *vm, struct vhm_mapped *mapped)
-{
-	ept_get_mapped(&to_vmx_vm(vm)->ept, mapped);
-}
-
-static int set_rights(struct vhm_vm *vm, gpa_t gpa, u64 bytes, u32 rights)
-{
-	return ept_set_rights(&to_vmx_vm(vm)->ept, gpa >> PAGE_SHIFT, (gpa + bytes) >> PAGE_SHIFT,
-			      rights);
-}
-
-static void *tracker_create(struct vhm_vm *vm)
-{
-	return ept_tracker_create(&to_vmx_vm(vm)->ept);
-}
-
-static void tracker_free(struct vhm_vm *vm, void *tracker)
-{
-	ept_tracker_free(&to_vmx_vm(vm)->ept, tracker);
-}
-
-static int harvest(struct vhm_vm *vm, void *tracker, struct vhm_harvest *arg)
-{
-	return ept_tracker_harvest(&to_vmx_vm(vm)->ept, tracker, arg);
-}
-
-static void note_written(struct vhm_vm *vm, gpa_t gpa, u64 bytes)
-{
-	gfn_t first = gpa >> PAGE_SHIFT, last = (gpa + bytes - 1) >> PAGE_SHIFT;
-
-	ept_note_written(&to_vmx_vm(vm)->ept, first, last - first + 1);
-}
-
 /* The guest's FPU state is in the registers for the whole of VHM_VCPU_RUN. */
 static void run_begin(struct vhm_vcpu *vcpu)
 {
@@ -191,15 +144,15 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.vm_free		= vm_free,
 	.keep			= keep,
 	.unkeep			= unkeep,
-	.slot_track		= slot_track,
-	.slot_untrack		= slot_untrack,
-	.populate		= populate,
-	.get_mapped		= get_mapped,
-	.set_rights		= set_rights,
-	.tracker_create		= tracker_create,
-	.tracker_free		= tracker_free,
-	.harvest		= harvest,
-	.note_written		= note_written,
+	.slot_track		= ept_slot_track,
+	.slot_untrack		= ept_slot_untrack,
+	.populate		= ept_populate,
+	.get_mapped		= ept_get_mapped,
+	.set_rights		= ept_set_rights,
+	.tracker_create		= ept_tracker_create,
+	.tracker_free		= ept_tracker_free,
+	.harvest		= ept_tracker_harvest,
+	.note_written		= ept_note_written,
 	.vcpu_alloc		= vmx_vcpu_alloc,
 	.vcpu_init		= vmx_vcpu_init,
 	.vcpu_free		= vmx_vcpu_free,

@@ -160,7 +160,7 @@ void vmx_empty_log(struct vmx_vcpu *v)
 		return;
 	/* behind the last entry that was written: 0xffff when the log is full */
 	for (index++; index < LOG_ENTRIES; index++)
-		ept_note_written(ept, v->write_log[index] >> PAGE_SHIFT, 1);
+		ept_note_written(ept, v->write_log[index], 1);
 	vmwrite(GUEST_PML_INDEX, LOG_ENTRIES - 1);
 }
 

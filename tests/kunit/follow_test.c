@@ -686,7 +686,8 @@ static void execute_only_is_small(struct kunit *test)
 	ept->caps.execute_only = true;
 	ept->caps.large_execute = false;
 	mutex_lock(&context->tvm->vm.lock);
-	KUNIT_EXPECT_EQ(test, ept_set_rights(ept, 0, EPT_GFN_END, VHM_RIGHT_EXECUTE), 0);
+	KUNIT_EXPECT_EQ(test, ept_set_rights(ept, 0, BIT_ULL(EPT_GPA_BITS),
+					     VHM_RIGHT_EXECUTE), 0);
 	mutex_unlock(&context->tvm->vm.lock);
 	look_up_rights(ept, &attempt);
 	KUNIT_EXPECT_EQ(test, attempt.rights, (u64)EPT_ENTRY_EXECUTE);

@@ -45,16 +45,24 @@ static void describe(struct vhm_info *info)
 	info->gpa_bits = TEST_GPA_BITS;
 }
 
-static int slot_track(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+void vhm_vm_get(struct vhm_vm *vm)
 {
-	struct test_vm *tvm = to_test_vm(vm);
+}
+
+void vhm_vm_put(struct vhm_vm *vm)
+{
+}
+
+static int slot_track(struct ept *ept, struct vhm_memory_slot *slot)
+{
+	struct test_vm *tvm = to_test_vm(slot->vm);
 
 	return tvm->on_track ? tvm->on_track(tvm, slot) : 0;
 }
 
-static void slot_untrack(struct vhm_vm *vm, struct vhm_memory_slot *slot)
+static void slot_untrack(struct ept *ept, struct vhm_memory_slot *slot)
 {
-	struct test_vm *tvm = to_test_vm(vm);
+	struct test_vm *tvm = to_test_vm(slot->vm);
 
 	if (tvm->on_untrack)
 		tvm->on_untrack(tvm, slot);
@@ -74,6 +82,7 @@ struct test_vm *test_vm_create(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tvm);
 	mutex_init(&tvm->vm.lock);
+	tvm->vm.ept = &tvm->ept;
 	tvm->vm.mm = current->mm;
 	return tvm;
 }
