@@ -372,10 +372,11 @@ struct vhm_backend_ops {
 	/* limits and features for VHM_GET_INFO */
 	void (*describe)(struct vhm_info *info);
 
-	/* allocate a VM with its second-level tables; turns VMX on for the first */
+	/*
+	 * allocate a VM of the caller's address space, with mm and ept, whose changes are
+	 * followed from now on; turns VMX on for the first
+	 */
 	struct vhm_vm *(*vm_alloc)(void);
-	/* after vm->mm and vm->slots are set: start following the host's mm */
-	int (*vm_start)(struct vhm_vm *vm);
 	void (*vm_free)(struct vhm_vm *vm);
 	/* let what the next VM of this process would need again outlive @vm; NULL: it does not */
 	void *(*keep)(struct vhm_vm *vm);

@@ -21,30 +21,20 @@
 struct vhm_vm *vhm_vm_create(u32 flags)
 {
 	struct vhm_vm *vm = vhm_backend->vm_alloc();
-	int ret;
 
 	if (IS_ERR(vm))
 		return vm;
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
 	xa_init(&vm->vcpus);
-	RCU_INIT_POINTER(vm->slots, NULL);
 	vm->flags = flags;
-	vm->mm = current->mm;
 	mmgrab(vm->mm);
-
-	ret = vhm_backend->vm_start(vm);
-	if (ret) {
-		vhm_vm_put(vm);
-		return ERR_PTR(ret);
-	}
 	return vm;
 }
 
 static void vm_release(struct kref *ref)
 {
 	struct vhm_vm *vm = container_of(ref, struct vhm_vm, ref);
-	struct mm_struct *mm = vm->mm;
 	struct vhm_vcpu *vcpu;
 	unsigned long id;
 
@@ -53,8 +43,8 @@ static void vm_release(struct kref *ref)
 	xa_for_each(&vm->vcpus, id, vcpu)
 		vhm_vcpu_free(vcpu);
 	xa_destroy(&vm->vcpus);
+	mmdrop(vm->mm);
 	vhm_backend->vm_free(vm);
-	mmdrop(mm);
 }
 
 void vhm_vm_get(struct vhm_vm *vm)

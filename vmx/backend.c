@@ -44,6 +44,7 @@ static struct vhm_vm *vm_alloc(void)
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	vm->base.ept = &vm->ept;
+	vm->base.mm = current->mm;
 	if (vmx_caps.apicv) {
 		vm->apic_access_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 		if (!vm->apic_access_page)
@@ -55,8 +56,10 @@ static struct vhm_vm *vm_alloc(void)
 	ret = vmx_get();
 	if (ret)
 		goto err_ept;
-	return &vm->base;
-
+	ret = ept_start(&vm->ept);
+	if (!ret)
+		return &vm->base;
+	vmx_put();
 err_ept:
 	ept_uninit(&vm->ept);
 err_page:
@@ -65,11 +68,6 @@ err_page:
 err_vm:
 	kfree(vm);
 	return ERR_PTR(ret);
-}
-
-static int vm_start(struct vhm_vm *vm)
-{
-	return ept_start(&to_vmx_vm(vm)->ept);
 }
 
 /* All vCPUs are gone: no VMCS refers to the tables any more. */
@@ -140,7 +138,6 @@ u64 vhm_host_ticks(const struct vhm_vcpu *vcpu, u64 guest_ticks)
 const struct vhm_backend_ops vmx_backend_ops = {
 	.describe		= describe,
 	.vm_alloc		= vm_alloc,
-	.vm_start		= vm_start,
 	.vm_free		= vm_free,
 	.keep			= keep,
 	.unkeep			= unkeep,
