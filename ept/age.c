@@ -13,24 +13,15 @@
  * meanwhile and processors set flags, so entries change by atomic exchanges. Does not
  * know user addresses (notifier.c).
  */
-#include "ept/age.h"
+#include "ept/table.h"
 
 #include "ept/format.h"
 #include "ept/iter.h"
-#include "ept/table.h"
 
 static bool is_young(const struct ept *ept, const struct ept_iter *iter)
 {
 	return ept_entry_is_leaf(iter->value, iter->level) && !ept_entry_is_fixed(iter->value) &&
 	       (!ept->caps.accessed_dirty || iter->value & EPT_ENTRY_ACCESSED);
-}
-
-static void clear_accessed(u64 *entry)
-{
-	u64 old = READ_ONCE(*entry);
-
-	while (old & EPT_ENTRY_ACCESSED && !try_cmpxchg(entry, &old, old & ~EPT_ENTRY_ACCESSED))
-		;
 }
 
 bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end)
@@ -48,38 +39,21 @@ bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end)
 	return young;
 }
 
-/* Return: whether there were flags to be found. */
-static bool clear_flags(struct ept *ept, gfn_t start, gfn_t end, bool *young)
-{
-	struct ept_iter iter;
-	bool have_flags;
-
-	spin_lock(&ept->lock);
-	have_flags = ept->caps.accessed_dirty;
-	if (have_flags) {
-		for_each_ept_entry(&iter, ept->root, start, end) {
-			if (!is_young(ept, &iter))
-				continue;
-			clear_accessed(iter.entry);
-			*young = true;
-		}
-	}
-	spin_unlock(&ept->lock);
-	return have_flags;
-}
-
 bool ept_make_old(struct ept *ept, gfn_t start, gfn_t end)
 {
+	struct ept_iter iter;
 	bool young = false;
 
 	/* once forgone the flags do not come back */
-	if (clear_flags(ept, start, end, &young))
-		return young;
-	young = ept_test_young(ept, start, end);
-	if (young) {
-		ept_lock(ept);
-		ept_zap_locked(ept, start, end);
-		ept_unlock(ept);
+	if (!READ_ONCE(ept->caps.accessed_dirty))
+		return ept_test_young(ept, start, end) && ept_zap_at_once(ept, start, end);
+	spin_lock(&ept->lock);
+	for_each_ept_entry(&iter, ept->root, start, end) {
+		if (!is_young(ept, &iter))
+			continue;
+		clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)iter.entry);
+		young = true;
 	}
+	spin_unlock(&ept->lock);
 	return young;
 }

@@ -14,7 +14,6 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
-#include "ept/age.h"
 #include "ept/table.h"
 #include "ept/track.h"
 
@@ -23,51 +22,34 @@ static struct vhm_process *to_process(struct mmu_notifier *notifier)
 	return container_of(notifier, struct vhm_process, notifier);
 }
 
-static struct vhm_memory_slot *to_slot(struct interval_tree_node *node)
+/*
+ * For each slot that shows user addresses @start to @last, @visit those pages, half-open.
+ * Return: whether any of the calls returned true.
+ */
+static bool visit_slots(struct vhm_process *process, unsigned long start, unsigned long last,
+			bool (*visit)(struct ept *ept, gfn_t start, gfn_t end))
 {
-	return container_of(node, struct vhm_memory_slot, hva_node);
+	struct interval_tree_node *node;
+	bool any = false;
+
+	lockdep_assert_held(&process->lock);
+	for (node = interval_tree_iter_first(&process->slots, start, last); node;
+	     node = interval_tree_iter_next(node, start, last)) {
+		const struct vhm_memory_slot *slot =
+			container_of(node, struct vhm_memory_slot, hva_node);
+		gfn_t first_page = (max(start, node->start) - node->start) >> PAGE_SHIFT;
+		gfn_t last_page = (min(last, node->last) - node->start) >> PAGE_SHIFT;
+
+		any |= visit(slot->vm->ept, slot->first_gfn + first_page,
+			     slot->first_gfn + last_page + 1);
+	}
+	return any;
 }
 
-static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
+static bool flush(struct ept *ept, gfn_t start, gfn_t end)
 {
-	struct vhm_process *process = ept_process_alloc();
-
-	return process ? &process->notifier : ERR_PTR(-ENOMEM);
-}
-
-static void free_notifier(struct mmu_notifier *notifier)
-{
-	ept_process_free(to_process(notifier));
-}
-
-/* The pages, half-open, of @slot that show user addresses @start to @last. */
-struct gfn_range {
-	gfn_t start, end;
-};
-
-static struct gfn_range pages_of(const struct vhm_memory_slot *slot, unsigned long start,
-				 unsigned long last)
-{
-	u64 first_page = 0, last_page = slot->pages - 1;
-
-	if (start > slot->hva_node.start)
-		first_page = (start - slot->hva_node.start) >> PAGE_SHIFT;
-	if (last < slot->hva_node.last)
-		last_page = (last - slot->hva_node.start) >> PAGE_SHIFT;
-	return (struct gfn_range) {
-		.start = slot->first_gfn + first_page, .end = slot->first_gfn + last_page + 1,
-	};
-}
-
-static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
-			   unsigned long last)
-{
-	struct gfn_range range = pages_of(slot, start, last);
-	struct ept *ept = slot->vm->ept;
-
-	ept_lock(ept);
-	ept_zap_locked(ept, range.start, range.end);
-	ept_unlock(ept);
+	ept_flush(ept);
+	return true;
 }
 
 /*
@@ -76,16 +58,8 @@ static void zap_slot_range(struct vhm_memory_slot *slot, unsigned long start,
  */
 static void zap_range(struct vhm_process *process, unsigned long start, unsigned long last)
 {
-	struct interval_tree_node *node;
-
-	lockdep_assert_held(&process->lock);
-	for (node = interval_tree_iter_first(&process->slots, start, last); node;
-	     node = interval_tree_iter_next(node, start, last))
-		zap_slot_range(to_slot(node), start, last);
-
-	for (node = interval_tree_iter_first(&process->slots, start, last); node;
-	     node = interval_tree_iter_next(node, start, last))
-		ept_flush(to_slot(node)->vm->ept);
+	visit_slots(process, start, last, ept_zap_at_once);
+	visit_slots(process, start, last, flush);
 }
 
 static int invalidate_range_start(struct mmu_notifier *notifier,
@@ -115,23 +89,16 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 		wake_up_all(&process->wait);
 }
 
-/* Ask all VMs about user addresses @start to @last; @flush, where leaves went for it. */
+/* Ask all VMs about user addresses @start to @last; @flushes, where leaves went for it. */
 static bool age_range(struct vhm_process *process, unsigned long start, unsigned long last,
-		      bool (*age)(struct ept *ept, gfn_t start, gfn_t end), bool flush)
+		      bool (*age)(struct ept *ept, gfn_t start, gfn_t end), bool flushes)
 {
-	struct interval_tree_node *node;
-	bool young = false;
+	bool young;
 
 	spin_lock(&process->lock);
-	for (node = interval_tree_iter_first(&process->slots, start, last); node;
-	     node = interval_tree_iter_next(node, start, last)) {
-		struct vhm_memory_slot *slot = to_slot(node);
-		struct gfn_range range = pages_of(slot, start, last);
-
-		young |= age(slot->vm->ept, range.start, range.end);
-		if (flush)
-			ept_flush(slot->vm->ept);
-	}
+	young = visit_slots(process, start, last, age);
+	if (flushes)
+		visit_slots(process, start, last, flush);
 	spin_unlock(&process->lock);
 	return young;
 }
@@ -182,8 +149,8 @@ static const struct mmu_notifier_ops notifier_ops = {
 	.clear_flush_young = clear_flush_young,
 	.clear_young = clear_young,
 	.test_young = test_young,
-	.alloc_notifier = alloc_notifier,
-	.free_notifier = free_notifier,
+	.alloc_notifier = ept_process_alloc,
+	.free_notifier = ept_process_free,
 };
 
 int ept_start(struct ept *ept)

@@ -63,9 +63,9 @@ struct vhm_process {
 	wait_queue_head_t wait;
 };
 
-/* Zeroed but for what is below @notifier, and known to the host's reclaim; NULL: no memory. */
-struct vhm_process *ept_process_alloc(void);
-void ept_process_free(struct vhm_process *process);
+/* For mmu_notifier_ops: zeroed but for what is below @notifier, and known to the host's reclaim. */
+struct mmu_notifier *ept_process_alloc(struct mm_struct *mm);
+void ept_process_free(struct mmu_notifier *notifier);
 
 static inline unsigned long ept_process_read_begin(const struct vhm_process *process)
 {
@@ -104,13 +104,10 @@ static inline bool ept_process_read_retry(const struct vhm_process *process,
 static inline void ept_process_begin(struct vhm_process *process, unsigned long start,
 				     unsigned long end)
 {
-	if (process->in_progress) {
-		WRITE_ONCE(process->start, min(process->start, start));
-		WRITE_ONCE(process->end, max(process->end, end));
-	} else {
-		WRITE_ONCE(process->start, start);
-		WRITE_ONCE(process->end, end);
-	}
+	const bool first = !process->in_progress;
+
+	WRITE_ONCE(process->start, first ? start : min(process->start, start));
+	WRITE_ONCE(process->end, first ? end : max(process->end, end));
 	WRITE_ONCE(process->in_progress, process->in_progress + 1);
 }
 

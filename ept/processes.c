@@ -38,13 +38,13 @@ static struct vhm_process *to_process(struct list_head *item)
 	return container_of(item, struct vhm_process, lru);
 }
 
-struct vhm_process *ept_process_alloc(void)
+struct mmu_notifier *ept_process_alloc(struct mm_struct *mm)
 {
 	struct vhm_process *process;
 
 	process = kmem_cache_alloc_lru(cache, &processes, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!process)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	spin_lock_init(&process->lock);
 	process->slots = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&process->epts);
@@ -55,11 +55,13 @@ struct vhm_process *ept_process_alloc(void)
 	spin_lock(&all_lock);
 	list_add_tail(&process->node, &all);
 	spin_unlock(&all_lock);
-	return process;
+	return &process->notifier;
 }
 
-void ept_process_free(struct vhm_process *process)
+void ept_process_free(struct mmu_notifier *notifier)
 {
+	struct vhm_process *process = container_of(notifier, struct vhm_process, notifier);
+
 	spin_lock(&all_lock);
 	list_del(&process->node);
 	spin_unlock(&all_lock);

@@ -293,13 +293,25 @@ static bool zap_entry(struct ept *ept, struct ept_iter *iter, gfn_t start)
 	return true;
 }
 
-void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
+bool ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
 {
 	struct ept_iter iter;
+	bool any = false;
 
 	lockdep_assert_held(&ept->lock);
 	for_each_ept_entry(&iter, ept->root, start, end)
-		zap_entry(ept, &iter, start);
+		any |= zap_entry(ept, &iter, start);
+	return any;
+}
+
+bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end)
+{
+	bool any;
+
+	ept_lock(ept);
+	any = ept_zap_locked(ept, start, end);
+	ept_unlock(ept);
+	return any;
 }
 
 void ept_zap(struct ept *ept, gfn_t start, gfn_t end)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tables of one VM: map, zap, flush, free. Inside ept/ only.
+ * Tables of one VM: map, zap, age, flush, free. Inside ept/ only.
  */
 #ifndef VHM_EPT_TABLE_H
 #define VHM_EPT_TABLE_H
@@ -61,12 +61,40 @@ int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int leve
  *
  * A large leaf that lies in the range with a part goes as a whole. Raises the
  * generation if anything went; ept_flush() must follow before anything the entries led
- * to is given up.
+ * to is given up. Return: whether anything went
  */
-void ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
+bool ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
 
-/* The same, piece by piece, with the lock taken anew for each, and no flush. May sleep. */
+/* The same with the tables locked for it. */
+bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end);
+
+/* The same, piece by piece, with the lock taken anew for each. May sleep. */
 void ept_zap(struct ept *ept, gfn_t start, gfn_t end);
+
+/**
+ * ept_test_young - has the guest accessed a page of a range since it was made old?
+ * @ept: the tables
+ * @start: first page
+ * @end: first page after the range
+ *
+ * A large leaf that lies in the range with a part counts as a whole.
+ *
+ * Context: any in which a spin lock may be taken; interrupts enabled.
+ */
+bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end);
+
+/**
+ * ept_make_old - the same, and from now on it has not
+ * @ept: the tables
+ * @start: first page
+ * @end: first page after the range
+ *
+ * Where the processor sets no accessed flags the leaves are removed, so that the next
+ * access faults: if it is to do so even where a CPU has the translation cached, ept_flush().
+ *
+ * Context: as ept_test_young().
+ */
+bool ept_make_old(struct ept *ept, gfn_t start, gfn_t end);
 
 /**
  * ept_shrink - remove tables that the guest has not used lately

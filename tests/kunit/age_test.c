@@ -5,7 +5,6 @@
  */
 #include "test.h"
 
-#include "ept/age.h"
 #include "ept/format.h"
 #include "ept/table.h"
 
