@@ -68,17 +68,16 @@ struct ept_caps {
 };
 
 #define EPT_SHARES	16	/* more would nest too many locks */
+#define EPT_TABLES	0	/* where leaves are counted by level: table pages */
 
 /**
  * struct ept_share - part of the lock of the tables, and what was counted under it
  * @lock: held by a fault; all of them: by ept_lock()
- * @mapped: leaves, by level (index 1 to 3); negative where others removed them
- * @tables: table pages, likewise
+ * @count: leaves, by level, and tables (EPT_TABLES); negative where others removed them
  */
 struct ept_share {
 	spinlock_t lock;	/* against those who lock the tables as a whole */
-	s64 mapped[EPT_LEVELS];
-	s64 tables;
+	s64 count[EPT_LEVELS];
 } ____cacheline_aligned_in_smp;
 
 /**

@@ -24,6 +24,7 @@ struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, g
 {
 	iter->gfn = start;
 	iter->end = min_t(gfn_t, end, EPT_GFN_END);
+	iter->work = 0;
 	iter->level = EPT_LEVELS;
 	iter->table[EPT_LEVELS] = root;
 	if (ept_iter_valid(iter))

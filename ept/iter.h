@@ -12,6 +12,7 @@
 #define VHM_EPT_ITER_H
 
 #include "ept/ept.h"
+#include "ept/format.h"
 
 /**
  * struct ept_iter - position of a walk
@@ -21,6 +22,7 @@
  * @level: its level, EPT_LEVELS to 1
  * @gfn: first page of the range that lies in its span
  * @end: first page after the range
+ * @work: entries dealt with since the tables were locked, see ept_give_way()
  */
 struct ept_iter {
 	u64 *table[EPT_LEVELS + 1];
@@ -29,6 +31,7 @@ struct ept_iter {
 	int level;
 	gfn_t gfn;
 	gfn_t end;
+	unsigned int work;
 };
 
 /* Table that a table entry references. */
@@ -37,6 +40,12 @@ u64 *ept_entry_table(u64 entry);
 /* @start and @end: pages, half-open; the walk ends at EPT_GPA_BITS. Returns @iter. */
 struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, gfn_t end);
 void ept_iter_next(struct ept_iter *iter);
+
+/* Leave out what is below the current entry, but for its last page. */
+static inline void ept_iter_skip(struct ept_iter *iter)
+{
+	iter->gfn |= ept_level_pages(iter->level) - 1;
+}
 
 /* The whole span of the current entry lies in the range. */
 bool ept_iter_covers_entry(const struct ept_iter *iter, gfn_t start);

@@ -81,8 +81,8 @@ static void show_vms(struct seq_file *file, struct vhm_process *process)
 	spin_lock(&process->lock);
 	list_for_each_entry(ept, &process->epts, process_node)
 		seq_printf(file, "%10d %12llu %12llu %12llu %12llu\n", process->pid,
-			   ept_mapped(ept, 1), ept_mapped(ept, 2), ept_mapped(ept, 3),
-			   ept_tables(ept));
+			   ept_count(ept, 1), ept_count(ept, 2), ept_count(ept, 3),
+			   ept_count(ept, EPT_TABLES));
 	spin_unlock(&process->lock);
 }
 

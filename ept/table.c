@@ -18,20 +18,12 @@
 #include "ept/iter.h"
 #include "ept/notifier.h"
 
-static u64 *alloc_table(void)
-{
-	return (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-}
-
-static void free_table(u64 *table)
-{
-	free_page((unsigned long)table);
-}
+#define MAX_WORK	65536	/* entries: bounds how long a lock is held */
 
 int ept_page_cache_fill(struct ept_page_cache *cache)
 {
 	while (cache->count < ARRAY_SIZE(cache->page)) {
-		u64 *table = alloc_table();
+		u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 
 		if (!table)
 			return -ENOMEM;
@@ -43,7 +35,7 @@ int ept_page_cache_fill(struct ept_page_cache *cache)
 void ept_page_cache_drain(struct ept_page_cache *cache)
 {
 	while (cache->count)
-		free_table(cache->page[--cache->count]);
+		free_page((unsigned long)cache->page[--cache->count]);
 }
 
 /* To sparse, which cannot count in a loop, those of the shares are not taken. */
@@ -67,6 +59,16 @@ void ept_unlock(struct ept *ept) __releases(&ept->lock)
 		spin_unlock(&ept->share[i].lock);
 	}
 	spin_unlock(&ept->lock);
+}
+
+void ept_give_way(struct ept *ept, struct ept_iter *iter)
+{
+	if (iter->work++ < MAX_WORK)
+		return;
+	ept_unlock(ept);
+	cond_resched();
+	ept_lock(ept);
+	ept_iter_start(iter, ept->root, iter->gfn, iter->end);
 }
 
 void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock)
@@ -98,28 +100,18 @@ struct ept_share *ept_add_share(struct ept *ept)
 }
 
 /* Where is counted: who locks the tables as a whole uses the first. */
-static struct ept_share *counts_of(struct ept *ept, struct ept_share *share)
+static s64 *counts_of(struct ept *ept, struct ept_share *share)
 {
-	return share ?: &ept->share[0];
+	return (share ?: &ept->share[0])->count;
 }
 
-u64 ept_mapped(const struct ept *ept, int level)
+u64 ept_count(const struct ept *ept, int level)
 {
 	s64 sum = 0;
 	int i;
 
 	for (i = 0; i < EPT_SHARES; i++)
-		sum += READ_ONCE(ept->share[i].mapped[level]);
-	return sum;
-}
-
-u64 ept_tables(const struct ept *ept)
-{
-	s64 sum = 0;
-	int i;
-
-	for (i = 0; i < EPT_SHARES; i++)
-		sum += READ_ONCE(ept->share[i].tables);
+		sum += READ_ONCE(ept->share[i].count[level]);
 	return sum;
 }
 
@@ -151,7 +143,7 @@ static void bury(struct ept *ept, u64 entry, int level)
 	u64 *table;
 
 	if (!ept_entry_is_table(entry, level)) {
-		ept->share[0].mapped[level]--;
+		ept->share[0].count[level]--;
 		return;
 	}
 	table = ept_entry_table(entry);
@@ -161,7 +153,7 @@ static void bury(struct ept *ept, u64 entry, int level)
 		if (ept_entry_present(below))
 			bury(ept, below, level - 1);
 	}
-	ept->share[0].tables--;
+	ept->share[0].count[EPT_TABLES]--;
 	if (!ept_entry_is_fixed(entry))
 		count_removable(ept, level, -1);
 	list_add(&virt_to_page(table)->lru, &ept->dead);
@@ -212,7 +204,7 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 	}
 	if (!try_cmpxchg(iter->entry, &none, leaf))
 		return -EDEADLK;	/* another fault was quicker */
-	counts_of(ept, share)->mapped[iter->level]++;
+	counts_of(ept, share)[iter->level]++;
 	return 1;
 }
 
@@ -223,7 +215,7 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter *iter,
 		      struct ept_page_cache *cache)
 {
-	struct ept_share *counts = counts_of(ept, share);
+	s64 *count = counts_of(ept, share);
 	u64 old = iter->value, *table;
 	unsigned int i;
 
@@ -244,10 +236,10 @@ static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter 
 	} while (!try_cmpxchg(iter->entry, &old, ept_entry_make_table(__pa(table))));
 	cache->count--;
 	if (old) {
-		counts->mapped[iter->level]--;
-		counts->mapped[iter->level - 1] += EPT_TABLE_ENTRIES;
+		count[iter->level]--;
+		count[iter->level - 1] += EPT_TABLE_ENTRIES;
 	}
-	counts->tables++;
+	count[EPT_TABLES]++;
 	count_removable(ept, iter->level, 1);
 	return 0;
 }
@@ -314,26 +306,40 @@ bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end)
 	return any;
 }
 
+/* Not the tables of 512 GiB in one go. What a table has below counts as if it were full. */
+static void zap_below_root(struct ept *ept, struct ept_iter *iter, gfn_t start)
+{
+	if (iter->level < EPT_LEVELS && zap_entry(ept, iter, start))
+		iter->work += ept_level_pages(iter->level);
+}
+
 void ept_zap(struct ept *ept, gfn_t start, gfn_t end)
 {
 	struct ept_iter iter;
 
-	while (start < min(end, EPT_GFN_END)) {
-		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
-
-		ept_lock(ept);
-		for_each_ept_entry(&iter, ept->root, start, end) {
-			if (!visits--)
-				break;
-			/* the tables of 1 GiB in one go, not those of 512 */
-			if (iter.level < EPT_LEVELS && zap_entry(ept, &iter, start) &&
-			    iter.level == 3)
-				visits = 0;
-		}
-		ept_unlock(ept);
-		start = iter.gfn;
-		cond_resched();
+	ept_lock(ept);
+	for_each_ept_entry(&iter, ept->root, start, end) {
+		ept_give_way(ept, &iter);
+		zap_below_root(ept, &iter, start);
 	}
+	ept_unlock(ept);
+}
+
+void ept_collapse_all(struct ept *ept)
+{
+	struct ept_iter iter;
+
+	ept_lock(ept);
+	for_each_ept_entry(&iter, ept->root, 0, EPT_GFN_END) {
+		ept_give_way(ept, &iter);
+		if (!ept_entry_is_table(iter.value, iter.level))
+			continue;
+		if (iter.value & EPT_ENTRY_SPLIT(iter.level))
+			zap_below_root(ept, &iter, 0);
+		if (iter.level == 2)
+			ept_iter_skip(&iter);	/* of what is left there is nothing to see below */
+	}
+	ept_unlock(ept);
 }
 
 /* A processor that has it cached may not set it again for a while, which costs a fault at worst. */
@@ -344,14 +350,15 @@ static bool was_used(u64 *entry)
 
 unsigned long ept_shrink(struct ept *ept, long *scan)
 {
+	const s64 *tables = &ept->share[0].count[EPT_TABLES];
 	struct ept_iter iter;
-	s64 tables;
+	s64 all;
 
 	lockdep_assert_held(&ept->process->lock);
 	ept_lock(ept);
-	tables = ept->share[0].tables;
+	all = *tables;
 	for_each_ept_entry(&iter, ept->root, ept->hand, EPT_GFN_END) {
-		const s64 before = ept->share[0].tables;
+		const s64 before = *tables;
 
 		if (iter.level >= 3 && *scan <= 0)
 			break;
@@ -359,49 +366,30 @@ unsigned long ept_shrink(struct ept *ept, long *scan)
 			continue;
 		if (!was_used(iter.entry))
 			zap_entry(ept, &iter, 0);
-		*scan -= max(before - ept->share[0].tables, 1LL);
+		*scan -= max(before - *tables, 1LL);
 		if (iter.level == 2)
-			iter.gfn |= ept_level_pages(2) - 1;	/* nothing to see below */
+			ept_iter_skip(&iter);	/* nothing to see below */
 	}
 	ept->hand = ept_iter_valid(&iter) ? iter.gfn : 0;
-	tables -= ept->share[0].tables;
+	all -= *tables;
 	ept_unlock(ept);
-	return tables;
+	return all;
 }
 
 void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
 {
-	gfn_t gfn = mapped->gpa >> PAGE_SHIFT, end = gfn + (mapped->bytes >> PAGE_SHIFT);
+	const gfn_t start = mapped->gpa >> PAGE_SHIFT, pages = mapped->bytes >> PAGE_SHIFT;
 	struct ept_iter iter;
 
 	memset(mapped->entries, 0, sizeof(mapped->entries));
-	end = min(end, EPT_GFN_END);
-	do {
-		unsigned int visits = 1 << 16;	/* bounds how long the lock is held */
-
-		ept_lock(ept);
-		for_each_ept_entry(&iter, ept->root, gfn, end) {
-			if (!visits--)
-				break;
-			if (ept_entry_is_leaf(iter.value, iter.level) &&
-			    !ept_entry_is_fixed(iter.value))
-				mapped->entries[iter.level - 1]++;
-		}
-		mapped->tables = ept_tables(ept);
-		ept_unlock(ept);
-		gfn = iter.gfn;
-		cond_resched();
-	} while (gfn < end);
-}
-
-static void free_tables(struct list_head *tables)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, tables, lru) {
-		list_del(&page->lru);
-		free_table(page_address(page));
+	ept_lock(ept);
+	for_each_ept_entry(&iter, ept->root, start, start + pages) {
+		ept_give_way(ept, &iter);
+		if (ept_entry_is_leaf(iter.value, iter.level) && !ept_entry_is_fixed(iter.value))
+			mapped->entries[iter.level - 1]++;
 	}
+	mapped->tables = ept_count(ept, EPT_TABLES);
+	ept_unlock(ept);
 }
 
 void ept_flush(struct ept *ept)
@@ -425,7 +413,7 @@ void ept_flush(struct ept *ept)
 	while (flushed < generation &&
 	       !atomic64_try_cmpxchg(&ept->flushed_generation, &flushed, generation))
 		;
-	free_tables(&dead);
+	put_pages_list(&dead);
 }
 
 int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
@@ -437,7 +425,7 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 		.caps = *caps,
 		.generation = 1,
 		.flushed_generation = ATOMIC64_INIT(1),
-		.share[0].tables = 1,
+		.share[0].count[EPT_TABLES] = 1,
 	};
 	spin_lock_init(&ept->lock);
 	for (i = 0; i < EPT_SHARES; i++)
@@ -448,7 +436,7 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 	mt_init_flags(&ept->rights, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&ept->dead);
 	INIT_LIST_HEAD(&ept->process_node);
-	ept->root = alloc_table();
+	ept->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return ept->root ? 0 : -ENOMEM;
 }
 
@@ -456,17 +444,17 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 void ept_free_tables(struct ept *ept)
 {
 	ept_lock(ept);
-	if (ept_tables(ept) > 1) {
+	if (ept_count(ept, EPT_TABLES) > 1) {
 		bury(ept, ept_entry_make_table(__pa(ept->root)), EPT_LEVELS + 1);
 	} else {
 		/* empty, since leaves are in other tables: no need to look at it */
-		ept->share[0].tables--;
+		ept->share[0].count[EPT_TABLES]--;
 		list_add(&virt_to_page(ept->root)->lru, &ept->dead);
 	}
 	ept->root = NULL;
 	ept_unlock(ept);
-	WARN_ON_ONCE(ept_tables(ept));
-	free_tables(&ept->dead);
+	WARN_ON_ONCE(ept_count(ept, EPT_TABLES));
+	put_pages_list(&ept->dead);
 	ept_page_set_free(&ept->written);
 	mtree_destroy(&ept->rights);
 }

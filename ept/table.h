@@ -6,6 +6,7 @@
 #define VHM_EPT_TABLE_H
 
 #include "ept/ept.h"
+#include "ept/iter.h"
 
 /**
  * struct ept_page_cache - zeroed table pages, allocated before any lock is taken
@@ -23,7 +24,13 @@ struct ept_page_cache {
 void ept_lock(struct ept *ept) __acquires(&ept->lock);
 void ept_unlock(struct ept *ept) __releases(&ept->lock);
 
-/* The same for a fault, which needs no more than a share; NULL: as a whole. */
+/*
+ * In a walk of any length with ept_lock() held: now and then let others have the lock, and take the
+ * walk up again from the root. May sleep. What costs more than an entry is added to @work.
+ */
+void ept_give_way(struct ept *ept, struct ept_iter *iter) __must_hold(&ept->lock);
+
+/* Lock and unlock for a fault, which needs no more than a share; NULL: as a whole. */
 void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock);
 void ept_unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock);
 
@@ -68,8 +75,14 @@ bool ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
 /* The same with the tables locked for it. */
 bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end);
 
-/* The same, piece by piece, with the lock taken anew for each. May sleep. */
+/* The same, with the lock given away now and then. May sleep. */
 void ept_zap(struct ept *ept, gfn_t start, gfn_t end);
+
+/*
+ * Remove the tables that are there because writes were tracked; the next faults map large pages
+ * again. A flush must follow. May sleep.
+ */
+void ept_collapse_all(struct ept *ept);
 
 /**
  * ept_test_young - has the guest accessed a page of a range since it was made old?
@@ -113,9 +126,8 @@ unsigned long ept_shrink(struct ept *ept, long *scan);
 /* Raise the generation: each vCPU looks at what has changed before it enters the guest again. */
 void ept_raise_generation(struct ept *ept);
 
-/* Leaves at @level; tables, the root included. A sum of parts, exact under ept_lock(). */
-u64 ept_mapped(const struct ept *ept, int level);
-u64 ept_tables(const struct ept *ept);
+/* Leaves at a level, or EPT_TABLES, the root included. A sum of parts, exact under ept_lock(). */
+u64 ept_count(const struct ept *ept, int level);
 
 /**
  * ept_flush - wait until no CPU uses what was zapped before

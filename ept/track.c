@@ -55,103 +55,51 @@ static bool track_leaf(u64 *entry, int level, bool logs)
 	return true;
 }
 
-/* The level-1 table over @gfn, or NULL. */
-static u64 *find_table(struct ept *ept, gfn_t gfn)
+/* The entry of @gfn in a level-1 table, or NULL. */
+static u64 *find_small(struct ept *ept, gfn_t gfn)
 {
-	u64 *table = ept->root;
-	int level;
+	struct ept_iter iter;
 
-	for (level = EPT_LEVELS; level > 1; level--) {
-		u64 entry = READ_ONCE(table[ept_level_index(gfn, level)]);
-
-		if (!ept_entry_is_table(entry, level))
-			return NULL;
-		table = ept_entry_table(entry);
-	}
-	return table;
+	for_each_ept_entry(&iter, ept->root, gfn, gfn + 1)
+		if (iter.level == 1)
+			return iter.entry;
+	return NULL;
 }
 
 void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 {
-	u64 *table = find_table(ept, first);
+	u64 *entry = find_small(ept, first);
 	bool logs = ept_logs_writes(ept), changed = false;
 
 	/* larger leaves are not writable as long as there are trackers */
-	if (!table)
-		return;
-	for (; pages; pages &= pages - 1)
-		changed |= track_leaf(table + ept_level_index(first + __ffs64(pages), 1), 1, logs);
+	for (; entry && pages; pages &= pages - 1)
+		changed |= track_leaf(entry + __ffs64(pages), 1, logs);
 	if (changed)
 		ept_raise_generation(ept);
 }
 
-/* Return: as track_leaf(), of any. */
-static bool track_table(u64 *table, bool logs)
-{
-	bool changed = false;
-	int i;
-
-	for (i = 0; i < EPT_TABLE_ENTRIES; i++)
-		changed |= track_leaf(table + i, 1, logs);
-	return changed;
-}
-
 void ept_track_all(struct ept *ept)
 {
-	bool logs = ept_logs_writes(ept);
+	bool logs = ept_logs_writes(ept), changed = false;
 	struct ept_iter iter;
-	gfn_t gfn = 0;
+	int i;
 
-	while (gfn < EPT_GFN_END) {
-		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
-		bool changed = false;
-
-		ept_lock(ept);
-		for_each_ept_entry(&iter, ept->root, gfn, EPT_GFN_END) {
-			if (!visits--)
-				break;
-			if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
-				changed |= track_table(ept_entry_table(iter.value), logs);
-				iter.gfn |= ept_level_pages(2) - 1;	/* on to the next */
-			} else if (ept_entry_is_leaf(iter.value, iter.level)) {
-				changed |= track_leaf(iter.entry, iter.level, logs);
-			}
+	ept_lock(ept);
+	for_each_ept_entry(&iter, ept->root, 0, EPT_GFN_END) {
+		ept_give_way(ept, &iter);
+		if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
+			for (i = 0; i < EPT_TABLE_ENTRIES; i++)
+				changed |= track_leaf(ept_entry_table(iter.value) + i, 1, logs);
+			iter.work += EPT_TABLE_ENTRIES;
+			ept_iter_skip(&iter);	/* on to the next */
+		} else if (ept_entry_is_leaf(iter.value, iter.level)) {
+			changed |= track_leaf(iter.entry, iter.level, logs);
 		}
-		if (changed)
-			ept_raise_generation(ept);
-		ept_unlock(ept);
-		gfn = iter.gfn;
-		cond_resched();
 	}
-}
-
-void ept_collapse_all(struct ept *ept)
-{
-	struct ept_iter iter;
-	gfn_t gfn = 0;
-
-	while (gfn < EPT_GFN_END) {
-		unsigned int visits = 1 << 9;	/* bounds how long the lock is held */
-
-		ept_lock(ept);
-		for_each_ept_entry(&iter, ept->root, gfn, EPT_GFN_END) {
-			gfn_t first = iter.gfn & ~(ept_level_pages(iter.level) - 1);
-
-			if (!visits--)
-				break;
-			if (!ept_entry_is_table(iter.value, iter.level))
-				continue;
-			if (iter.value & EPT_ENTRY_SPLIT(iter.level)) {
-				ept_zap_locked(ept, first, first + ept_level_pages(iter.level));
-				visits = iter.level == 3 ? 0 : visits;
-			} else if (iter.level == 2) {
-				iter.gfn |= ept_level_pages(2) - 1;	/* nothing to see below */
-			}
-		}
-		ept_unlock(ept);
-		gfn = iter.gfn;
-		cond_resched();
-	}
+	/* only who tracks relies on it, so that once is enough */
+	if (changed)
+		ept_raise_generation(ept);
+	ept_unlock(ept);
 }
 
 /* -------------------------------------------------------------- trackers -- */

@@ -26,13 +26,7 @@ int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot);
  */
 void ept_track_locked(struct ept *ept, gfn_t first, u64 pages);
 
-/* The same for all pages, piece by piece, with the lock taken for each. May sleep. */
+/* The same for all pages, with the lock given away now and then. May sleep. */
 void ept_track_all(struct ept *ept);
-
-/*
- * Remove the tables that are there because writes were tracked, piece by piece; the next faults
- * map large pages again. A flush must follow. May sleep.
- */
-void ept_collapse_all(struct ept *ept);
 
 #endif /* VHM_EPT_TRACK_H */

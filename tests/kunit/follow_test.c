@@ -259,7 +259,7 @@ static void outcomes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, host_page(user, false), 0ULL);
 	KUNIT_EXPECT_NULL(test, context->vcpu->waiter);
 	context->vcpu->requests = 0;
-	KUNIT_EXPECT_EQ(test, ept_mapped(&tvm->ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(&tvm->ept, 1), 0ULL);
 
 	/* A read of untouched memory shows the page of zeros, not writable. */
 	KUNIT_EXPECT_EQ(test, guest_access(context, WRITABLE_GFN, false, &error), EPT_FAULT_FIXED);
@@ -419,7 +419,7 @@ static void random_sequence(struct kunit *test)
 	for (i = 0; i < STEPS && !READ_ONCE(test->status); i++) {
 		step(context, test_random(&context->random, ALL_STEPS));
 		check(context);
-		most = max(most, ept_mapped(&context->tvm->ept, 1));
+		most = max(most, ept_count(&context->tvm->ept, 1));
 	}
 	KUNIT_EXPECT_GT(test, most, 8ULL);
 	KUNIT_EXPECT_GT(test, context->tvm->flushes, 50U);
@@ -536,12 +536,12 @@ static void several_vms(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, leaf_of(context, 0x3000), host_page(context->user, true) | 0x77);
 	KUNIT_EXPECT_EQ(test, vm_munmap(context->user, 2 * PAGE_SIZE), 0);
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
-		KUNIT_EXPECT_EQ(test, ept_mapped(&others[i]->ept, 1), 0ULL);
+		KUNIT_EXPECT_EQ(test, ept_count(&others[i]->ept, 1), 0ULL);
 		KUNIT_EXPECT_EQ(test, others[i]->flushes, i == 3 ? 1U : 0U);
 		stop_vm(others[i]);
 	}
 	KUNIT_EXPECT_EQ(test, mine->flushes, 1U);
-	KUNIT_EXPECT_EQ(test, ept_mapped(&mine->ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(&mine->ept, 1), 0ULL);
 	context->tvm = mine;
 	end(context);
 }
@@ -784,13 +784,13 @@ static void ages(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ops->clear_young(notifier, test_mm, hva, hva + PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, leaf_of(context, READONLY_GFN + 3), 0ULL);
 	KUNIT_EXPECT_EQ(test, context->tvm->flushes, 0U);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 2ULL);
 	KUNIT_EXPECT_FALSE(test, ops->clear_flush_young(notifier, test_mm, hva, hva + PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, context->tvm->flushes, 1U);
 	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), ept->generation);
 	KUNIT_EXPECT_TRUE(test, ops->clear_flush_young(notifier, test_mm, context->user,
 						       context->user + (PAGES << PAGE_SHIFT)));
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 0ULL);
 	check(context);
 	end(context);
 }
@@ -828,8 +828,8 @@ static void gives_tables_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mine->flushes, 1U);
 	KUNIT_EXPECT_EQ(test, other->flushes, 0U);
 	KUNIT_EXPECT_NE(test, leaf_of(context, 5), 0ULL);
-	KUNIT_EXPECT_EQ(test, ept_tables(&mine->ept), 2ULL);
-	KUNIT_EXPECT_EQ(test, ept_mapped(&mine->ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(&mine->ept, EPT_TABLES), 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(&mine->ept, 1), 0ULL);
 	KUNIT_EXPECT_TRUE(test, list_empty(&mine->ept.dead));
 	other->ept.slots++;
 	KUNIT_EXPECT_EQ(test, reclaimable(), 2UL);
@@ -872,10 +872,10 @@ static void release_kills(struct kunit *test)
 
 	guest_access(context, WRITABLE_GFN + 1, true, &error);
 	guest_access(context, READONLY_GFN + 2, false, &error);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 2ULL);
 	notifier->ops->release(notifier, test_mm);
 	KUNIT_EXPECT_TRUE(test, context->tvm->vm.dead);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 0ULL);
 	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&ept->flushed_generation), ept->generation);
 	end(context);
 }

@@ -303,7 +303,7 @@ static void step_zap(struct context *context)
 	gfn_t start = random_gfn(context);
 	gfn_t end = start + 1 + test_random(&context->random, pages), gfn;
 	struct ept *ept = &context->tvm->ept;
-	u64 tables = ept_tables(ept);
+	u64 tables = ept_count(ept, EPT_TABLES);
 	bool lost = false;
 
 	end = min(end, WINDOW_START + WINDOW_PAGES);
@@ -317,7 +317,7 @@ static void step_zap(struct context *context)
 			forget(context, gfn);
 		}
 	/* Unlinking a table without leaves counts as losing: the processor may hold it. */
-	expect_raised(context, lost || ept_tables(ept) != tables, "zap", start);
+	expect_raised(context, lost || ept_count(ept, EPT_TABLES) != tables, "zap", start);
 	context->hits += lost;
 }
 
@@ -360,7 +360,6 @@ static void step_track_all(struct context *context)
 	for (i = 0; i < WINDOW_PAGES; i++)
 		if (context->reference[i].leaf)
 			changed |= track_reference(context, &context->reference[i]);
-	/* once for each piece that has such an entry */
 	KUNIT_EXPECT_EQ(context->test, context->tvm->ept.generation > context->generation, changed);
 	context->generation = context->tvm->ept.generation;
 	context->hits += changed;
@@ -407,7 +406,7 @@ static void step_shrink(struct context *context)
 	long scan = 1 + test_random(&context->random, 300), left = scan;
 	const gfn_t end = WINDOW_START + WINDOW_PAGES;
 	gfn_t hand = max(ept->hand, WINDOW_START), gfn;
-	u64 tables = ept_tables(ept), gone = 0;
+	u64 tables = ept_count(ept, EPT_TABLES), gone = 0;
 
 	for (gfn = hand; gfn < end && left > 0; gfn += pages_of(3))
 		gone += forget_unused(context, gfn, &left);
@@ -415,7 +414,7 @@ static void step_shrink(struct context *context)
 	KUNIT_EXPECT_EQ(context->test, (u64)ept_shrink(ept, &scan), gone);
 	spin_unlock(&context->process.lock);
 	KUNIT_EXPECT_EQ(context->test, scan, left);
-	KUNIT_EXPECT_EQ(context->test, tables - ept_tables(ept), gone);
+	KUNIT_EXPECT_EQ(context->test, tables - ept_count(ept, EPT_TABLES), gone);
 	/* all of it is looked at next time, or what has not been yet */
 	KUNIT_EXPECT_EQ(context->test, ept->hand, left > 0 ? 0ULL : gfn & ~(pages_of(3) - 1));
 	for (gfn = hand; gfn < end && (ept->hand ? gfn < ept->hand : 1); gfn += 512) {
@@ -462,7 +461,7 @@ static void check_tables(struct context *context)
 	u64 tables = count_tables(ept->root, 4), stay = 1;
 	int i;
 
-	KUNIT_EXPECT_EQ(context->test, tables, ept_tables(ept));
+	KUNIT_EXPECT_EQ(context->test, tables, ept_count(ept, EPT_TABLES));
 	for (i = 0; i < 512; i++)
 		stay += !!(ept->root[i] & 7);
 	KUNIT_EXPECT_EQ(context->test, (u64)atomic_long_read(&context->process.tables),
@@ -474,9 +473,9 @@ static void check_counts(struct context *context)
 	int level;
 
 	for (level = 1; level <= 3; level++)
-		if (ept_mapped(&context->tvm->ept, level) != context->mapped[level])
+		if (ept_count(&context->tvm->ept, level) != context->mapped[level])
 			KUNIT_FAIL(context->test, "level %d: %llu counted, %llu mapped", level,
-				   ept_mapped(&context->tvm->ept, level), context->mapped[level]);
+				   ept_count(&context->tvm->ept, level), context->mapped[level]);
 }
 
 static void check_page(struct context *context, gfn_t gfn)
@@ -507,7 +506,7 @@ static void check_report(struct context *context, gfn_t start, gfn_t end)
 	}
 	ept_get_mapped(&context->tvm->ept, &mapped);
 	KUNIT_EXPECT_EQ(context->test, memcmp(mapped.entries, count, sizeof(count)), 0);
-	KUNIT_EXPECT_EQ(context->test, mapped.tables, ept_tables(&context->tvm->ept));
+	KUNIT_EXPECT_EQ(context->test, mapped.tables, ept_count(&context->tvm->ept, EPT_TABLES));
 }
 
 static void check_all(struct context *context)
@@ -583,7 +582,7 @@ static void random_sequence(struct kunit *test, bool logs)
 	/* The sequence was not one of misses. */
 	KUNIT_EXPECT_GT(test, context->hits, (u64)STEPS / 20);
 	ept_free_tables(&context->tvm->ept);
-	KUNIT_EXPECT_EQ(test, ept_tables(&context->tvm->ept), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(&context->tvm->ept, EPT_TABLES), 0ULL);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 0L);
 	vfree(context->reference);
 }
@@ -628,8 +627,8 @@ static void fixed_pages(struct kunit *test)
 	ept_unlock(ept);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), want);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn + 1, &level), 0ULL);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 1ULL);
-	KUNIT_EXPECT_EQ(test, ept_tables(ept), 4ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 1ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, EPT_TABLES), 4ULL);
 
 	/* Nor does memory pressure, which takes what is beside it. */
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&context->process.tables), 0L);
@@ -658,9 +657,9 @@ static void fixed_page_splits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map(context, gfn & ~0x3ffffULL, 3,
 				  ept_entry_make_leaf(0x40000000, 3, 3) | SMALL_EXECUTE), 1);
 	KUNIT_EXPECT_EQ(test, ept_map_fixed(ept, gfn << 12, 0x5000), 0);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 3), 0ULL);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 2), 511ULL);
-	KUNIT_EXPECT_EQ(test, ept_mapped(ept, 1), 512ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 3), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 2), 511ULL);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 512ULL);
 	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
 	KUNIT_EXPECT_EQ(test, test_translate(ept->root, gfn, &level), 0x5073ULL | 1ULL << 52);
 	/* Small pieces may be executed though the large page could not, larger ones not. */
