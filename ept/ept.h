@@ -198,17 +198,11 @@ u64 ept_pointer(const struct ept *ept);
 /**
  * struct ept_fault - an EPT violation without the architecture's bits
  * @gpa: guest-physical address, bytes
- * @read: the access was a read
- * @write: the access was a write
- * @fetch: the access was an instruction fetch
- * @walk: it was made by the guest's page-table walk
+ * @access: what it was: VHM_MMIO_READ, _WRITE, _FETCH; _WALK: by the guest's page-table walk
  */
 struct ept_fault {
 	gpa_t gpa;
-	bool read;
-	bool write;
-	bool fetch;
-	bool walk;
+	u32 access;
 };
 
 /**

@@ -22,58 +22,45 @@
 #include "ept/table.h"
 #include "ept/track.h"
 
+/* Kinds of access, what is allowed and the bits of entries are the same. */
+static_assert(VHM_MMIO_READ == EPT_ENTRY_READ && VHM_RIGHT_READ == EPT_ENTRY_READ);
+static_assert(VHM_MMIO_WRITE == EPT_ENTRY_WRITE && VHM_RIGHT_WRITE == EPT_ENTRY_WRITE);
+static_assert(VHM_MMIO_FETCH == EPT_ENTRY_EXECUTE && VHM_RIGHT_EXECUTE == EPT_ENTRY_EXECUTE);
+
 /*
  * One attempt to resolve a fault.
  * @gfn: the guest's page
- * @write: the guest wants to write to it
- * @fetch: the guest wants to execute it
+ * @access: as in struct ept_fault
  * @share: what it locks, NULL: the tables as a whole
  * @vcpu: whose fault it is, NULL: ept_populate()'s
  * @seq: process->seq before the host's page table was read
  * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
- * @readonly: the slot is
- * @rights: EPT_ENTRY_RIGHTS that the VMM lets the guest have
+ * @rights: EPT_ENTRY_RIGHTS that slot, VMM and, once resolved, the host let the guest have
  * @level: largest that slot and, once resolved, the host's mapping allow; then what is installed
  * @marks: EPT_ENTRY_SPLIT() of the levels that it would have but for the tracking of writes
- * @pfn: the host's page
- * @writable: the host lets the process write to it
- * @has_page, @memory_type: as in struct ept_host_page
+ * @page: the host's
  */
 struct attempt {
 	gfn_t gfn;
-	bool write;
-	bool fetch;
+	u32 access;
 	struct ept_share *share;
 	struct vhm_vcpu *vcpu;
 	unsigned long seq;
 	s64 slot_edits;
 	unsigned long hva;
-	bool readonly;
 	u64 rights;
 	int level;
 	u64 marks;
-	u64 pfn;
-	bool writable;
-	bool has_page;
-	u64 memory_type;
+	struct ept_host_page page;
 };
 
-/* Largest leaf over @gfn that lies in the slot and on as large a piece of user memory. */
-static int slot_level(const struct ept *ept, const struct vhm_memory_slot *slot, gfn_t gfn)
+/* The leaf becomes so small that it lies in pages @first to @last. */
+static void fit(struct attempt *attempt, gfn_t first, gfn_t last)
 {
-	int level = ept->caps.page_1g ? 3 : ept->caps.page_2m ? 2 : 1;
-
-	for (; level > 1; level--) {
-		gfn_t offset_mask = ept_level_pages(level) - 1;
-		gfn_t first = gfn & ~offset_mask;
-
-		if (!((slot->first_gfn ^ slot->user_address >> PAGE_SHIFT) & offset_mask) &&
-		    first >= slot->first_gfn &&
-		    first + offset_mask - slot->first_gfn < slot->pages)
-			break;
-	}
-	return level;
+	while (attempt->level > 1 &&
+	       !ept_level_within(attempt->level, attempt->gfn, first, last))
+		attempt->level--;
 }
 
 /* What it needs of the slot is copied: the slot may be freed once RCU is released. */
@@ -86,8 +73,15 @@ static bool look_up_slot(struct ept *ept, struct attempt *attempt)
 	if (slot) {
 		attempt->hva = slot->user_address +
 			       ((attempt->gfn - slot->first_gfn) << PAGE_SHIFT);
-		attempt->readonly = slot->flags & VHM_SLOT_READONLY;
-		attempt->level = slot_level(ept, slot, attempt->gfn);
+		attempt->rights = EPT_ENTRY_RIGHTS;
+		if (slot->flags & VHM_SLOT_READONLY)
+			attempt->rights &= ~EPT_ENTRY_WRITE;
+		attempt->level = ept->caps.page_1g ? 3 : ept->caps.page_2m ? 2 : 1;
+		/* on as large a piece of user memory */
+		while ((attempt->gfn ^ attempt->hva >> PAGE_SHIFT) &
+		       (ept_level_pages(attempt->level) - 1))
+			attempt->level--;
+		fit(attempt, slot->first_gfn, slot->first_gfn + slot->pages - 1);
 	}
 	rcu_read_unlock();
 	return slot;
@@ -99,42 +93,17 @@ static void look_up_rights(struct ept *ept, struct attempt *attempt)
 	MA_STATE(range, &ept->rights, attempt->gfn, attempt->gfn);
 	void *entry;
 
-	attempt->rights = EPT_ENTRY_RIGHTS;
 	if (mtree_empty(&ept->rights))
 		return;
 	rcu_read_lock();
 	entry = mas_walk(&range);
 	rcu_read_unlock();
 	if (entry)
-		attempt->rights = xa_to_value(entry);
+		attempt->rights &= xa_to_value(entry);
 	/* a large leaf would have no right left at all: not present, and nothing would remove it */
 	if (!(attempt->rights & EPT_ENTRY_READ) && !ept->caps.large_execute)
 		attempt->level = 1;
-	for (; attempt->level > 1; attempt->level--) {
-		gfn_t offset_mask = ept_level_pages(attempt->level) - 1;
-
-		if ((attempt->gfn & ~offset_mask) >= range.index &&
-		    (attempt->gfn | offset_mask) <= range.last)
-			break;
-	}
-}
-
-static bool is_allowed(const struct attempt *attempt, const struct ept_fault *fault)
-{
-	return !(fault->read && !(attempt->rights & EPT_ENTRY_READ)) &&
-	       !(fault->write && !(attempt->rights & EPT_ENTRY_WRITE)) &&
-	       !(fault->fetch && !(attempt->rights & EPT_ENTRY_EXECUTE));
-}
-
-/* User addresses that the leaf would show: [start, start + bytes). */
-static unsigned long leaf_bytes(const struct attempt *attempt)
-{
-	return ept_level_pages(attempt->level) << PAGE_SHIFT;
-}
-
-static unsigned long leaf_start(const struct attempt *attempt)
-{
-	return attempt->hva & ~(leaf_bytes(attempt) - 1);
+	fit(attempt, range.index, range.last);
 }
 
 /*
@@ -144,17 +113,15 @@ static unsigned long leaf_start(const struct attempt *attempt)
  */
 static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 {
-	struct ept_host_page page;
+	struct ept_host_page *page = &attempt->page;
 
 	attempt->seq = ept_process_read_begin(ept->process);
-	if (!ept_host_look_up(attempt->hva, &page) || (attempt->write && !page.writable))
+	if (!ept_host_look_up(attempt->hva, page) ||
+	    (attempt->access & VHM_MMIO_WRITE && !page->writable))
 		return false;
-	attempt->pfn = page.pfn;
-	attempt->writable = page.writable && !attempt->readonly &&
-			    attempt->rights & EPT_ENTRY_WRITE;
-	attempt->level = min(attempt->level, page.level);
-	attempt->has_page = page.has_page;
-	attempt->memory_type = page.memory_type;
+	if (!page->writable)
+		attempt->rights &= ~EPT_ENTRY_WRITE;
+	attempt->level = min(attempt->level, page->level);
 	return true;
 }
 
@@ -164,7 +131,8 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
  */
 static int handle_host_fault(const struct attempt *attempt)
 {
-	unsigned int flags = FAULT_FLAG_DEFAULT | (attempt->write ? FAULT_FLAG_WRITE : 0);
+	const bool write = attempt->access & VHM_MMIO_WRITE;
+	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	vm_fault_t fault;
@@ -174,7 +142,7 @@ static int handle_host_fault(const struct attempt *attempt)
 			return -EINTR;
 		fault = VM_FAULT_SIGSEGV;
 		vma = vma_lookup(mm, attempt->hva);
-		if (vma && vma->vm_flags & (attempt->write ? VM_WRITE : VM_READ))
+		if (vma && vma->vm_flags & (write ? VM_WRITE : VM_READ))
 			fault = handle_mm_fault(vma, attempt->hva, flags, NULL);
 		/* else it has been unlocked */
 		if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
@@ -219,18 +187,16 @@ static int resolve(struct ept *ept, struct attempt *attempt)
 
 static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
 {
-	u64 pfn = attempt->pfn & ~(ept_level_pages(attempt->level) - 1);
+	u64 pfn = attempt->page.pfn & ~(ept_level_pages(attempt->level) - 1);
 	u64 rights = attempt->rights, marks = 0, leaf;
 
-	if (!attempt->writable)
-		rights &= ~EPT_ENTRY_WRITE;
 	if (attempt->level > 1 && !ept->caps.large_execute && rights & EPT_ENTRY_EXECUTE) {
 		rights &= ~EPT_ENTRY_EXECUTE;
 		marks = EPT_ENTRY_SMALL_EXECUTE;
 	}
 	leaf = ept_entry_make_leaf(PFN_PHYS(pfn), attempt->level, rights) | marks;
-	leaf = ept_entry_set_memory_type(leaf, attempt->memory_type);
-	if (ept->tracked && !attempt->write)
+	leaf = ept_entry_set_memory_type(leaf, attempt->page.memory_type);
+	if (ept->tracked && !(attempt->access & VHM_MMIO_WRITE))
 		leaf = ept_entry_track(leaf, attempt->level, ept_logs_writes(ept));
 	return leaf;
 }
@@ -251,7 +217,7 @@ static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_
 	u64 leaf;
 	int ret;
 
-	if (unlikely(ept->tracked) && attempt->write)
+	if (unlikely(ept->tracked) && attempt->access & VHM_MMIO_WRITE)
 		prepare_tracked(ept, attempt);
 	do {
 		leaf = make_leaf(ept, attempt);
@@ -259,7 +225,7 @@ static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_
 				     attempt->gfn & ~(ept_level_pages(attempt->level) - 1),
 				     attempt->level, leaf | attempt->marks, cache);
 		/* What is fetched from a leaf that is too large for it makes it small. */
-		if (ret >= 0 && attempt->fetch && leaf & EPT_ENTRY_SMALL_EXECUTE)
+		if (ret >= 0 && attempt->access & VHM_MMIO_FETCH && leaf & EPT_ENTRY_SMALL_EXECUTE)
 			ret = -EEXIST;
 	} while (ret == -EEXIST && --attempt->level);
 	return ret;
@@ -268,10 +234,12 @@ static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_
 /* Before the leaf is made, with the lock: the page cannot go. */
 static void look_at_device(struct ept *ept, struct attempt *attempt)
 {
+	struct ept_host_page *page = &attempt->page;
+
 	/* other devices' memory has struct pages and cached mappings, for DMA between them */
-	if (attempt->has_page && is_pci_p2pdma_page(pfn_to_page(attempt->pfn)))
-		attempt->memory_type = EPT_MEMORY_UNCACHED;
-	if (attempt->memory_type != EPT_MEMORY_WRITE_BACK)
+	if (page->has_page && is_pci_p2pdma_page(pfn_to_page(page->pfn)))
+		page->memory_type = EPT_MEMORY_UNCACHED;
+	if (page->memory_type != EPT_MEMORY_WRITE_BACK)
 		WRITE_ONCE(ept->maps_devices, true);
 }
 
@@ -284,12 +252,12 @@ static void mark_page(const struct attempt *attempt)
 {
 	struct folio *folio;
 
-	if (!attempt->has_page)
+	if (!attempt->page.has_page)
 		return;
-	folio = page_folio(pfn_to_page(attempt->pfn));
+	folio = page_folio(pfn_to_page(attempt->page.pfn));
 	if (!folio_test_referenced(folio))
 		folio_set_referenced(folio);
-	if (attempt->writable && !folio_test_dirty(folio))
+	if (attempt->rights & EPT_ENTRY_WRITE && !folio_test_dirty(folio))
 		folio_mark_dirty(folio);
 }
 
@@ -305,7 +273,7 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 	 * An edit that zaps has raised slot_edits before it takes the lock, so after its
 	 * zap the new value is seen here.
 	 */
-	if (!ept_process_read_retry(ept->process, leaf_start(attempt), leaf_bytes(attempt),
+	if (!ept_process_read_retry(ept->process, attempt->hva, ept_level_bytes(attempt->level),
 				    attempt->seq) &&
 	    atomic64_read(&ept->vm->slot_edits) == attempt->slot_edits) {
 		look_at_device(ept, attempt);
@@ -339,23 +307,20 @@ static int install_with_tables(struct ept *ept, struct attempt *attempt,
  * Return: 0 or 1 done; -ENXIO: no slot; -EROFS: not to be written; -EACCES: the VMM does not allow
  * it; -EEXIST: a fixed page is in front of the slot's; -EBUSY: again; else what the host said.
  */
-static int try_fault(struct ept *ept, const struct ept_fault *fault,
-		     struct attempt *attempt, struct ept_page_cache *cache)
+static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
 	int ret;
 
-	attempt->write = fault->write;
 	attempt->marks = 0;
-
 	attempt->slot_edits = atomic64_read(&ept->vm->slot_edits);
 	/* Before the slots; partner: vhm_slots raises it after it has published them. */
 	smp_rmb();
 	if (!look_up_slot(ept, attempt))
 		return -ENXIO;
-	if (fault->write && attempt->readonly)
+	if (attempt->access & VHM_MMIO_WRITE && !(attempt->rights & EPT_ENTRY_WRITE))
 		return -EROFS;
 	look_up_rights(ept, attempt);
-	if (!is_allowed(attempt, fault))
+	if (!ept_entry_allows(attempt->rights, attempt->access))
 		return -EACCES;
 
 	ret = resolve(ept, attempt);
@@ -369,21 +334,20 @@ static int try_fault(struct ept *ept, const struct ept_fault *fault,
 }
 
 /* Return: as try_fault(); -EBUSY and -EAGAIN: a signal is pending. */
-static int try_until_settled(struct ept *ept, const struct ept_fault *fault,
-			     struct attempt *attempt)
+static int try_until_settled(struct ept *ept, struct attempt *attempt)
 {
 	struct ept_page_cache cache = { 0 };
 	int ret;
 
 	for (;;) {
-		ret = try_fault(ept, fault, attempt, &cache);
+		ret = try_fault(ept, attempt, &cache);
 		if (ret != -EBUSY && ret != -EAGAIN)
 			break;
 		/* The host needs time to finish: no lock is held, so it can. */
 		if (signal_pending(current) ||
 		    wait_event_interruptible(ept->process->wait,
-					     !ept_process_busy(ept->process, leaf_start(attempt),
-							       leaf_bytes(attempt))))
+					     !ept_process_busy(ept->process, attempt->hva,
+							       ept_level_bytes(attempt->level))))
 			break;
 		cond_resched();
 	}
@@ -396,7 +360,7 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 				       int *error)
 {
 	struct attempt attempt = {
-		.gfn = fault->gpa >> PAGE_SHIFT, .fetch = fault->fetch, .share = share,
+		.gfn = fault->gpa >> PAGE_SHIFT, .access = fault->access, .share = share,
 		.vcpu = vcpu,
 	};
 	int ret;
@@ -404,10 +368,10 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 	if (fault->gpa >> EPT_GPA_BITS)
 		return EPT_FAULT_MMIO;
 
-	ret = try_until_settled(ept, fault, &attempt);
+	ret = try_until_settled(ept, &attempt);
 	/* the walk of page tables that are read-only: not a write but for the flags */
 	if ((ret == -EROFS || (ret == -EACCES && attempt.rights & EPT_ENTRY_READ)) &&
-	    fault->walk && ept->caps.accessed_dirty) {
+	    fault->access & VHM_MMIO_WALK && ept->caps.accessed_dirty) {
 		ept_forgo_accessed_dirty(ept);
 		return EPT_FAULT_FIXED;
 	}
@@ -439,14 +403,14 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 /* One leaf. Return: its level, or an error of ept_populate(). */
 static int populate_leaf(struct ept *ept, gpa_t gpa, bool write)
 {
-	struct ept_fault fault = { .gpa = gpa, .read = !write, .write = write };
-	struct attempt attempt = { .gfn = gpa >> PAGE_SHIFT };
-	int ret = try_until_settled(ept, &fault, &attempt);
+	struct attempt attempt = {
+		.gfn = gpa >> PAGE_SHIFT, .access = write ? VHM_MMIO_WRITE : VHM_MMIO_READ,
+	};
+	int ret = try_until_settled(ept, &attempt);
 
 	if (ret == -EROFS || ret == -EACCES) {
-		fault.read = true;
-		fault.write = false;
-		ret = try_until_settled(ept, &fault, &attempt);
+		attempt.access = VHM_MMIO_READ;
+		ret = try_until_settled(ept, &attempt);
 	}
 	switch (ret) {
 	case 0:
@@ -472,7 +436,7 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)
 
 		if (level < 0)
 			return level;
-		*gpa = min(end, (*gpa | ((ept_level_pages(level) << PAGE_SHIFT) - 1)) + 1);
+		*gpa = min(end, (*gpa | (ept_level_bytes(level) - 1)) + 1);
 		if (*gpa == end)
 			return 0;
 		if (signal_pending(current))
@@ -499,34 +463,26 @@ static bool has_room(struct ept *ept)
 
 int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 {
-	/* large leaves with a part in the range: mapped anew, as large as they may be now */
-	const gfn_t offset_mask = ept_level_pages(2) - 1;
 	/* where no page can be there is nothing to restrict */
 	gfn_t start = gpa >> PAGE_SHIFT, end = min((gpa + bytes) >> PAGE_SHIFT, EPT_GFN_END);
-	u64 entry_rights = 0;
+	const bool restricts = rights != EPT_ENTRY_RIGHTS;
 	int ret;
 
 	lockdep_assert_held(&ept->vm->lock);
 	if (rights == VHM_RIGHT_EXECUTE && !ept->caps.execute_only)
 		return -EOPNOTSUPP;
-	if (rights & VHM_RIGHT_READ)
-		entry_rights |= EPT_ENTRY_READ;
-	if (rights & VHM_RIGHT_WRITE)
-		entry_rights |= EPT_ENTRY_WRITE;
-	if (rights & VHM_RIGHT_EXECUTE)
-		entry_rights |= EPT_ENTRY_EXECUTE;
 	if (start >= end)
 		return 0;
-	if (entry_rights != EPT_ENTRY_RIGHTS && !has_room(ept))
+	if (restricts && !has_room(ept))
 		return -ENOSPC;
 	ret = mtree_store_range(&ept->rights, start, end - 1,
-				entry_rights == EPT_ENTRY_RIGHTS ? NULL : xa_mk_value(entry_rights),
-				GFP_KERNEL_ACCOUNT);
+				restricts ? xa_mk_value(rights) : NULL, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
 	/* as for an edit of slots: a fault that has looked before begins again */
 	atomic64_inc_return(&ept->vm->slot_edits);
-	ept_zap(ept, start & ~offset_mask, (end + offset_mask) & ~offset_mask);
+	/* large leaves with a part in the range: mapped anew, as large as they may be now */
+	ept_zap(ept, round_down(start, ept_level_pages(2)), round_up(end, ept_level_pages(2)));
 	ept_flush(ept);
 	return 0;
 }

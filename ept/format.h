@@ -60,6 +60,19 @@ static inline u64 ept_level_pages(int level)
 	return 1ULL << (EPT_INDEX_BITS * (level - 1));
 }
 
+static inline u64 ept_level_bytes(int level)
+{
+	return ept_level_pages(level) << 12;
+}
+
+/* The span of the entry at @level over page number @gfn lies in pages @first to @last. */
+static inline bool ept_level_within(int level, u64 gfn, u64 first, u64 last)
+{
+	u64 offset_mask = ept_level_pages(level) - 1;
+
+	return (gfn & ~offset_mask) >= first && (gfn | offset_mask) <= last;
+}
+
 /* Index of page number @gfn in its table of @level. */
 static inline unsigned int ept_level_index(u64 gfn, int level)
 {
@@ -150,7 +163,7 @@ static inline u64 ept_entry_set_memory_type(u64 leaf, u64 type)
  */
 static inline u64 ept_entry_split(u64 leaf, int level, unsigned int index, bool logs)
 {
-	u64 piece = leaf + index * (ept_level_pages(level - 1) << 12);
+	u64 piece = leaf + index * ept_level_bytes(level - 1);
 
 	if (level > 2)
 		return piece;

@@ -50,11 +50,3 @@ void ept_iter_next(struct ept_iter *iter)
 		iter->level++;
 	settle(iter);
 }
-
-bool ept_iter_covers_entry(const struct ept_iter *iter, gfn_t start)
-{
-	u64 pages = ept_level_pages(iter->level);
-	gfn_t first = iter->gfn & ~(pages - 1);
-
-	return first >= start && first + pages <= iter->end;
-}

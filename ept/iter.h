@@ -47,9 +47,6 @@ static inline void ept_iter_skip(struct ept_iter *iter)
 	iter->gfn |= ept_level_pages(iter->level) - 1;
 }
 
-/* The whole span of the current entry lies in the range. */
-bool ept_iter_covers_entry(const struct ept_iter *iter, gfn_t start);
-
 static inline bool ept_iter_valid(const struct ept_iter *iter)
 {
 	return iter->gfn < iter->end;

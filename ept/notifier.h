@@ -76,12 +76,14 @@ static inline unsigned long ept_process_read_begin(const struct vhm_process *pro
 	return seq;
 }
 
-/* An invalidation that may concern @bytes from @hva on is in progress. */
+/* An invalidation that may concern the leaf of @bytes over @hva is in progress. */
 static inline bool ept_process_busy(const struct vhm_process *process, unsigned long hva,
 				    unsigned long bytes)
 {
+	const unsigned long start = hva & ~(bytes - 1);
+
 	return READ_ONCE(process->in_progress) &&
-	       hva + bytes > READ_ONCE(process->start) && hva < READ_ONCE(process->end);
+	       start + bytes > READ_ONCE(process->start) && start < READ_ONCE(process->end);
 }
 
 /*

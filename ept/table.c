@@ -279,7 +279,8 @@ static bool zap_entry(struct ept *ept, struct ept_iter *iter, gfn_t start)
 {
 	if (!ept_entry_present(iter->value) || ept_entry_is_fixed(iter->value))
 		return false;
-	if (!ept_entry_is_leaf(iter->value, iter->level) && !ept_iter_covers_entry(iter, start))
+	if (!ept_entry_is_leaf(iter->value, iter->level) &&
+	    !ept_level_within(iter->level, iter->gfn, start, iter->end - 1))
 		return false;
 	remove_entry(ept, iter->entry, iter->level);
 	return true;

@@ -8,27 +8,10 @@
 #include "vhm/trace.h"
 
 /* SDM vol. 3, table 28-7, Exit Qualification for EPT Violations */
-#define EPT_READ		BIT(0)
-#define EPT_WRITE		BIT(1)
-#define EPT_FETCH		BIT(2)
+#define EPT_ACCESS		GENMASK(2, 0)	/* as VHM_MMIO_READ, _WRITE, _FETCH */
 #define EPT_LINEAR_VALID	BIT(7)
 #define EPT_FINAL_ACCESS	BIT(8)
 #define EPT_IRET_UNBLOCKED_NMI	BIT(12)
-
-static u32 access_flags(const struct ept_fault *fault)
-{
-	u32 flags = 0;
-
-	if (fault->read)
-		flags |= VHM_MMIO_READ;
-	if (fault->write)
-		flags |= VHM_MMIO_WRITE;
-	if (fault->fetch)
-		flags |= VHM_MMIO_FETCH;
-	if (fault->walk)
-		flags |= VHM_MMIO_WALK;
-	return flags;
-}
 
 static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
 {
@@ -39,7 +22,7 @@ static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
 static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault,
 				       u32 exit_reason)
 {
-	u32 flags = access_flags(fault);
+	u32 flags = fault->access;
 	gva_t linear_address = 0;
 
 	/* delivery of an event did it: there is no instruction that could be performed */
@@ -61,7 +44,7 @@ static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct 
 
 	vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
 	out->gpa = fault->gpa;
-	out->flags = access_flags(fault);
+	out->flags = fault->access;
 	out->error = error;
 	return VMX_TO_USER;
 }
@@ -77,7 +60,7 @@ static bool map_apic_access_page(struct vmx_vcpu *v, const struct ept_fault *fau
 		return false;
 	ret = ept_map_fixed(&vm->ept, fault->gpa & PAGE_MASK, page_to_phys(vm->apic_access_page));
 	/* another vCPU was quicker; a fetch would fault again for ever, the page has no code */
-	return !ret || (ret == -EEXIST && !fault->fetch);
+	return !ret || (ret == -EEXIST && !(fault->access & VHM_MMIO_FETCH));
 }
 
 enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
@@ -85,21 +68,20 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	u64 qualification = vmx_qualification(v);
 	struct ept_fault fault = {
 		.gpa = vmread(GUEST_PHYSICAL_ADDRESS),
-		.read = qualification & EPT_READ,
-		.write = qualification & EPT_WRITE,
-		.fetch = qualification & EPT_FETCH,
-		.walk = qualification & EPT_LINEAR_VALID && !(qualification & EPT_FINAL_ACCESS),
+		.access = qualification & EPT_ACCESS,
 	};
 	enum ept_fault_result result;
 	int error = 0;
 
+	if (qualification & EPT_LINEAR_VALID && !(qualification & EPT_FINAL_ACCESS))
+		fault.access |= VHM_MMIO_WALK;
 	/* the IRET that unblocked NMIs did not finish: block again (28.2.3) */
 	if (qualification & EPT_IRET_UNBLOCKED_NMI)
 		vmx_block_nmi_again(v);
 
 	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, v->share, &v->base, &fault,
 				  &error);
-	trace_vhm_ept_fault(&v->base, fault.gpa, access_flags(&fault), result);
+	trace_vhm_ept_fault(&v->base, fault.gpa, fault.access, result);
 	switch (result) {
 	case EPT_FAULT_FIXED:
 		return VMX_RESUME;

@@ -124,7 +124,9 @@ static void on_untrack(struct test_vm *tvm, struct vhm_memory_slot *slot)
 static enum ept_fault_result guest_access(struct context *context, gfn_t gfn, bool write,
 					  int *error)
 {
-	struct ept_fault fault = { .gpa = gfn << PAGE_SHIFT, .read = !write, .write = write };
+	struct ept_fault fault = {
+		.gpa = gfn << PAGE_SHIFT, .access = write ? VHM_MMIO_WRITE : VHM_MMIO_READ,
+	};
 
 	return ept_fault_handle(&context->tvm->ept, context->share, context->vcpu, &fault, error);
 }
@@ -555,13 +557,13 @@ static void overtaken(struct kunit *test)
 	struct ept_page_cache cache = { 0 };
 	struct attempt attempt = {
 		.gfn = WRITABLE_GFN + 2, .hva = context->user + 2 * PAGE_SIZE, .level = 1,
-		.write = true, .rights = EPT_ENTRY_RIGHTS,
+		.access = VHM_MMIO_WRITE, .rights = EPT_ENTRY_RIGHTS,
 	};
 	unsigned long hva = attempt.hva;
 
 	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)hva), 0);
 	KUNIT_EXPECT_EQ(test, resolve(ept, &attempt), 0);
-	KUNIT_EXPECT_TRUE(test, attempt.writable);
+	KUNIT_EXPECT_TRUE(test, ept_entry_allows(attempt.rights, EPT_ENTRY_WRITE));
 	KUNIT_EXPECT_EQ(test, ept_page_cache_fill(&cache), 0);
 
 #define TRY(expected)	do {						\
@@ -681,7 +683,9 @@ static void execute_only_is_small(struct kunit *test)
 {
 	struct context *context = begin(test);
 	struct ept *ept = &context->tvm->ept;
-	struct attempt attempt = { .gfn = WRITABLE_GFN + 2, .level = 2 };
+	struct attempt attempt = {
+		.gfn = WRITABLE_GFN + 2, .level = 2, .rights = EPT_ENTRY_RIGHTS,
+	};
 
 	ept->caps.execute_only = true;
 	ept->caps.large_execute = false;

@@ -104,7 +104,7 @@ static bool compare(struct context *context, u64 *root, gfn_t start, gfn_t end)
 
 		if (n++ >= context->visit_count || iter.level != want->level ||
 		    iter.value != want->value || iter.gfn != max(want->gfn, start) ||
-		    ept_iter_covers_entry(&iter, start) !=
+		    ept_level_within(iter.level, iter.gfn, start, iter.end - 1) !=
 			    (want->gfn >= start && want->gfn + pages <= end)) {
 			KUNIT_FAIL(context->test, "visit %u of [%llx, %llx): level %d gfn %llx",
 				   n - 1, start, end, iter.level, iter.gfn);
