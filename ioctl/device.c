@@ -4,11 +4,8 @@
  */
 #include "ioctl.h"
 
-#include <linux/compat.h>
 #include <linux/miscdevice.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/slab.h>
 #include <asm/tsc.h>
 
 #include "vhm/cpuid.h"
@@ -113,7 +110,6 @@ static const struct file_operations device_fops = {
 	.release = device_release,
 	.unlocked_ioctl = device_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = noop_llseek,
 };
 
 static struct miscdevice vhm_device = {

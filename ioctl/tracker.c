@@ -43,7 +43,6 @@ static const struct file_operations tracker_fops = {
 	.unlocked_ioctl = tracker_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.release = tracker_release,
-	.llseek = noop_llseek,
 };
 
 /**

@@ -5,9 +5,7 @@
 #include "ioctl.h"
 
 #include <linux/anon_inodes.h>
-#include <linux/compat.h>
 #include <linux/file.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -17,28 +15,41 @@
 #include "vhm/cpuid.h"
 #include "vhm/state.h"
 
-static struct vhm_vcpu *file_vcpu(struct file *file)
-{
-	return file->private_data;
-}
-
 /*
  * Commands that touch what the guest runs on belong to the creator's address space. A
  * thread that waits for a running vCPU gives way to a signal.
  */
-static int lock_vcpu(struct vhm_vcpu *vcpu)
+static int lock_vcpu(struct vhm_vcpu *vcpu, bool wait)
 {
 	if (current->mm != vcpu->vm->mm)
 		return -EPERM;
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
-	return mutex_lock_interruptible(&vcpu->mutex);
+	if (wait)
+		return mutex_lock_interruptible(&vcpu->mutex);
+	return mutex_trylock(&vcpu->mutex) ? 0 : -EBUSY;
+}
+
+/* Likewise, and its hardware state is loaded. */
+static int begin(struct vhm_vcpu *vcpu, bool wait)
+{
+	int ret = lock_vcpu(vcpu, wait);
+
+	if (!ret)
+		vhm_vcpu_load(vcpu);
+	return ret;
+}
+
+static void end(struct vhm_vcpu *vcpu)
+{
+	vhm_vcpu_unload(vcpu);
+	mutex_unlock(&vcpu->mutex);
 }
 
 static long vcpu_run(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
-	long ret = lock_vcpu(vcpu);
+	struct vhm_vcpu *vcpu = file->private_data;
+	long ret = lock_vcpu(vcpu, true);
 
 	if (ret)
 		return ret;
@@ -50,7 +61,7 @@ static long vcpu_run(struct file *file, void *arg, void __user *user)
 /* Any process that holds the descriptor may kick. */
 static long vcpu_kick(struct file *file, void *arg, void __user *user)
 {
-	vhm_vcpu_request(file_vcpu(file), VHM_REQ_KICK);
+	vhm_vcpu_request(file->private_data, VHM_REQ_KICK);
 	return 0;
 }
 
@@ -60,13 +71,13 @@ static long vcpu_nmi(struct file *file, void *arg, void __user *user)
 
 	if (nmi->flags)
 		return -EINVAL;
-	vhm_vcpu_nmi(file_vcpu(file));
+	vhm_vcpu_nmi(file->private_data);
 	return 0;
 }
 
 static long vcpu_set_cpuid(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_cpuid *cpuid = arg;
 	struct vhm_cpuid_entry *entries;
 	long ret;
@@ -77,12 +88,10 @@ static long vcpu_set_cpuid(struct file *file, void *arg, void __user *user)
 			      cpuid->entry_count * sizeof(*entries));
 	if (IS_ERR(entries))
 		return PTR_ERR(entries);
-	ret = lock_vcpu(vcpu);
+	ret = begin(vcpu, true);
 	if (!ret) {
-		vhm_vcpu_load(vcpu);
 		ret = vhm_cpuid_set(vcpu, entries, cpuid->entry_count);
-		vhm_vcpu_unload(vcpu);
-		mutex_unlock(&vcpu->mutex);
+		end(vcpu);
 	}
 	kfree(entries);
 	return ret;
@@ -90,7 +99,7 @@ static long vcpu_set_cpuid(struct file *file, void *arg, void __user *user)
 
 #define ALL_SECTIONS	GENMASK_ULL(VHM_SECTION_COUNT - 1, 1)
 
-/* With vcpu->mutex held. */
+/* Between begin() and end(). */
 static long get_state(struct vhm_vcpu *vcpu, struct vhm_state *state, void __user *user)
 {
 	u32 bytes = vhm_state_bytes(vcpu, state->sections);
@@ -107,37 +116,26 @@ static long get_state(struct vhm_vcpu *vcpu, struct vhm_state *state, void __use
 	buffer = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return -ENOMEM;
-	vhm_vcpu_load(vcpu);
 	vhm_state_get(vcpu, state->sections, buffer);
-	vhm_vcpu_unload(vcpu);
 	if (copy_to_user(u64_to_user_ptr(state->buffer), buffer, bytes))
 		ret = -EFAULT;
 	kvfree(buffer);
 	return ret;
 }
 
-static int try_lock_vcpu(struct vhm_vcpu *vcpu)
-{
-	if (current->mm != vcpu->vm->mm)
-		return -EPERM;
-	if (READ_ONCE(vcpu->vm->dead))
-		return -EIO;
-	return mutex_trylock(&vcpu->mutex) ? 0 : -EBUSY;
-}
-
 static long vcpu_get_state(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_state *state = arg;
 	long ret;
 
 	if (state->flags || state->sections & ~ALL_SECTIONS || state->buffer & 7)
 		return -EINVAL;
-	ret = try_lock_vcpu(vcpu);
+	ret = begin(vcpu, false);
 	if (ret)
 		return ret;
 	ret = get_state(vcpu, state, user);
-	mutex_unlock(&vcpu->mutex);
+	end(vcpu);
 	return ret;
 }
 
@@ -145,7 +143,7 @@ static long vcpu_get_state(struct file *file, void *arg, void __user *user)
 
 static long vcpu_set_state(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_state *state = arg;
 	void *buffer;
 	long ret;
@@ -156,12 +154,10 @@ static long vcpu_set_state(struct file *file, void *arg, void __user *user)
 	buffer = vmemdup_user(u64_to_user_ptr(state->buffer), state->buffer_bytes);
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
-	ret = try_lock_vcpu(vcpu);
+	ret = begin(vcpu, false);
 	if (!ret) {
-		vhm_vcpu_load(vcpu);
 		ret = vhm_state_set(vcpu, buffer, state->buffer_bytes);
-		vhm_vcpu_unload(vcpu);
-		mutex_unlock(&vcpu->mutex);
+		end(vcpu);
 	}
 	kvfree(buffer);
 	return ret;
@@ -169,44 +165,40 @@ static long vcpu_set_state(struct file *file, void *arg, void __user *user)
 
 static long vcpu_set_control(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
-	long ret = try_lock_vcpu(vcpu);
+	struct vhm_vcpu *vcpu = file->private_data;
+	long ret = begin(vcpu, false);
 
 	if (ret)
 		return ret;
-	vhm_vcpu_load(vcpu);
 	ret = vhm_backend->set_control(vcpu, arg);
-	vhm_vcpu_unload(vcpu);
-	mutex_unlock(&vcpu->mutex);
+	end(vcpu);
 	return ret;
 }
 
 static long vcpu_apic_access(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_apic_access *access = arg;
 	bool write = access->flags & VHM_APIC_WRITE;
 	long ret;
 
 	if (access->flags & ~VHM_APIC_WRITE || access->offset & 15 || access->offset >= PAGE_SIZE)
 		return -EINVAL;
-	ret = lock_vcpu(vcpu);
+	ret = begin(vcpu, true);
 	if (ret)
 		return ret;
-	vhm_vcpu_load(vcpu);
 	/* a register that does not exist reads as zero and ignores writes */
 	if (write)
 		vhm_apic_write(vcpu->apic, access->offset, access->value);
 	else if (!vhm_apic_read(vcpu->apic, access->offset, &access->value))
 		access->value = 0;
-	vhm_vcpu_unload(vcpu);
-	mutex_unlock(&vcpu->mutex);
+	end(vcpu);
 	return write ? 0 : vhm_copy_back(user, access, sizeof(*access));
 }
 
 static long vcpu_get_stats(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_stats *stats = arg;
 	int i;
 
@@ -242,7 +234,7 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 /* The page is put into the mapping now and counted by it: it outlives the vCPU if need be. */
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct vhm_vcpu *vcpu = file_vcpu(file);
+	struct vhm_vcpu *vcpu = file->private_data;
 
 	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE ||
 	    !(vma->vm_flags & VM_SHARED))
@@ -255,9 +247,11 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 
 static int vcpu_release(struct inode *inode, struct file *file)
 {
+	const struct vhm_vcpu *vcpu = file->private_data;
+
 	/* NULL: vhm_vcpu_open() failed before there was a vCPU */
-	if (file_vcpu(file))
-		vhm_vm_put(file_vcpu(file)->vm);
+	if (vcpu)
+		vhm_vm_put(vcpu->vm);
 	return 0;
 }
 
@@ -267,7 +261,6 @@ static const struct file_operations vcpu_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = vcpu_mmap,
 	.release = vcpu_release,
-	.llseek = noop_llseek,
 };
 
 /**

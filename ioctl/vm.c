@@ -5,17 +5,9 @@
 #include "ioctl.h"
 
 #include <linux/anon_inodes.h>
-#include <linux/compat.h>
-#include <linux/file.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 
 #include "vhm/apic.h"
-
-static struct vhm_vm *file_vm(struct file *file)
-{
-	return file->private_data;
-}
 
 static long vcpu_create(struct file *file, void *arg, void __user *user)
 {
@@ -23,21 +15,21 @@ static long vcpu_create(struct file *file, void *arg, void __user *user)
 
 	if (create->flags || create->reserved || create->id >= VHM_MAX_VCPUS)
 		return -EINVAL;
-	return vhm_vcpu_open(file_vm(file), create->id);
+	return vhm_vcpu_open(file->private_data, create->id);
 }
 
 static long slot_add(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_slot *slot = arg;
 
-	return slot->bytes ? vhm_slots_edit(file_vm(file), slot, 1) : -EINVAL;
+	return slot->bytes ? vhm_slots_edit(file->private_data, slot, 1) : -EINVAL;
 }
 
 static long slot_remove(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_slot *slot = arg;
 
-	return slot->bytes ? -EINVAL : vhm_slots_edit(file_vm(file), slot, 1);
+	return slot->bytes ? -EINVAL : vhm_slots_edit(file->private_data, slot, 1);
 }
 
 static long slot_edit(struct file *file, void *arg, void __user *user)
@@ -56,7 +48,7 @@ static long slot_edit(struct file *file, void *arg, void __user *user)
 		return PTR_ERR(slots);
 	for (i = 0; i < edits->count && !ret; i++)
 		ret = slots[i].size == sizeof(*slots) ? 0 : -EINVAL;
-	ret = ret ?: vhm_slots_edit(file_vm(file), slots, edits->count);
+	ret = ret ?: vhm_slots_edit(file->private_data, slots, edits->count);
 	kvfree(slots);
 	return ret;
 }
@@ -65,13 +57,13 @@ static long vm_msi(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_msi *msi = arg;
 
-	return vhm_apic_deliver_msi(file_vm(file), msi->address, msi->data);
+	return vhm_apic_deliver_msi(file->private_data, msi->address, msi->data);
 }
 
 /* What is left is told in any case: who was interrupted calls again. */
 static long vm_populate(struct file *file, void *arg, void __user *user)
 {
-	struct vhm_vm *vm = file_vm(file);
+	struct vhm_vm *vm = file->private_data;
 	struct vhm_populate *range = arg;
 	u64 end = range->gpa + range->bytes;
 	long ret;
@@ -87,11 +79,12 @@ static long vm_populate(struct file *file, void *arg, void __user *user)
 
 static long vm_get_mapped(struct file *file, void *arg, void __user *user)
 {
+	struct vhm_vm *vm = file->private_data;
 	struct vhm_mapped *mapped = arg;
 
 	if (mapped->flags || !vhm_is_range(mapped->gpa, mapped->bytes))
 		return -EINVAL;
-	vhm_backend->get_mapped(file_vm(file)->ept, mapped);
+	vhm_backend->get_mapped(vm->ept, mapped);
 	return vhm_copy_back(user, mapped, sizeof(*mapped));
 }
 
@@ -99,24 +92,25 @@ static long tracker_create(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_tracker_create *create = arg;
 
-	return create->flags ? -EINVAL : vhm_tracker_open(file_vm(file));
+	return create->flags ? -EINVAL : vhm_tracker_open(file->private_data);
 }
 
 static long vm_note_written(struct file *file, void *arg, void __user *user)
 {
+	struct vhm_vm *vm = file->private_data;
 	struct vhm_written *written = arg;
 
 	if (written->flags || !written->bytes || written->bytes > VHM_MAX_WRITTEN_BYTES ||
 	    written->gpa + written->bytes - 1 < written->gpa)
 		return -EINVAL;
-	vhm_backend->note_written(file_vm(file)->ept, written->gpa, written->bytes);
+	vhm_backend->note_written(vm->ept, written->gpa, written->bytes);
 	return 0;
 }
 
 static long vm_set_rights(struct file *file, void *arg, void __user *user)
 {
 	const u32 all = VHM_RIGHT_READ | VHM_RIGHT_WRITE | VHM_RIGHT_EXECUTE;
-	struct vhm_vm *vm = file_vm(file);
+	struct vhm_vm *vm = file->private_data;
 	struct vhm_rights *rights = arg;
 	long ret;
 
@@ -151,7 +145,7 @@ static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int vm_release(struct inode *inode, struct file *file)
 {
-	vhm_vm_put(file_vm(file));
+	vhm_vm_put(file->private_data);
 	return 0;
 }
 
@@ -160,7 +154,6 @@ static const struct file_operations vm_fops = {
 	.unlocked_ioctl = vm_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.release = vm_release,
-	.llseek = noop_llseek,
 };
 
 /**
