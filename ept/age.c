@@ -20,7 +20,7 @@
 
 static bool is_young(const struct ept *ept, const struct ept_iter *iter)
 {
-	return ept_entry_is_leaf(iter->value, iter->level) && !ept_entry_is_fixed(iter->value) &&
+	return ept_entry_is_leaf(iter->value, iter->level) && !(iter->value & EPT_ENTRY_FIXED) &&
 	       (!ept->caps.accessed_dirty || iter->value & EPT_ENTRY_ACCESSED);
 }
 

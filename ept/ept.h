@@ -298,14 +298,14 @@ void ept_slot_untrack(struct ept *ept, struct vhm_memory_slot *slot);
 /**
  * ept_map_fixed - map a page of the kernel that no notifier and no slot edit removes
  * @ept: the tables
- * @gpa: guest-physical address, page aligned
+ * @gpa: guest-physical address, page aligned, below EPT_GPA_BITS
  * @hpa: host-physical address, page aligned
  *
  * Readable and writable, not executable. For the APIC-access page. The caller owns
  * the page and keeps it until after ept_uninit(). A slot may cover @gpa: the fixed
  * page is in front of it.
  * Context: may sleep.
- * Return: 0, -ENOMEM, -EINVAL beyond EPT_GPA_BITS, -EEXIST @gpa has a fixed page.
+ * Return: 0, -ENOMEM, -EEXIST @gpa has a fixed page.
  */
 int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa);
 

@@ -20,7 +20,6 @@
 #include "ept/host.h"
 #include "ept/notifier.h"
 #include "ept/table.h"
-#include "ept/track.h"
 
 /* Kinds of access, what is allowed and the bits of entries are the same. */
 static_assert(VHM_MMIO_READ == EPT_ENTRY_READ && VHM_RIGHT_READ == EPT_ENTRY_READ);
@@ -58,8 +57,7 @@ struct attempt {
 /* The leaf becomes so small that it lies in pages @first to @last. */
 static void fit(struct attempt *attempt, gfn_t first, gfn_t last)
 {
-	while (attempt->level > 1 &&
-	       !ept_level_within(attempt->level, attempt->gfn, first, last))
+	while (attempt->level > 1 && !ept_level_within(attempt->level, attempt->gfn, first, last))
 		attempt->level--;
 }
 

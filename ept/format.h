@@ -99,16 +99,6 @@ static inline bool ept_entry_is_table(u64 entry, int level)
 	return ept_entry_present(entry) && !ept_entry_is_leaf(entry, level);
 }
 
-static inline bool ept_entry_is_fixed(u64 entry)
-{
-	return entry & EPT_ENTRY_FIXED;
-}
-
-static inline u64 ept_entry_address(u64 entry)
-{
-	return entry & EPT_ENTRY_ADDRESS;
-}
-
 /* Rights of @entry include all of @wanted. */
 static inline bool ept_entry_allows(u64 entry, u64 wanted)
 {

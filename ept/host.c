@@ -19,13 +19,9 @@
 /* Type that the entry selects in IA32_PAT (SDM vol. 3, 12.12.3), whose first is write-back. */
 static u64 pat_type(u64 entry, int level)
 {
-	unsigned int index = 0;
+	unsigned int index = entry >> _PAGE_BIT_PWT & 3;	/* PCD is the next bit */
 	u64 pat;
 
-	if (entry & _PAGE_PWT)
-		index |= 1;
-	if (entry & _PAGE_PCD)
-		index |= 2;
 	if (entry & (level > 1 ? _PAGE_PAT_LARGE : _PAGE_PAT))
 		index |= 4;
 	if (!index)

@@ -10,7 +10,7 @@
 
 u64 *ept_entry_table(u64 entry)
 {
-	return __va(ept_entry_address(entry));
+	return __va(entry & EPT_ENTRY_ADDRESS);
 }
 
 /* Make the entry for iter->gfn at iter->level the current one. */

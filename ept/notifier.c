@@ -15,7 +15,6 @@
 #include <linux/sched/mm.h>
 
 #include "ept/table.h"
-#include "ept/track.h"
 
 static struct vhm_process *to_process(struct mmu_notifier *notifier)
 {
@@ -116,8 +115,7 @@ static int clear_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 	return age_range(to_process(notifier), start, end - 1, ept_make_old, false);
 }
 
-static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
-		      unsigned long address)
+static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long address)
 {
 	return age_range(to_process(notifier), address, address, ept_test_young, false);
 }

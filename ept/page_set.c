@@ -132,8 +132,6 @@ static struct ept_page_chunk *next_chunk(struct ept_page_set *set, gfn_t *gfn, g
 	unsigned long index;
 
 	while (!words) {
-		if (!xa_marked(&set->chunks, MAY_HAVE))
-			return NULL;
 		index = *gfn >> CHUNK_SHIFT;
 		chunk = xa_find(&set->chunks, &index, (end - 1) >> CHUNK_SHIFT, MAY_HAVE);
 		if (!chunk)
@@ -143,8 +141,6 @@ static struct ept_page_chunk *next_chunk(struct ept_page_set *set, gfn_t *gfn, g
 		words = words_from(chunk, *gfn);
 		if (!words)
 			*gfn = (gfn_t)(index + 1) << CHUNK_SHIFT;
-		if (*gfn >= end)
-			return NULL;
 	}
 	*gfn += __ffs64(words) << WORD_SHIFT;
 	return *gfn < end ? chunk : NULL;

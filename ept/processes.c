@@ -74,26 +74,21 @@ void ept_process_free(struct mmu_notifier *notifier)
 
 /* ---------------------------------------------------------------- report -- */
 
-static void show_vms(struct seq_file *file, struct vhm_process *process)
-{
-	struct ept *ept;
-
-	spin_lock(&process->lock);
-	list_for_each_entry(ept, &process->epts, process_node)
-		seq_printf(file, "%10d %12llu %12llu %12llu %12llu\n", process->pid,
-			   ept_count(ept, 1), ept_count(ept, 2), ept_count(ept, 3),
-			   ept_count(ept, EPT_TABLES));
-	spin_unlock(&process->lock);
-}
-
 static int mapped_show(struct seq_file *file, void *unused)
 {
 	struct vhm_process *process;
+	struct ept *ept;
 
 	seq_printf(file, "%10s %12s %12s %12s %12s\n", "PID", "4K", "2M", "1G", "TABLES");
 	spin_lock(&all_lock);
-	list_for_each_entry(process, &all, node)
-		show_vms(file, process);
+	list_for_each_entry(process, &all, node) {
+		spin_lock(&process->lock);
+		list_for_each_entry(ept, &process->epts, process_node)
+			seq_printf(file, "%10d %12llu %12llu %12llu %12llu\n", process->pid,
+				   ept_count(ept, 1), ept_count(ept, 2), ept_count(ept, 3),
+				   ept_count(ept, EPT_TABLES));
+		spin_unlock(&process->lock);
+	}
 	spin_unlock(&all_lock);
 	return 0;
 }

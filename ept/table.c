@@ -154,7 +154,7 @@ static void bury(struct ept *ept, u64 entry, int level)
 			bury(ept, below, level - 1);
 	}
 	ept->share[0].count[EPT_TABLES]--;
-	if (!ept_entry_is_fixed(entry))
+	if (!(entry & EPT_ENTRY_FIXED))
 		count_removable(ept, level, -1);
 	list_add(&virt_to_page(table)->lru, &ept->dead);
 }
@@ -184,13 +184,13 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 
 	if (WARN_ON_ONCE(!ept_entry_present(leaf)))
 		return -EINVAL;
-	if (ept_entry_is_fixed(old))
+	if (old & EPT_ENTRY_FIXED)
 		return -EEXIST;
 	/* pages in it may have what this leaf lacks */
 	if (ept_entry_is_table(old, iter->level) && !ept_entry_allows(leaf, EPT_ENTRY_EXECUTE))
 		return -EEXIST;
 	if (ept_entry_is_leaf(old, iter->level) &&
-	    ept_entry_address(old) == ept_entry_address(leaf) && !ept_entry_is_fixed(leaf)) {
+	    !((old ^ leaf) & (EPT_ENTRY_ADDRESS | EPT_ENTRY_FIXED))) {
 		if (ept_entry_allows(old, leaf))
 			return 0;
 		add_rights(iter->entry, old, leaf);
@@ -277,7 +277,7 @@ int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int leve
 /* The current entry goes, if it is a leaf or has nothing from before @start. Return: it did. */
 static bool zap_entry(struct ept *ept, struct ept_iter *iter, gfn_t start)
 {
-	if (!ept_entry_present(iter->value) || ept_entry_is_fixed(iter->value))
+	if (!ept_entry_present(iter->value) || iter->value & EPT_ENTRY_FIXED)
 		return false;
 	if (!ept_entry_is_leaf(iter->value, iter->level) &&
 	    !ept_level_within(iter->level, iter->gfn, start, iter->end - 1))
@@ -286,23 +286,14 @@ static bool zap_entry(struct ept *ept, struct ept_iter *iter, gfn_t start)
 	return true;
 }
 
-bool ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end)
+bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end)
 {
 	struct ept_iter iter;
 	bool any = false;
 
-	lockdep_assert_held(&ept->lock);
+	ept_lock(ept);
 	for_each_ept_entry(&iter, ept->root, start, end)
 		any |= zap_entry(ept, &iter, start);
-	return any;
-}
-
-bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end)
-{
-	bool any;
-
-	ept_lock(ept);
-	any = ept_zap_locked(ept, start, end);
 	ept_unlock(ept);
 	return any;
 }
@@ -386,7 +377,7 @@ void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)
 	ept_lock(ept);
 	for_each_ept_entry(&iter, ept->root, start, start + pages) {
 		ept_give_way(ept, &iter);
-		if (ept_entry_is_leaf(iter.value, iter.level) && !ept_entry_is_fixed(iter.value))
+		if (ept_entry_is_leaf(iter.value, iter.level) && !(iter.value & EPT_ENTRY_FIXED))
 			mapped->entries[iter.level - 1]++;
 	}
 	mapped->tables = ept_count(ept, EPT_TABLES);
@@ -467,13 +458,10 @@ u64 ept_pointer(const struct ept *ept)
 
 int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa)
 {
-	u64 leaf = ept_entry_make_leaf(hpa, 1, EPT_ENTRY_READ | EPT_ENTRY_WRITE) |
-		   EPT_ENTRY_FIXED;
+	u64 leaf = ept_entry_make_leaf(hpa, 1, EPT_ENTRY_READ | EPT_ENTRY_WRITE) | EPT_ENTRY_FIXED;
 	struct ept_page_cache cache = { 0 };
 	int ret;
 
-	if (!PAGE_ALIGNED(gpa) || !PAGE_ALIGNED(hpa) || gpa >> EPT_GPA_BITS)
-		return -EINVAL;
 	ret = ept_page_cache_fill(&cache);
 	if (!ret) {
 		ept_lock(ept);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tables of one VM: map, zap, age, flush, free. Inside ept/ only.
+ * Tables of one VM: map, zap, age, track, flush, free. Inside ept/ only.
  */
 #ifndef VHM_EPT_TABLE_H
 #define VHM_EPT_TABLE_H
@@ -61,18 +61,17 @@ int ept_map_locked(struct ept *ept, struct ept_share *share, gfn_t gfn, int leve
 		   struct ept_page_cache *cache);
 
 /**
- * ept_zap_locked - remove all leaves but the fixed ones
- * @ept: the tables, locked as a whole
+ * ept_zap_at_once - remove all leaves but the fixed ones
+ * @ept: the tables
  * @start: first page
  * @end: first page after the range
  *
  * A large leaf that lies in the range with a part goes as a whole. Raises the
  * generation if anything went; ept_flush() must follow before anything the entries led
- * to is given up. Return: whether anything went
+ * to is given up.
+ *
+ * Context: spins. Return: whether anything went
  */
-bool ept_zap_locked(struct ept *ept, gfn_t start, gfn_t end);
-
-/* The same with the tables locked for it. */
 bool ept_zap_at_once(struct ept *ept, gfn_t start, gfn_t end);
 
 /* The same, with the lock given away now and then. May sleep. */
@@ -141,5 +140,29 @@ void ept_flush(struct ept *ept);
 
 /* Free all tables, the root included; no CPU can walk them any more. */
 void ept_free_tables(struct ept *ept);
+
+/* ept/track.c: writes of the guest */
+
+/**
+ * ept_track_slot - have room to remember a slot's pages
+ * @ept: the tables, started
+ * @slot: not yet published
+ *
+ * Context: vm->lock held; may sleep. Return: 0, -ENOMEM, -EINTR a signal kills the thread
+ */
+int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot);
+
+/**
+ * ept_track_locked - have the next write to some pages noticed
+ * @ept: the tables, locked as a whole
+ * @first: the first of 64 pages, a multiple of 64
+ * @pages: bit n is page @first + n
+ *
+ * Raises the generation if any write would have gone unnoticed: until the flush some may.
+ */
+void ept_track_locked(struct ept *ept, gfn_t first, u64 pages);
+
+/* The same for all pages, with the lock given away now and then. May sleep. */
+void ept_track_all(struct ept *ept);
 
 #endif /* VHM_EPT_TABLE_H */

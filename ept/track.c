@@ -15,7 +15,7 @@
  * Owns the trackers, under ept->track_lock; tracker->lock comes before it. Allocates only when a
  * tracker or a slot is added.
  */
-#include "ept/track.h"
+#include "ept/table.h"
 
 #include <linux/bitops.h>
 #include <linux/sched/signal.h>
@@ -24,7 +24,6 @@
 
 #include "ept/format.h"
 #include "ept/iter.h"
-#include "ept/table.h"
 
 /**
  * struct ept_tracker - somebody who wants to know what was written
@@ -49,7 +48,7 @@ static bool track_leaf(u64 *entry, int level, bool logs)
 
 	do {
 		new = ept_entry_track(old, level, logs);
-		if (new == old || !ept_entry_present(old) || ept_entry_is_fixed(old))
+		if (new == old || !ept_entry_present(old) || old & EPT_ENTRY_FIXED)
 			return false;
 	} while (!try_cmpxchg(entry, &old, new));
 	return true;
@@ -115,8 +114,7 @@ void ept_note_written(struct ept *ept, gpa_t gpa, u64 bytes)
 		gfn_t first = gfn & ~(gfn_t)(EPT_SET_WORD_PAGES - 1);
 		gfn_t next = min(end, first + EPT_SET_WORD_PAGES);
 
-		ept_page_set_add(&ept->written, first,
-				 GENMASK_ULL(next - first - 1, gfn - first));
+		ept_page_set_add(&ept->written, first, GENMASK_ULL(next - first - 1, gfn - first));
 		gfn = next;
 	}
 }

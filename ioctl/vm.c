@@ -39,8 +39,7 @@ static long slot_edit(struct file *file, void *arg, void __user *user)
 	long ret = 0;
 	u32 i;
 
-	if (edits->flags || edits->reserved || !edits->count ||
-	    edits->count > 2 * VHM_MAX_SLOTS)
+	if (edits->flags || edits->reserved || !edits->count || edits->count > 2 * VHM_MAX_SLOTS)
 		return -EINVAL;
 	slots = vmemdup_user(u64_to_user_ptr(edits->slots),
 			     array_size(edits->count, sizeof(*slots)));

@@ -99,9 +99,7 @@ static void step_access(struct context *context, gfn_t gfn)
 
 static void step_zap(struct context *context, gfn_t start, gfn_t end)
 {
-	ept_lock(context->ept);
-	ept_zap_locked(context->ept, start, end);
-	ept_unlock(context->ept);
+	ept_zap_at_once(context->ept, start, end);
 }
 
 static bool expected(struct context *context, gfn_t start, gfn_t end)

@@ -85,7 +85,7 @@ static void leaf_round_trip(struct kunit *test)
 				};
 
 				expect_fields(test, entry, expected);
-				KUNIT_EXPECT_EQ(test, ept_entry_address(entry), hpa);
+				KUNIT_EXPECT_EQ(test, entry & EPT_ENTRY_ADDRESS, hpa);
 				KUNIT_EXPECT_EQ(test, ept_entry_present(entry), rights != 0);
 				KUNIT_EXPECT_EQ(test, ept_entry_is_leaf(entry, level),
 						rights != 0);
@@ -107,7 +107,7 @@ static void table_round_trip(struct kunit *test)
 		};
 
 		expect_fields(test, entry, expected);
-		KUNIT_EXPECT_EQ(test, ept_entry_address(entry), hpa);
+		KUNIT_EXPECT_EQ(test, entry & EPT_ENTRY_ADDRESS, hpa);
 		for (level = 2; level <= 4; level++) {
 			KUNIT_EXPECT_TRUE(test, ept_entry_is_table(entry, level));
 			KUNIT_EXPECT_FALSE(test, ept_entry_is_leaf(entry, level));
@@ -185,7 +185,7 @@ static void classification(struct kunit *test)
 				if (ept_entry_present(entry) != present ||
 				    ept_entry_is_leaf(entry, level) != (present && maps) ||
 				    ept_entry_is_table(entry, level) != (present && !maps) ||
-				    ept_entry_is_fixed(entry) != fixed)
+				    !!(entry & EPT_ENTRY_FIXED) != fixed)
 					KUNIT_FAIL(test, "entry %llx at level %d", entry, level);
 			}
 }
