@@ -5,7 +5,7 @@
  * access and never pinned. Where no slot has it, or the VMM has unmapped it, nothing happens.
  *
  * An access looks up the slot and copies within one RCU read-side section, with page faults off;
- * vhm_slots_remove() waits for those. So the host does not write into memory that the VMM has
+ * forget_gone() waits for those. So the host does not write into memory that the VMM has
  * taken back.
  */
 #include "vhm.h"
@@ -34,7 +34,7 @@ void __user *vhm_guest_pointer(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 
 	if (!READ_ONCE(vm->host_writes)) {
 		WRITE_ONCE(vm->host_writes, true);
-		smp_mb();	/* before the table is read; partner: vhm_slots_remove() */
+		smp_mb();	/* before the table is read; partner: forget_gone() */
 	}
 	if (current->mm != vm->mm)
 		return NULL;

@@ -14,7 +14,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/uaccess.h>
 
 /* The architecture's page tables hold addresses up to bit 51. */
@@ -53,32 +52,6 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
 		return NULL;
 	slot = table->slot[index - 1];
 	return gfn - slot->first_gfn < slot->pages ? slot : NULL;
-}
-
-static struct vhm_slot_table *slots_locked(struct vhm_vm *vm)
-{
-	return rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->lock));
-}
-
-static struct vhm_slot_table *alloc_table(u32 count)
-{
-	struct vhm_slot_table *table;
-
-	table = kvmalloc(struct_size(table, slot, count), GFP_KERNEL_ACCOUNT);
-	if (table)
-		table->count = count;
-	return table;
-}
-
-/* Context: vm->lock held. */
-static void publish(struct vhm_vm *vm, struct vhm_slot_table *new)
-{
-	rcu_assign_pointer(vm->slots, new);
-	/*
-	 * Full barrier: after the table, before what the backend zaps. Partner: the read
-	 * barrier between slot_edits and slots in ept/fault.c.
-	 */
-	atomic64_inc_return(&vm->slot_edits);
 }
 
 static int check_range(const struct vhm_slot *arg)
@@ -157,45 +130,46 @@ static int take_in(struct vhm_vm *vm, struct edit *edit, const struct vhm_slot *
 	return __test_and_set_bit(arg->id, edit->goes) ? -ENOENT : 0;
 }
 
-static int by_gfn(const void *a, const void *b)
+/* Put a slot in its place among those of @new. */
+static int insert(struct edit *edit, struct vhm_memory_slot *slot)
 {
-	const struct vhm_memory_slot *const *left = a, *const *right = b;
+	struct vhm_slot_table *new = edit->new;
+	u32 index = count_up_to(new, slot->first_gfn);
+	struct vhm_memory_slot **place = new->slot + index;
 
-	return (*left)->first_gfn < (*right)->first_gfn ? -1 : 1;
+	if (__test_and_set_bit(slot->id, edit->used))
+		return -EEXIST;
+	if (index && place[-1]->first_gfn + place[-1]->pages > slot->first_gfn)
+		return -EEXIST;
+	if (index < new->count && slot->first_gfn + slot->pages > place[0]->first_gfn)
+		return -EEXIST;
+	memmove(place + 1, place, (new->count++ - index) * sizeof(*place));
+	*place = slot;
+	return 0;
 }
 
 /* The new table, and whether there can be such a one. Context: vm->lock held. */
 static int make_table(struct edit *edit)
 {
-	u32 there = edit->old ? edit->old->count : 0, i, next = 0;
-	struct vhm_slot_table *new = alloc_table(there + edit->comes);
-	struct vhm_memory_slot **slot;
+	u32 there = edit->old ? edit->old->count : 0, i;
+	struct vhm_slot_table *new;
+	int ret = 0;
 
+	new = kvmalloc(struct_size(new, slot, there + edit->comes), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return -ENOMEM;
 	edit->new = new;
 	new->count = 0;
-	sort(edit->come, edit->comes, sizeof(*edit->come), by_gfn, NULL);
-	for (i = 0; i < there; i++) {
-		if (goes(edit, i))
-			continue;
-		while (next < edit->comes &&
-		       edit->come[next]->first_gfn < edit->old->slot[i]->first_gfn)
-			new->slot[new->count++] = edit->come[next++];
-		new->slot[new->count++] = edit->old->slot[i];
-	}
-	if (there + next - new->count != bitmap_weight(edit->goes, VHM_MAX_SLOTS))
+	for (i = 0; i < there; i++)
+		if (!goes(edit, i)) {
+			__set_bit(edit->old->slot[i]->id, edit->used);
+			new->slot[new->count++] = edit->old->slot[i];
+		}
+	if (there - new->count != bitmap_weight(edit->goes, VHM_MAX_SLOTS))
 		return -ENOENT;
-	while (next < edit->comes)
-		new->slot[new->count++] = edit->come[next++];
-
-	for (slot = new->slot; slot < new->slot + new->count; slot++) {
-		if (__test_and_set_bit((*slot)->id, edit->used))
-			return -EEXIST;
-		if (slot > new->slot && slot[-1]->first_gfn + slot[-1]->pages > (*slot)->first_gfn)
-			return -EEXIST;
-	}
-	return 0;
+	for (i = 0; i < edit->comes && !ret; i++)
+		ret = insert(edit, edit->come[i]);
+	return ret;
 }
 
 /* Slots that are not in the published table any more. Context: vm->lock held. */
@@ -205,7 +179,7 @@ static void forget_gone(struct vhm_vm *vm, struct edit *edit)
 
 	if (bitmap_empty(edit->goes, VHM_MAX_SLOTS))
 		return;
-	/* partner of the barriers in publish() and behind the store: vhm_guest_pointer() */
+	/* partner of the barriers in edit_locked() and behind the store: vhm_guest_pointer() */
 	if (READ_ONCE(vm->host_writes))
 		synchronize_rcu_expedited();
 	for (i = 0; i < edit->old->count; i++)
@@ -222,7 +196,7 @@ static int edit_locked(struct vhm_vm *vm, struct edit *edit)
 
 	if (READ_ONCE(vm->dead))
 		return -EIO;
-	edit->old = slots_locked(vm);
+	edit->old = rcu_dereference_protected(vm->slots, lockdep_is_held(&vm->lock));
 	ret = make_table(edit);
 	if (ret)
 		return ret;
@@ -235,7 +209,12 @@ static int edit_locked(struct vhm_vm *vm, struct edit *edit)
 		return ret;
 	}
 
-	publish(vm, edit->new);
+	rcu_assign_pointer(vm->slots, edit->new);
+	/*
+	 * Full barrier: after the table, before what the backend zaps. Partner: the read
+	 * barrier between slot_edits and slots in ept/fault.c.
+	 */
+	atomic64_inc_return(&vm->slot_edits);
 	edit->new = NULL;
 	edit->comes = 0;
 	if (edit->old) {

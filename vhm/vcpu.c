@@ -103,7 +103,6 @@ int vhm_vcpu_create(struct vhm_vm *vm, u32 id, struct vhm_vcpu **out)
 	if (ret)
 		goto err;
 	llist_add(&vcpu->in_vm, &vm->all_vcpus);
-	vm->vcpu_count++;
 	*out = vcpu;
 	return 0;
 err:

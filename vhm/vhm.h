@@ -116,7 +116,6 @@ int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
  * @host_writes: set once, by the first access of vhm/guest_memory.c
  * @vcpus: by id; entries stay until the VM is freed; read under RCU
  * @all_vcpus: the same, for who must look at each, and quickly; they never leave it
- * @vcpu_count: number of entries of @vcpus
  * @last_yielded_to: id of the vCPU that was given time last, a hint
  */
 struct vhm_vm {
@@ -131,7 +130,6 @@ struct vhm_vm {
 	bool host_writes;
 	struct xarray vcpus;
 	struct llist_head all_vcpus;
-	u32 vcpu_count;
 	unsigned long last_yielded_to;
 };
 

@@ -26,7 +26,7 @@ void vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 	if (vmx_caps.tpr_shadow)
 		vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
 	if (vmx_caps.apicv)
-		vmwrite(APIC_ACCESS_ADDR, page_to_phys(to_vmx_vm(v->base.vm)->apic_access_page));
+		vmwrite(APIC_ACCESS_ADDR, __pa(to_vmx_vm(v->base.vm)->apic_access_page));
 	if (vmx_caps.posted) {
 		vmwrite(POSTED_INTR_DESC_ADDR, __pa(&v->base.apic->posted));
 		vmwrite(POSTED_INTR_NV, POSTED_INTR_VECTOR);

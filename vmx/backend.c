@@ -46,7 +46,7 @@ static struct vhm_vm *vm_alloc(void)
 	vm->base.ept = &vm->ept;
 	vm->base.mm = current->mm;
 	if (vmx_caps.apicv) {
-		vm->apic_access_page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		vm->apic_access_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!vm->apic_access_page)
 			goto err_vm;
 	}
@@ -63,8 +63,7 @@ static struct vhm_vm *vm_alloc(void)
 err_ept:
 	ept_uninit(&vm->ept);
 err_page:
-	if (vm->apic_access_page)
-		__free_page(vm->apic_access_page);
+	free_page((unsigned long)vm->apic_access_page);
 err_vm:
 	kfree(vm);
 	return ERR_PTR(ret);
@@ -77,8 +76,7 @@ static void vm_free(struct vhm_vm *base)
 
 	ept_uninit(&vm->ept);
 	vmx_put();
-	if (vm->apic_access_page)
-		__free_page(vm->apic_access_page);
+	free_page((unsigned long)vm->apic_access_page);
 	kfree(vm);
 }
 
@@ -88,10 +86,8 @@ static void *keep(struct vhm_vm *vm)
 	struct vhm_process *process = ept_process_keep(&to_vmx_vm(vm)->ept);
 
 	/* on already: this only counts, and cannot fail */
-	if (process && WARN_ON_ONCE(vmx_get())) {
-		ept_process_unkeep(process);
-		return NULL;
-	}
+	if (process)
+		WARN_ON_ONCE(vmx_get());
 	return process;
 }
 

@@ -58,7 +58,7 @@ static bool map_apic_access_page(struct vmx_vcpu *v, const struct ept_fault *fau
 	if (!(v->secondary & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) ||
 	    !is_apic_page(v, fault->gpa))
 		return false;
-	ret = ept_map_fixed(&vm->ept, fault->gpa & PAGE_MASK, page_to_phys(vm->apic_access_page));
+	ret = ept_map_fixed(&vm->ept, fault->gpa & PAGE_MASK, __pa(vm->apic_access_page));
 	/* another vCPU was quicker; a fetch would fault again for ever, the page has no code */
 	return !ret || (ret == -EEXIST && !(fault->access & VHM_MMIO_FETCH));
 }

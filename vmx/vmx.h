@@ -46,7 +46,7 @@ enum vmx_lazy_msr {
 struct vmx_vm {
 	struct vhm_vm base;
 	struct ept ept;
-	struct page *apic_access_page;
+	void *apic_access_page;
 };
 
 /**
