@@ -287,18 +287,15 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 static int install_with_tables(struct ept *ept, struct attempt *attempt,
 			       struct ept_page_cache *cache)
 {
-	for (;;) {
-		int ret = install(ept, attempt, cache);
+	int ret;
 
+	while ((ret = install(ept, attempt, cache)) == -EAGAIN || ret == -EDEADLK) {
 		if (ret == -EDEADLK)
 			attempt->share = NULL;
-		else if (ret == -EAGAIN)
-			ret = ept_page_cache_fill(cache);
-		else
-			return ret;
-		if (ret == -ENOMEM)
-			return ret;
+		else if (ept_page_cache_fill(cache))
+			return -ENOMEM;
 	}
+	return ret;
 }
 
 /*

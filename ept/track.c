@@ -54,25 +54,15 @@ static bool track_leaf(u64 *entry, int level, bool logs)
 	return true;
 }
 
-/* The entry of @gfn in a level-1 table, or NULL. */
-static u64 *find_small(struct ept *ept, gfn_t gfn)
-{
-	struct ept_iter iter;
-
-	for_each_ept_entry(&iter, ept->root, gfn, gfn + 1)
-		if (iter.level == 1)
-			return iter.entry;
-	return NULL;
-}
-
 void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 {
-	u64 *entry = find_small(ept, first);
 	bool logs = ept_logs_writes(ept), changed = false;
+	struct ept_iter iter;
 
 	/* larger leaves are not writable as long as there are trackers */
-	for (; entry && pages; pages &= pages - 1)
-		changed |= track_leaf(entry + __ffs64(pages), 1, logs);
+	for_each_ept_entry(&iter, ept->root, first, first + 1)
+		for (; iter.level == 1 && pages; pages &= pages - 1)
+			changed |= track_leaf(iter.entry + __ffs64(pages), 1, logs);
 	if (changed)
 		ept_raise_generation(ept);
 }
