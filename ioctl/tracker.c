@@ -15,9 +15,8 @@ static long harvest(struct file *file, void *arg, void __user *user)
 
 	if (harvest->flags & ~VHM_HARVEST_LIST || harvest->data % sizeof(u64) ||
 	    !vhm_is_range(harvest->gpa, harvest->bytes) ||
-	    harvest->gpa % (VHM_HARVEST_ALIGN * PAGE_SIZE))
-		return -EINVAL;
-	if (list ? harvest->room < VHM_HARVEST_ALIGN : harvest->room)
+	    harvest->gpa % (VHM_HARVEST_ALIGN * PAGE_SIZE) ||
+	    (list ? harvest->room < VHM_HARVEST_ALIGN : harvest->room))
 		return -EINVAL;
 	ret = vhm_backend->harvest(file->private_data, harvest);
 	return vhm_copy_back(user, harvest, sizeof(*harvest)) ?: ret;

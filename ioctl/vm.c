@@ -114,9 +114,8 @@ static long vm_set_rights(struct file *file, void *arg, void __user *user)
 	long ret;
 
 	if (rights->flags || rights->reserved || rights->rights & ~all ||
-	    !vhm_is_range(rights->gpa, rights->bytes))
-		return -EINVAL;
-	if (rights->rights & VHM_RIGHT_WRITE && !(rights->rights & VHM_RIGHT_READ))
+	    !vhm_is_range(rights->gpa, rights->bytes) ||
+	    (rights->rights & VHM_RIGHT_WRITE && !(rights->rights & VHM_RIGHT_READ)))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	ret = vhm_backend->set_rights(vm->ept, rights->gpa, rights->bytes, rights->rights);

@@ -54,24 +54,19 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
 	return gfn - slot->first_gfn < slot->pages ? slot : NULL;
 }
 
+/* @arg: with bytes. */
 static int check_range(const struct vhm_slot *arg)
 {
 	struct vhm_info info = { .size = sizeof(info) };
-	u64 gpa_end, user_end;
+	u64 gpa_end;
 
-	if (arg->reserved || arg->flags & ~VHM_SLOT_READONLY || arg->id >= VHM_MAX_SLOTS)
+	if (arg->reserved || arg->flags & ~VHM_SLOT_READONLY || arg->id >= VHM_MAX_SLOTS ||
+	    !PAGE_ALIGNED(arg->gpa | arg->bytes | arg->user_address) ||
+	    check_add_overflow(arg->gpa, arg->bytes, &gpa_end) ||
+	    !access_ok(u64_to_user_ptr(arg->user_address), arg->bytes))
 		return -EINVAL;
-	if (!arg->bytes || !PAGE_ALIGNED(arg->gpa) || !PAGE_ALIGNED(arg->bytes) ||
-	    !PAGE_ALIGNED(arg->user_address))
-		return -EINVAL;
-	if (check_add_overflow(arg->gpa, arg->bytes, &gpa_end) ||
-	    check_add_overflow(arg->user_address, arg->bytes, &user_end))
-		return -EINVAL;
-
 	vhm_backend->describe(&info);
-	if (gpa_end > 1ULL << min_t(u32, info.gpa_bits, MAX_GPA_BITS))
-		return -EINVAL;
-	return access_ok(u64_to_user_ptr(arg->user_address), arg->bytes) ? 0 : -EINVAL;
+	return gpa_end > 1ULL << min_t(u32, info.gpa_bits, MAX_GPA_BITS) ? -EINVAL : 0;
 }
 
 static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_slot *arg)
