@@ -69,12 +69,14 @@ void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 
 void ept_track_all(struct ept *ept)
 {
-	bool logs = ept_logs_writes(ept), changed = false;
+	bool logs = ept_logs_writes(ept);
 	struct ept_iter iter;
 	int i;
 
 	ept_lock(ept);
 	for_each_ept_entry(&iter, ept->root, 0, EPT_GFN_END) {
+		bool changed = false;
+
 		ept_give_way(ept, &iter);
 		if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
 			for (i = 0; i < EPT_TABLE_ENTRIES; i++)
@@ -82,12 +84,11 @@ void ept_track_all(struct ept *ept)
 			iter.work += EPT_TABLE_ENTRIES;
 			ept_iter_skip(&iter);	/* on to the next */
 		} else if (ept_entry_is_leaf(iter.value, iter.level)) {
-			changed |= track_leaf(iter.entry, iter.level, logs);
+			changed = track_leaf(iter.entry, iter.level, logs);
 		}
+		if (changed)
+			ept_raise_generation(ept);
 	}
-	/* only who tracks relies on it, so that once is enough */
-	if (changed)
-		ept_raise_generation(ept);
 	ept_unlock(ept);
 }
 
