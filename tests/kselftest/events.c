@@ -301,6 +301,42 @@ TEST_F(events, interrupt_window)
 	ASSERT_EQ(VHM_EXIT_IRQ_WINDOW, guest_exit(&self->vcpu));
 }
 
+#define UD		6
+#define QUIET_HANDLER	2	/* where it is in the code below */
+
+GUEST_CODE(quiet_fault, 64,
+	"jmp	1f\n"
+	"iretq\n"
+	"1: sti\n"
+	"nop\n"
+	"out	%al, $0x10\n"
+	"nop\n"
+	"nop\n"
+	"out	%al, $0x11\n");
+
+/* An exception goes first; the interrupt comes as soon as its handler allows, without another exit. */
+TEST_F(events, interrupt_overtaken_by_exception)
+{
+	uint16_t *gate = (uint16_t *)(self->vm.memory + LONG_IDT + UD * 16);
+	const struct vhm_events events = {
+		.run_state = VHM_RUN_STATE_RUNNABLE,
+		.exception = { .flags = VHM_EVENT_VALID, .vector = UD },
+		.interrupt_pending = 1,
+		.interrupt_vector = 0x77,
+	};
+
+	guest_run_long(&self->vcpu, quiet_fault);
+	guest_out(&self->vcpu, PORT_DONE);
+	self->run->request |= VHM_RUN_RETURN;
+	ASSERT_EQ(VHM_EXIT_KICKED, guest_exit(&self->vcpu));
+	gate[0] = (uint16_t)LONG_CODE + QUIET_HANDLER;
+	gate[3] = LONG_CODE >> 16;
+	ASSERT_EQ(0, vcpu_set(&self->vcpu, VHM_SECTION_EVENTS, &events));
+	self->run->request = 0;
+	EXPECT_EQ(0x77, guest_event(&self->vcpu));
+	guest_out(&self->vcpu, PORT_DONE + 1);
+}
+
 GUEST_CODE(sti_out, 64, "sti\n out %al, $0x10\n out %al, $0x11\n");
 
 /* What the VMM completes ends the shadow of STI as if the processor had executed it. */
