@@ -69,7 +69,7 @@ struct pv_msr {
 	u64 reserved;
 };
 
-static const struct pv_msr pv_msrs[VHM_PV_MSRS] = {
+static const struct pv_msr pv_msrs[VHM_PV_MSRS] __maybe_unused = {
 	[VHM_PV_WALL_CLOCK]	= { MSR_KVM_WALL_CLOCK_NEW, KVM_FEATURE_CLOCKSOURCE2, 3 },
 	[VHM_PV_SYSTEM_TIME]	= { MSR_KVM_SYSTEM_TIME_NEW, KVM_FEATURE_CLOCKSOURCE2, 2 },
 	[VHM_PV_STEAL_TIME]	= { MSR_KVM_STEAL_TIME, KVM_FEATURE_STEAL_TIME,

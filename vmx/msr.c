@@ -10,7 +10,6 @@
 
 #include <linux/nospec.h>
 #include <asm/msr.h>
-#include <asm/mtrr.h>
 #include <asm/page.h>
 
 #include "instruction.h"
@@ -19,7 +18,13 @@
 #define MISC_ENABLE_RESET	(MSR_IA32_MISC_ENABLE_FAST_STRING | \
 				 MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | \
 				 MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL)
-#define MSR_MTRRphysBase0	MTRRphysBase_MSR(0)
+/* SDM vol. 4, table 2-2, IA-32 Architectural MSRs; the kernel's names are not in its own style */
+#define MSR_MTRR_CAP		0xfe
+#define MSR_MTRR_PHYS_BASE_0	0x200
+#define MSR_MTRR_FIX_64K	0x250
+#define MSR_MTRR_FIX_16K	0x258
+#define MSR_MTRR_FIX_4K		0x268
+#define MSR_MTRR_DEF_TYPE	0x2ff
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_VARIABLE_MTRRS)	/* WC, fixed */
 
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
@@ -243,16 +248,16 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl,
 	  .needs = { X86_FEATURE_SPEC_CTRL, X86_FEATURE_INTEL_STIBP, X86_FEATURE_SPEC_CTRL_SSBD } },
 	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
-	{ MSR_MTRRdefType, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
+	{ MSR_MTRR_DEF_TYPE, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
 	  .valid = mtrr_def_type_valid },
 	/* no CPUID faulting, no supervisor state */
 	{ MSR_MISC_FEATURES_ENABLES, .reserved = ~0ull },
 	{ MSR_IA32_XSS, .reserved = ~0ull, .needs = { X86_FEATURE_XSAVES } },
-	{ MSR_MTRRphysBase0, IN_VCPU(mtrrs), .more = 2 * VMX_VARIABLE_MTRRS - 1,
+	{ MSR_MTRR_PHYS_BASE_0, IN_VCPU(mtrrs), .more = 2 * VMX_VARIABLE_MTRRS - 1,
 	  .valid = variable_mtrr_valid },
-	{ MSR_MTRRfix64K_00000, MTRR(2 * VMX_VARIABLE_MTRRS) },
-	{ MSR_MTRRfix16K_80000, MTRR(2 * VMX_VARIABLE_MTRRS + 1), .more = 1 },
-	{ MSR_MTRRfix4K_C0000, MTRR(2 * VMX_VARIABLE_MTRRS + 3), .more = 7 },
+	{ MSR_MTRR_FIX_64K, MTRR(2 * VMX_VARIABLE_MTRRS) },
+	{ MSR_MTRR_FIX_16K, MTRR(2 * VMX_VARIABLE_MTRRS + 1), .more = 1 },
+	{ MSR_MTRR_FIX_4K, MTRR(2 * VMX_VARIABLE_MTRRS + 3), .more = 7 },
 	/* other sections have these */
 	{ MSR_FS_BASE, GUEST_FS_BASE, .valid = canonical },
 	{ MSR_GS_BASE, GUEST_GS_BASE, .valid = canonical },
@@ -313,7 +318,7 @@ static const struct {
 	{ MSR_IA32_MCG_CAP, 0 },
 	{ MSR_PLATFORM_INFO, 0 },
 	{ MSR_IA32_FEAT_CTL, FEAT_CTL_LOCKED },
-	{ MSR_MTRRcap, MTRRCAP_VALUE },
+	{ MSR_MTRR_CAP, MTRRCAP_VALUE },
 };
 
 static bool constant_msr(struct vmx_vcpu *v, u32 index, u64 *value)
