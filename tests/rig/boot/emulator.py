@@ -22,8 +22,6 @@ MODEL_OPTIONS = {
     "corei7_icelake_u": "clearcpuid=fsrm",
     "arrow_lake": "clearcpuid=fsrm",
     "tigerlake": "clearcpuid=fsrm",
-    # AMX without XFD, which 6.1 enables by half.
-    "sapphire_rapids": "clearcpuid=amx_tile",
 }
 
 AMD_MODELS = ("ryzen", "phenom", "athlon", "turion", "trinity", "zambezi")
