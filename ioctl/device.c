@@ -33,7 +33,7 @@ static long get_info(struct file *file, void *arg, void __user *user)
 static long get_cpuid(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_cpuid *cpuid = arg;
-	const struct vhm_cpuid_table *table = &vhm_cpuid_supported;
+	const struct vhm_cpuid_table *table = vhm_cpuid_supported();
 	u32 room = cpuid->entry_count;
 
 	cpuid->entry_count = table->count;

@@ -44,6 +44,8 @@ static const struct rule {
 	{ 0xd, 1, 1, BIT(EAX) | BIT(ECX) | BIT(EDX), 0 },
 	{ 0xd, 2, U32_MAX, 0, ALL },
 	{ 0x15, 0, 0, 0, ALL },
+	{ 0x1d, 0, U32_MAX, 0, ALL },
+	{ 0x1e, 0, U32_MAX, 0, ALL },
 	{ EXTENDED + 1, 0, 0, BIT(ECX) | BIT(EDX), 0 },
 	{ EXTENDED + 7, 0, 0, ALL, 0 },
 	{ EXTENDED + 8, 0, 0, BIT(EBX) | BIT(ECX) | BIT(EDX), 0 },
@@ -187,6 +189,17 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
 	return table;
 }
 
+/* the state components that a table offers */
+static u64 xcr0_of(const struct vhm_cpuid_entry *entries, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (entries[i].leaf == 0xd && !entries[i].subleaf)
+			return entries[i].eax | (u64)entries[i].edx << 32;
+	return 0;
+}
+
 /**
  * vhm_cpuid_set - give a vCPU its CPUID table
  * @vcpu: the vCPU, mutex held
@@ -202,7 +215,7 @@ int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, 
 	struct vhm_cpuid_entry *table;
 	bool same;
 
-	if (vhm_cpuid_check(entries, count, &vhm_cpuid_supported))
+	if (vhm_cpuid_check(entries, count, vhm_cpuid_supported()))
 		return -EINVAL;
 	table = make_table(entries, count);
 	if (!table)
@@ -212,6 +225,10 @@ int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, 
 		       (!count || !memcmp(vcpu->cpuid, table, count * sizeof(*table)));
 		kvfree(table);
 		return same ? 0 : -EBUSY;
+	}
+	if (vhm_backend->enable_xcr0(vcpu, xcr0_of(entries, count))) {
+		kvfree(table);
+		return -ENOMEM;
 	}
 	vhm_cpuid_free(vcpu);
 	vcpu->cpuid = table;

@@ -70,8 +70,8 @@ typedef void (*vhm_cpuid_fn)(u32 leaf, u32 subleaf, u32 regs[4]);
 
 /* Once, when the backend knows its limits and before the first vCPU is created. */
 void vhm_cpuid_init(const struct vhm_cpuid_limits *limits);
-/* What vhm_cpuid_init() has computed: VHM_GET_CPUID gives it to user space. */
-extern struct vhm_cpuid_table vhm_cpuid_supported;
+/* What the calling process may give its guests: VHM_GET_CPUID gives it to user space. */
+const struct vhm_cpuid_table *vhm_cpuid_supported(void);
 
 void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limits *limits,
 		     vhm_cpuid_fn host);

@@ -2,9 +2,9 @@
 /*
  * CPUID: what guests may be given.
  *
- * Owns the table of what is supported, written once by vhm_cpuid_init() and constant
- * from then on. It is a whitelist: a feature bit is in it only if this module
- * virtualizes the feature.
+ * Owns the tables of what is supported, one of them for processes that may give tiles to
+ * their guests, written once by vhm_cpuid_init() and constant from then on. They are a
+ * whitelist: a feature bit is there only if this module virtualizes the feature.
  *
  * Topology: packages of 64 cores with one thread each, by APIC id. A VMM that wants
  * another one changes leaves 1, 4 and 0BH, which are free.
@@ -20,6 +20,7 @@
 #include <asm/fpu/types.h>
 
 #define MAX_BASIC	0x16u
+#define MAX_BASIC_TILES	0x1eu
 #define MAX_EXTENDED	0x80000008u
 
 #define PACKAGE_LG2	6
@@ -28,12 +29,14 @@
 /* XCR0 bits whose state this module can virtualize */
 #define XCR0_AVX	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)
 #define XCR0_AVX512	(XCR0_AVX | XFEATURE_MASK_AVX512)
-#define XCR0_KNOWN	(XCR0_AVX512 | XFEATURE_MASK_PKRU)
+#define XCR0_TILES	XFEATURE_MASK_XTILE
+#define XCR0_KNOWN	(XCR0_AVX512 | XFEATURE_MASK_PKRU | XCR0_TILES)
 
 /* ------------------------------------------------------------- whitelist -- */
 
 /* What a guest may see beside enum vhm_cpuid_feature: what XCR0 lets it have */
 enum {
+	TILES	= BIT(28),
 	XSAVE	= BIT(29),
 	AVX	= BIT(30),
 	AVX512	= BIT(31),
@@ -81,16 +84,21 @@ static const struct {
 	{ 7, 0, EDX, VHM_CPUID_FLUSH_CMD, EDX_7(FLUSH_L1D) },
 	{ 7, 0, EDX, VHM_CPUID_ARCH_CAPABILITIES, EDX_7(ARCH_CAPABILITIES) },
 	{ 7, 0, EDX, AVX512, EDX_7(AVX512_VP2INTERSECT) | EDX_7(AVX512_FP16) },
+	{ 7, 0, EDX, TILES, EDX_7(AMX_BF16) | EDX_7(AMX_TILE) | EDX_7(AMX_INT8) },
 	/* fast zero-length and short REP MOVSB, STOSB, CMPSB */
 	{ 7, 1, EAX, 0, GENMASK(12, 10) },
 	{ 7, 1, EAX, AVX, EAX_7_1(AVX_VNNI) },
 	{ 7, 1, EAX, AVX512, EAX_7_1(AVX512_BF16) },
+	{ 7, 1, EAX, TILES, BIT(21) /* AMX-FP16 */ },
+	{ 7, 1, EDX, TILES, BIT(8) /* AMX-COMPLEX */ },
 	{ 7, 2, EDX, 0, BIT(5) /* MCDT_NO */ },
 	/* more bits of IA32_SPEC_CTRL */
 	{ 7, 2, EDX, VHM_CPUID_SPEC_CTRL, GENMASK(4, 0) },
 	/* no supervisor states */
 	{ 0xd, 1, EAX, 0, EAX_D_1(XSAVEOPT) | EAX_D_1(XSAVEC) | EAX_D_1(XGETBV1) },
 	{ 0xd, 1, EAX, VHM_CPUID_XSAVES, EAX_D_1(XSAVES) },
+	{ 0xd, 1, EAX, TILES, EAX_D_1(XFD) },
+	{ 0x1e, 0, EBX, TILES, U32_MAX },
 	{ EXTENDED + 1, 0, ECX, 0, ECX_8_1(LAHF_LM) | ECX_8_1(ABM) | ECX_8_1(3DNOWPREFETCH) },
 	{ EXTENDED + 1, 0, EDX, 0, EDX_8_1(SYSCALL) | EDX_8_1(NX) | EDX_8_1(GBPAGES) |
 				   EDX_8_1(LM) },
@@ -123,7 +131,8 @@ static void ask(const struct builder *b, u32 leaf, u32 subleaf, u32 regs[4])
 static struct vhm_cpuid_entry *add(struct builder *b, u32 leaf, u32 subleaf)
 {
 	struct vhm_cpuid_entry *entry = &b->table->entries[b->table->count++];
-	bool has_subleaves = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+	bool has_subleaves = leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd ||
+			     leaf == 0x1d || leaf == 0x1e;
 
 	*entry = (struct vhm_cpuid_entry) {
 		.leaf = leaf,
@@ -161,7 +170,7 @@ static void add_identity(struct builder *b)
 {
 	struct vhm_cpuid_entry *entry;
 
-	add_host(b, 0, 0)->eax = MAX_BASIC;
+	add_host(b, 0, 0)->eax = b->given & TILES ? MAX_BASIC_TILES : MAX_BASIC;
 	entry = add_listed(b, 1, 0);
 	entry->ebx |= PACKAGE_CORES << 16;
 	entry->ecx |= ECX_1(HYPERVISOR) | ECX_1(X2APIC) | ECX_1(TSC_DEADLINE_TIMER);
@@ -270,6 +279,16 @@ static void add_frequencies(struct builder *b)
 	entry->ecx = VHM_CPUID_BUS_MHZ;
 }
 
+/* Leaves 1DH and 1EH: the shape of tiles and of what multiplies them. */
+static void add_tiles(struct builder *b)
+{
+	if (!(b->given & TILES))
+		return;
+	add(b, 0x1d, 0)->eax = 1;	/* the last palette */
+	add_host(b, 0x1d, 1);
+	add_listed(b, 0x1e, 0);
+}
+
 /* The hypervisor's name and features, as guests of KVM know them. */
 static void add_paravirtual(struct builder *b)
 {
@@ -314,6 +333,8 @@ void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limit
 
 	if (!(limits->features & VHM_CPUID_PKU))
 		b.xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
+	if ((b.xcr0 & XCR0_TILES) != XCR0_TILES)
+		b.xcr0 &= ~(u64)XCR0_TILES;
 	if ((b.xcr0 & XFEATURE_MASK_FPSSE) != XFEATURE_MASK_FPSSE)
 		b.xcr0 = 0;
 	if (b.xcr0)
@@ -324,6 +345,8 @@ void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limit
 		b.given |= AVX;
 	if ((b.xcr0 & XCR0_AVX512) == XCR0_AVX512)
 		b.given |= AVX512;
+	if (b.xcr0 & XCR0_TILES)
+		b.given |= TILES;
 
 	table->count = 0;
 	add_identity(&b);
@@ -333,6 +356,7 @@ void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limit
 	add_topology(&b);
 	add_xsave(&b);
 	add_frequencies(&b);
+	add_tiles(&b);
 	add_paravirtual(&b);
 	add_extended(&b);
 }
@@ -344,9 +368,18 @@ static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 		     : "0" (leaf), "2" (subleaf));
 }
 
-struct vhm_cpuid_table vhm_cpuid_supported;
+static struct vhm_cpuid_table supported[2];	/* without tiles, with them */
 
 void vhm_cpuid_init(const struct vhm_cpuid_limits *limits)
 {
-	vhm_cpuid_build(&vhm_cpuid_supported, limits, host_cpuid);
+	struct vhm_cpuid_limits without_tiles = *limits;
+
+	without_tiles.xcr0 &= ~(u64)XCR0_TILES;
+	vhm_cpuid_build(&supported[0], &without_tiles, host_cpuid);
+	vhm_cpuid_build(&supported[1], limits, host_cpuid);
+}
+
+const struct vhm_cpuid_table *vhm_cpuid_supported(void)
+{
+	return &supported[!!(vhm_backend->process_xcr0() & XCR0_TILES)];
 }

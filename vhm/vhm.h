@@ -369,6 +369,8 @@ enum vhm_run_outcome {
 struct vhm_backend_ops {
 	/* limits and features for VHM_GET_INFO */
 	void (*describe)(struct vhm_info *info);
+	/* XCR0 bits that guests of the calling process may set */
+	u64 (*process_xcr0)(void);
 
 	/*
 	 * allocate a VM of the caller's address space, with mm and ept, whose changes are
@@ -436,7 +438,9 @@ struct vhm_backend_ops {
 	void (*flush_guest_translations)(struct vhm_vcpu *vcpu);
 	/* vcpu->apic->posted has something new; any context */
 	void (*interrupt_posted)(struct vhm_vcpu *vcpu);
-	/* the CPUID table was set */
+	/* a CPUID table with these is about to be set: 0, or -ENOMEM */
+	int (*enable_xcr0)(struct vhm_vcpu *vcpu, u64 xcr0);
+	/* it was set */
 	void (*cpuid_changed)(struct vhm_vcpu *vcpu);
 
 	/* by type, for those that are the backend's (vhm/state.h); the vCPU is loaded */

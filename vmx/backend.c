@@ -10,6 +10,12 @@
 #include "vhm/cpuid.h"
 #include "vhm/tsc.h"
 
+/* The host gives tiles to the guests of those processes that asked it: their state is large. */
+static u64 process_xcr0(void)
+{
+	return vmx_guest_xcr0(xstate_get_guest_group_perm());
+}
+
 static void describe(struct vhm_info *info)
 {
 	const u32 ept = vmx_caps.ept_features;
@@ -25,7 +31,7 @@ static void describe(struct vhm_info *info)
 		(ept & VMX_EPT_AD_BIT ? VHM_FEATURE_EPT_AD : 0) |
 		(vmx_caps.write_log ? VHM_FEATURE_WRITE_LOG : 0);
 	info->gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS);
-	info->xcr0 = vmx_guest_xcr0();
+	info->xcr0 = process_xcr0();
 }
 
 static struct vhm_vm *vm_alloc(void)
@@ -133,6 +139,7 @@ u64 vhm_host_ticks(const struct vhm_vcpu *vcpu, u64 guest_ticks)
 
 const struct vhm_backend_ops vmx_backend_ops = {
 	.describe		= describe,
+	.process_xcr0		= process_xcr0,
 	.vm_alloc		= vm_alloc,
 	.vm_free		= vm_free,
 	.keep			= keep,
@@ -167,6 +174,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.apic_state_changed	= vmx_apic_state_changed,
 	.flush_guest_translations = flush_guest_translations,
 	.interrupt_posted	= vmx_interrupt_posted,
+	.enable_xcr0		= vmx_enable_xcr0,
 	.cpuid_changed		= vmx_cpuid_changed,
 	.sections		= vmx_sections,
 	.set_control		= vmx_set_control,
@@ -180,7 +188,7 @@ static void init_cpuid(void)
 			     boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
 	const u32 secondary = vmx_caps.secondary;
 	const struct vhm_cpuid_limits limits = {
-		.xcr0 = vmx_guest_xcr0(),
+		.xcr0 = vmx_guest_xcr0(U64_MAX),
 		.tsc_khz = tsc_khz,
 		.pv_features = vhm_pv_supported(),
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),

@@ -112,13 +112,15 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 }
 
 /* SDM vol. 1, 13.3: what XSETBV refuses. */
-bool vmx_xcr0_valid(u64 xcr0)
+bool vmx_xcr0_valid(struct vmx_vcpu *v, u64 xcr0)
 {
-	const u64 avx512 = XFEATURE_MASK_AVX512;
+	const u64 avx512 = XFEATURE_MASK_AVX512, tiles = XFEATURE_MASK_XTILE;
 
-	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~vmx_guest_xcr0())
+	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~vmx_guest_xcr0(v->fpu.xfeatures))
 		return false;
 	if (xcr0 & XFEATURE_MASK_YMM && !(xcr0 & XFEATURE_MASK_SSE))
+		return false;
+	if (xcr0 & tiles && (xcr0 & tiles) != tiles)
 		return false;
 	return !(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM);
 }
@@ -136,7 +138,7 @@ enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v)
 	struct vhm_registers *regs = &v->base.regs;
 	u64 value = (u32)regs->rax | regs->rdx << 32;
 
-	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(value) || value & ~xcr0_of_cpuid(v))
+	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(v, value) || value & ~xcr0_of_cpuid(v))
 		return vmx_queue_gp(v);
 	v->xcr0 = value;
 	return vmx_skip_insn(v);

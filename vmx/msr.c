@@ -121,6 +121,8 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 	vmx_init_cr_masks(v);
 	vmx_msr_intercept(v, MSR_IA32_PRED_CMD, true, !ibpb);
 	vmx_msr_intercept(v, MSR_IA32_FLUSH_CMD, true, !flush);
+	/* #NM in the guest writes it: the processor knows, and v->xfd_err after the exit */
+	vmx_msr_intercept(v, MSR_IA32_XFD_ERR, !guest_has(v, X86_FEATURE_XFD), true);
 	if (guest_has(v, X86_FEATURE_INVPCID))
 		given |= SECONDARY_EXEC_ENABLE_INVPCID;
 	if (vmx_guest_has_tsc_aux(v))
@@ -189,6 +191,25 @@ static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 	return 0;
 }
 
+/* What the guest may disable: the tiles, if it has them. */
+static int set_disabled(struct vmx_vcpu *v, u64 value, u64 *msr)
+{
+	if (value & ~(v->fpu.xfeatures & XFEATURE_MASK_XTILE_DATA))
+		return -EINVAL;
+	*msr = value;
+	return 0;
+}
+
+static int set_xfd(struct vmx_vcpu *v, u64 value)
+{
+	return set_disabled(v, value, &v->xfd);
+}
+
+static int set_xfd_err(struct vmx_vcpu *v, u64 value)
+{
+	return set_disabled(v, value, &v->xfd_err);
+}
+
 static int set_tsc(struct vmx_vcpu *v, u64 value)
 {
 	value -= guest_tsc(v);
@@ -247,6 +268,8 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust), .needs = { X86_FEATURE_TSC_ADJUST } },
 	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl,
 	  .needs = { X86_FEATURE_SPEC_CTRL, X86_FEATURE_INTEL_STIBP, X86_FEATURE_SPEC_CTRL_SSBD } },
+	{ MSR_IA32_XFD, IN_VCPU(xfd), .set = set_xfd, .needs = { X86_FEATURE_XFD } },
+	{ MSR_IA32_XFD_ERR, IN_VCPU(xfd_err), .set = set_xfd_err, .needs = { X86_FEATURE_XFD } },
 	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
 	{ MSR_MTRR_DEF_TYPE, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
 	  .valid = mtrr_def_type_valid },

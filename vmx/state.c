@@ -139,15 +139,17 @@ static void xsave_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	fpu_copy_guest_fpstate_to_uabi(&v->fpu, out, bytes, vmx_guest_xcr0(), v->pkru);
+	fpu_copy_guest_fpstate_to_uabi(&v->fpu, out, bytes, vmx_guest_xcr0(v->fpu.xfeatures),
+				       v->pkru);
 }
 
 /* What XRSTOR refuses (SDM vol. 1, 13.8): components, format, reserved bits. */
 static int xsave_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
+	u64 features = vmx_guest_xcr0(to_vmx(vcpu)->fpu.xfeatures) | XFEATURE_MASK_FPSSE;
 	const struct xregs_state *area = in;
 
-	if (area->header.xfeatures & ~(vmx_guest_xcr0() | XFEATURE_MASK_FPSSE))
+	if (area->header.xfeatures & ~features)
 		return -EINVAL;
 	if (area->header.xcomp_bv ||
 	    memchr_inv(area->header.reserved, 0, sizeof(area->header.reserved)))
@@ -159,7 +161,32 @@ static int xsave_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	return fpu_copy_uabi_to_guest_fpstate(&v->fpu, in, vmx_guest_xcr0(), &v->pkru);
+	return fpu_copy_uabi_to_guest_fpstate(&v->fpu, in, vmx_guest_xcr0(v->fpu.xfeatures),
+					      &v->pkru);
+}
+
+/*
+ * The guest's CPUID will offer these: its FPU state gets room for tiles. The host's new area is in
+ * its initial state, so what is in the old one moves.
+ */
+int vmx_enable_xcr0(struct vhm_vcpu *vcpu, u64 xcr0)
+{
+	struct vmx_vcpu *v = to_vmx(vcpu);
+	u32 bytes = xsave_bytes(vcpu);
+	void *area;
+	int ret;
+
+	if (!(xcr0 & XFEATURE_MASK_XTILE_DATA & ~v->fpu.xfeatures))
+		return 0;
+	area = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return -ENOMEM;
+	xsave_get(vcpu, area, bytes);
+	ret = fpu_enable_guest_xfd_features(&v->fpu, XFEATURE_MASK_XTILE_DATA);
+	if (!ret)
+		ret = xsave_set(vcpu, area, bytes);
+	kvfree(area);
+	return ret ? -ENOMEM : 0;
 }
 
 static void xcr_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
@@ -174,7 +201,7 @@ static int xcr_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	/* without XSAVE in the host there is no XCR0, and its value means nothing */
 	if (!vmx_host_xcr0)
 		return xcr0 == XFEATURE_MASK_FP ? 0 : -EINVAL;
-	return vmx_xcr0_valid(xcr0) ? 0 : -EINVAL;
+	return vmx_xcr0_valid(to_vmx(vcpu), xcr0) ? 0 : -EINVAL;
 }
 
 static int xcr_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)

@@ -7,7 +7,7 @@
  *		VHM_VCPU_RUN ends (vmx_guest_state_load, vmx_host_state_restore): segment
  *		registers, kernel GS base, and what VM exits truncate (GDT limit, TSS limit)
  *	        lazy MSRs stay until the CPU returns to user mode
- *   entry	switched around each entry: XCR0, XSS, PKRU, debug registers, CR3 and CR4
+ *   entry	switched around each entry: XCR0, XSS, XFD, PKRU, debug registers, CR3 and CR4
  *
  * All of it runs with preemption off; the entry part with interrupts off.
  */
@@ -194,13 +194,17 @@ void vmx_switch_init(void)
 }
 
 /*
- * XCR0 bits a guest may set: what the host uses, without MPX, which is gone, and without
- * AMX, whose state is only allocated with the host's permission.
+ * XCR0 bits a guest may set: what the host uses, without MPX, which is gone; AMX where its tiles
+ * are among @features that a vCPU has room for, or that the host lets a process give to guests.
  */
-u64 vmx_guest_xcr0(void)
+u64 vmx_guest_xcr0(u64 features)
 {
-	return vmx_host_xcr0 & (XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512 |
-				XFEATURE_MASK_PKRU);
+	u64 known = XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512 |
+		    XFEATURE_MASK_PKRU;
+
+	if (features & XFEATURE_MASK_XTILE_DATA)
+		known |= XFEATURE_MASK_XTILE;
+	return vmx_host_xcr0 & known;
 }
 
 /* Where the gate of a vector leads; the IDT is one for all CPUs and never moves. */
@@ -406,6 +410,27 @@ static __always_inline void load_xcr0_xss(struct vmx_vcpu *v, u64 xcr0, u64 xss)
 		wrmsrl(MSR_IA32_XSS, xss);
 }
 
+/*
+ * A guest that disables its tiles, or was told that it had. The host's IA32_XFD lets XSAVE save and
+ * XRSTOR load them whatever the guest's says, and its IA32_XFD_ERR is 0 outside its own #NM.
+ */
+static noinline void load_xfd(struct vmx_vcpu *v)
+{
+	if (v->xfd_err)
+		wrmsrl(MSR_IA32_XFD_ERR, v->xfd_err);
+	if (v->xfd)
+		wrmsrl(MSR_IA32_XFD, v->xfd);
+}
+
+static noinline void save_xfd(struct vmx_vcpu *v)
+{
+	if (v->xfd)
+		wrmsrl(MSR_IA32_XFD, v->fpu.fpstate->xfd);
+	rdmsrl(MSR_IA32_XFD_ERR, v->xfd_err);
+	if (v->xfd_err)
+		wrmsrl(MSR_IA32_XFD_ERR, 0);
+}
+
 /* Interrupts off. */
 void vmx_entry_state_load(struct vmx_vcpu *v)
 {
@@ -419,6 +444,8 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	load_xcr0_xss(v, v->xcr0, 0);
+	if (unlikely(v->xfd | v->xfd_err))
+		load_xfd(v);
 	if (guest_uses_pkru(v)) {
 		v->host.pkru = rdpkru();
 		if (v->pkru != v->host.pkru)
@@ -444,5 +471,7 @@ void vmx_entry_state_restore(struct vmx_vcpu *v)
 		if (v->pkru != v->host.pkru)
 			wrpkru(v->host.pkru);
 	}
+	if (unlikely(v->xfd | v->xfd_err))
+		save_xfd(v);
 	load_xcr0_xss(v, vmx_host_xcr0, host_xss);
 }

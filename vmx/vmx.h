@@ -134,6 +134,8 @@ extern u64 vmx_host_xcr0;
  * @host: displaced host state
  * @fpu: guest's FPU state, in the registers between run_begin and run_end
  * @xcr0: guest's XCR0
+ * @xfd: guest's IA32_XFD
+ * @xfd_err: guest's IA32_XFD_ERR while the host runs
  * @pkru: guest's PKRU while the host's is loaded
  * @cr0_shadow: CR0 as the guest reads it
  * @cr4_shadow: CR4 as the guest reads it, where it does not own the bit
@@ -192,6 +194,8 @@ struct vmx_vcpu {
 	struct vmx_host_state host;
 	struct fpu_guest fpu;
 	u64 xcr0;
+	u64 xfd;
+	u64 xfd_err;
 	u32 pkru;
 	u64 cr0_shadow;
 	u64 cr4_shadow;
@@ -367,8 +371,8 @@ void vmx_entry_state_restore(struct vmx_vcpu *v);
 unsigned long vmx_host_interrupt(u8 vector);
 void vmx_host_constant_state(struct vmx_vcpu *v);
 void vmx_lazy_msr_changed(struct vmx_vcpu *v);
-u64 vmx_guest_xcr0(void);
-bool vmx_xcr0_valid(u64 xcr0);							/* exit_cr.c */
+u64 vmx_guest_xcr0(u64 features);
+bool vmx_xcr0_valid(struct vmx_vcpu *v, u64 xcr0);				/* exit_cr.c */
 
 /* vmx/speculation.c */
 int vmx_speculation_init(void);
@@ -421,6 +425,7 @@ enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_
 /* vmx/state.c: sections */
 extern const struct vhm_section_ops vmx_sections[VHM_SECTION_COUNT];
 void vmx_write_segment(u32 number, const struct vhm_segment *in);
+int vmx_enable_xcr0(struct vhm_vcpu *vcpu, u64 xcr0);
 int vmx_check_tsc_khz(u32 khz);
 void vmx_write_tsc(struct vmx_vcpu *v);
 void vmx_set_tsc(struct vhm_vcpu *vcpu, u32 khz, u64 host_tsc, u64 tsc);

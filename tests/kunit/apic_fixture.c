@@ -74,10 +74,22 @@ static void ask_for_apic(struct vhm_vcpu *vcpu)
 	vhm_vcpu_request(vcpu, VHM_REQ_APIC);
 }
 
+static u64 no_xcr0(void)
+{
+	return 0;
+}
+
+static int no_room_needed(struct vhm_vcpu *vcpu, u64 xcr0)
+{
+	return 0;
+}
+
 static const struct vhm_backend_ops backend = {
 	.interrupt_posted = ask_for_apic,
 	.apic_mode_changed = count_mode_change,
 	.apic_state_changed = count_state_change,
+	.process_xcr0 = no_xcr0,
+	.enable_xcr0 = no_room_needed,
 	.cpuid_changed = ignore_cpuid_change,
 };
 

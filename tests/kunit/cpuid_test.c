@@ -104,16 +104,16 @@ static const struct {
 	 */
 	{ 7, 0, 2, BIT(4) | BIT(5) | BIT(7) | BIT(13) | BIT(16) | GENMASK(21, 17) | BIT(23) |
 		   BIT(24) | BIT(29) | BIT(30) | BIT(31) },
-	/* UINTR, SRBDS_CTRL, TSX_FORCE_ABORT, hybrid, PCONFIG, LBR, CET_IBT, AMX, CORE_CAPS */
-	{ 7, 0, 3, BIT(5) | BIT(9) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(20) | BIT(22) |
-		   BIT(24) | BIT(25) | BIT(30) },
+	/* UINTR, SRBDS_CTRL, TSX_FORCE_ABORT, hybrid, PCONFIG, LBR, CET_IBT, CORE_CAPS */
+	{ 7, 0, 3, BIT(5) | BIT(9) | BIT(13) | BIT(15) | BIT(18) | BIT(19) | BIT(20) | BIT(30) },
 	/* HRESET, LAM, and what has no name yet */
-	{ 7, 1, 0, BIT(22) | BIT(26) | BIT(17) | BIT(21) },
-	{ 7, 1, 1, U32_MAX }, { 7, 1, 2, U32_MAX }, { 7, 1, 3, U32_MAX },
-	/* MPX and AMX states */
-	{ 0xd, 0, 0, BIT(3) | BIT(4) | BIT(8) | GENMASK(31, 10) }, { 0xd, 0, 3, U32_MAX },
-	/* XFD and supervisor states */
-	{ 0xd, 1, 0, GENMASK(31, 4) }, { 0xd, 1, 2, U32_MAX }, { 0xd, 1, 3, U32_MAX },
+	{ 7, 1, 0, BIT(22) | BIT(26) | BIT(17) },
+	{ 7, 1, 1, U32_MAX }, { 7, 1, 2, U32_MAX }, { 7, 1, 3, ~(u32)BIT(8) },
+	/* MPX states, and what is not AMX's above them */
+	{ 0xd, 0, 0, BIT(3) | BIT(4) | BIT(8) | GENMASK(16, 10) | GENMASK(31, 19) },
+	{ 0xd, 0, 3, U32_MAX },
+	/* supervisor states */
+	{ 0xd, 1, 0, GENMASK(31, 5) }, { 0xd, 1, 2, U32_MAX }, { 0xd, 1, 3, U32_MAX },
 	{ 0x80000007, 0, 3, ~(u32)BIT(8) },
 	{ 0x80000008, 0, 1, U32_MAX },
 };
@@ -136,12 +136,12 @@ static void whitelist(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, t->entries[i - 1].leaf < t->entries[i].leaf ||
 				  (t->entries[i - 1].leaf == t->entries[i].leaf &&
 				   t->entries[i - 1].subleaf < t->entries[i].subleaf));
-	KUNIT_EXPECT_EQ(test, entry_of(t, 0, 0)->eax, 0x16u);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0, 0)->eax, 0x1eu);
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x80000008, 0)->eax, 48u << 8 | 46);
 	KUNIT_EXPECT_TRUE(test, entry_of(t, 1, 0)->ecx & BIT(31));
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x15, 0)->ecx, VHM_APIC_TIMER_HZ);
-	/* the size that the components need: number 9 is last */
-	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 0)->ecx, 9 * 1024 + 9 * 40u);
+	/* the size that the components need: number 18 is last */
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 0)->ecx, 18 * 1024 + 18 * 40u);
 }
 
 /* What is modelled is there on any host; of the rest nothing is invented. */
@@ -228,6 +228,36 @@ static void xsave_states(struct kunit *test)
 	t = build(test, &l, everything);
 	KUNIT_EXPECT_EQ(test, entry_of(t, 1, 0)->ecx & LEAF1_ECX_XSAVE, 0ul);
 	KUNIT_EXPECT_NULL(test, entry_of(t, 0xd, 0));
+}
+
+/* Tiles come with both of their states, and all that there is about them, or not at all. */
+static void tiles(struct kunit *test)
+{
+	static const u64 some[] = { 7, 7 | BIT(17), 7 | BIT(18), BIT(17) | BIT(18) };
+	const u32 features = BIT(22) | BIT(24) | BIT(25);
+	struct vhm_cpuid_limits l = generous;
+	struct vhm_cpuid_table *t;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(some); i++) {
+		l.xcr0 = some[i];
+		t = build(test, &l, everything);
+		KUNIT_EXPECT_EQ(test, entry_of(t, 0, 0)->eax, 0x16u);
+		KUNIT_EXPECT_EQ(test, entry_of(t, 7, 0)->edx & features, 0u);
+		KUNIT_EXPECT_EQ(test, entry_of(t, 7, 1)->eax & BIT(21), 0ul);
+		KUNIT_EXPECT_EQ(test, entry_of(t, 7, 1)->edx, 0u);
+		KUNIT_EXPECT_NULL(test, entry_of(t, 0xd, 18));
+		KUNIT_EXPECT_NULL(test, entry_of(t, 0x1d, 0));
+		KUNIT_EXPECT_NULL(test, entry_of(t, 0x1e, 0));
+	}
+	l.xcr0 = 7 | BIT(17) | BIT(18);
+	t = build(test, &l, everything);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 0)->eax, (u32)l.xcr0);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 7, 0)->edx & features, features);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0xd, 1)->eax & BIT(4), BIT(4));
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0x1d, 0)->eax, 1u);
+	KUNIT_EXPECT_NOT_NULL(test, entry_of(t, 0x1d, 1));
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0x1e, 0)->eax, 0u);
 }
 
 /* What Linux computes from leaf 15H, in its 32 bits, is the TSC's frequency. */
@@ -534,13 +564,14 @@ static void expect_answer(struct kunit *test, struct answer got, const struct vh
 	KUNIT_EXPECT_EQ(test, got.edx, e->edx);
 }
 
-/* Beyond the last leaf the processor answers with its last basic one. */
+/* Beyond the last leaf the processor answers with its last basic one, here 16H. */
 static void out_of_range(struct kunit *test)
 {
 	static const u32 beyond[] = { 0x17, 0x1f, 0x1000, 0x3fffffff, 0x40000100, 0x7fffffff,
 				      0x80000009, 0x8000001f, 0x80000020, 0xc0000000, U32_MAX };
+	static const struct vhm_cpuid_limits no_tiles = { .xcr0 = 7, .tsc_khz = 1000 };
 	static const u32 zero[] = { 3, 5, 8, 0xa, 0x14, 0x40000002, 0x400000ff, 0x80000005 };
-	struct vhm_cpuid_table *t = build(test, &generous, everything);
+	struct vhm_cpuid_table *t = build(test, &no_tiles, everything);
 	struct vhm_vcpu *vcpu = vcpu_with(test, 3, t);
 	struct vhm_vcpu bare = {};
 	u32 i;
@@ -568,8 +599,8 @@ static void set_and_run(struct kunit *test)
 {
 	struct vhm_vcpu *vcpu = apic_add_vcpu(test, 0);
 	struct vhm_cpuid_entry *mine;
-	const struct vhm_cpuid_entry *supported = vhm_cpuid_supported.entries;
-	u32 count = vhm_cpuid_supported.count, i;
+	const struct vhm_cpuid_entry *supported = vhm_cpuid_supported()->entries;
+	u32 count = vhm_cpuid_supported()->count, i;
 
 	KUNIT_ASSERT_GT(test, count, 10u);
 	mine = kunit_kzalloc(test, (count + 1) * sizeof(*mine), GFP_KERNEL);
@@ -600,6 +631,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(poor_host),
 	KUNIT_CASE(limits),
 	KUNIT_CASE(xsave_states),
+	KUNIT_CASE(tiles),
 	KUNIT_CASE(tsc_ratio),
 	KUNIT_CASE(every_feature_bit),
 	KUNIT_CASE(fixed_registers),

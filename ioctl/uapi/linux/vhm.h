@@ -117,7 +117,9 @@ enum vhm_feature {
  * @apic_timer_hz: out: frequency of the local APIC timer before division, Hz
  * @state_bytes: out: a buffer of this many bytes holds the whole state of any
  *	vCPU on this machine (VHM_VCPU_GET_STATE)
- * @xcr0: out: XCR0 bits a guest may set
+ * @xcr0: out: XCR0 bits a guest may set. Those of AMX (17, 18) only if the calling process has
+ *	asked its host for them, before it creates its first vCPU:
+ *	arch_prctl(ARCH_REQ_XCOMP_GUEST_PERM, 18)
  * @reserved: zero
  */
 struct vhm_info {
@@ -172,7 +174,8 @@ struct vhm_cpuid_entry {
  * Fields that follow from guest state (APIC id, OSXSAVE, OSPKE, XSAVE area size)
  * are filled in when the guest asks. VHM_VCPU_SET_CPUID refuses with EINVAL a
  * feature bit that is not supported and with EBUSY a vCPU that has run; without
- * it a vCPU answers every CPUID with zeros.
+ * it a vCPU answers every CPUID with zeros. AMX is supported for processes whose
+ * vhm_info.xcr0 has its bits.
  *
  * Leaves 0x40000000 and 0x40000001 are KVM's signature and features, as the kernel documents
  * them (Documentation/virt/kvm/x86). A guest whose leaf 0x40000000 has that signature may use the
