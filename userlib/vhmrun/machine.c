@@ -4,12 +4,14 @@
  */
 #include "machine.h"
 
+#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,6 +22,11 @@
 #define UART_PORT		0x3f8
 #define UART_IRQ		4
 #define RTC_IRQ			8
+#define XSTATE_TILE_DATA	18
+
+#ifndef ARCH_REQ_XCOMP_GUEST_PERM
+#define ARCH_REQ_XCOMP_GUEST_PERM	0x1025
+#endif
 
 /* --------------------------------------------------------------- callbacks -- */
 
@@ -296,6 +303,12 @@ static bool open_descriptors(struct machine *machine)
 	return true;
 }
 
+/* The guest gets AMX where the host has it: else this fails, and means nothing. */
+static void ask_for_tiles(void)
+{
+	syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XSTATE_TILE_DATA);
+}
+
 bool machine_create(struct machine *machine, const struct options *options)
 {
 	int error;
@@ -314,6 +327,7 @@ bool machine_create(struct machine *machine, const struct options *options)
 	if (!open_descriptors(machine) || !attach_devices(machine))
 		return false;
 
+	ask_for_tiles();
 	error = vhm_open(&machine->vhm, NULL);
 	if (error)
 		return fail(VHM_STEP_OPEN, error);
