@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/apicdef.h>
 
 /* The architecture's page tables hold addresses up to bit 51. */
 #define MAX_GPA_BITS	52
@@ -66,7 +67,12 @@ static int check_range(const struct vhm_slot *arg)
 	    !access_ok(u64_to_user_ptr(arg->user_address), arg->bytes))
 		return -EINVAL;
 	vhm_backend->describe(&info);
-	return gpa_end > 1ULL << min_t(u32, info.gpa_bits, MAX_GPA_BITS) ? -EINVAL : 0;
+	if (gpa_end > 1ULL << min_t(u32, info.gpa_bits, MAX_GPA_BITS))
+		return -EINVAL;
+	/* memory there would hide the page of a local APIC in xAPIC mode from the guest */
+	if (arg->gpa <= APIC_DEFAULT_PHYS_BASE && gpa_end > APIC_DEFAULT_PHYS_BASE)
+		return -EEXIST;
+	return 0;
 }
 
 static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_slot *arg)

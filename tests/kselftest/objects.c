@@ -139,6 +139,21 @@ TEST_F(objects, slot_wrap)
 	EXPECT_EQ(0, vm_add_slot(vm, 1, 0, end - PAGE_BYTES, PAGE_BYTES, memory));
 }
 
+/* The page is the local APIC's, which a guest in xAPIC mode would look for in vain. */
+TEST_F(objects, slot_over_apic)
+{
+	const uint64_t apic = 0xfee00000, bytes = 4 * PAGE_BYTES;
+	uint8_t *memory = self->vm.memory;
+	struct vm *vm = &self->vm;
+
+	EXPECT_EQ(-EEXIST, vm_add_slot(vm, 1, 0, apic, PAGE_BYTES, memory));
+	EXPECT_EQ(-EEXIST, vm_add_slot(vm, 1, 0, apic, bytes, memory));
+	EXPECT_EQ(-EEXIST, vm_add_slot(vm, 1, 0, apic - bytes + PAGE_BYTES, bytes, memory));
+	EXPECT_EQ(-EEXIST, vm_add_slot(vm, 1, 0, apic - PAGE_BYTES, bytes, memory));
+	EXPECT_EQ(0, vm_add_slot(vm, 1, 0, apic - bytes, bytes, memory));
+	EXPECT_EQ(0, vm_add_slot(vm, 2, 0, apic + PAGE_BYTES, bytes, memory));
+}
+
 TEST_F(objects, slot_overlap)
 {
 	const uint64_t at = 0x10000000, bytes = 4 * PAGE_BYTES;

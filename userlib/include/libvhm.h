@@ -227,7 +227,8 @@ int vhm_vm_msi(struct vhm_vm *vm, uint64_t address, uint32_t data);
  *	the host can use large pages
  *
  * Nothing is reserved: pages come when they are touched.
- * Errors: EINVAL alignment or size; EEXIST overlaps other memory; ENOMEM; ENOSPC no free slot.
+ * Errors: EINVAL alignment or size; EEXIST overlaps other memory, or the local APIC's page at
+ * 0xfee00000; ENOMEM; ENOSPC no free slot.
  */
 int vhm_vm_add_memory(struct vhm_vm *vm, uint64_t gpa, uint64_t bytes, uint32_t flags,
 		      void **address);
@@ -290,7 +291,7 @@ struct vhm_backing {
  * memfd cannot be cut short.
  *
  * Errors: EINVAL alignment, size, flag, or a file without huge pages of this size; EEXIST overlaps
- * other memory; ENODATA the file ends before; EACCES the file is not open for reading, or to be
+ * other memory, or the local APIC's page at 0xfee00000; ENODATA the file ends before; EACCES the file is not open for reading, or to be
  * shared and not open for writing; ENODEV the file cannot be mapped, or the host has no huge pages
  * of this size; ENOMEM no memory, or not as many free huge pages; ENOSPC no free slot; EMFILE.
  */
@@ -351,7 +352,7 @@ struct vhm_memory_change {
  * piece of it is the guest's.
  *
  * Errors: EINVAL alignment, size, or flag; ENOENT no memory begins there; EEXIST overlaps other
- * memory; ENOSPC no free slot; ENOMEM; EPERM.
+ * memory, or the local APIC's page; ENOSPC no free slot; ENOMEM; EPERM.
  */
 int vhm_vm_change_memory(struct vhm_vm *vm, const struct vhm_memory_change *changes,
 			 uint32_t count);

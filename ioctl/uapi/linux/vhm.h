@@ -269,8 +269,9 @@ enum vhm_slot_flag {
  *
  * VHM_SLOT_REMOVE looks at @id only; @gpa, @bytes and @user_address are zero.
  *
- * Errors: EEXIST the id is in use, or the range overlaps another slot's;
- * ENOENT no such slot; EPERM not the creator's address space; ENOMEM.
+ * Errors: EEXIST the id is in use, or the range overlaps another slot's or has the
+ * local APIC's page at 0xfee00000 in it; ENOENT no such slot; EPERM not the creator's
+ * address space; ENOMEM.
  */
 struct vhm_slot {
 	__u32 size;
