@@ -221,7 +221,9 @@ enum vmx_exit_outcome vmx_exit_at_once(struct vmx_vcpu *v)
 		outcome = exit_cpuid(v);
 		break;
 	case EXIT_REASON_VMCALL:
-		if (unlikely((u32)v->base.regs.rax == KVM_HC_SCHED_YIELD))
+		/* may sleep; may have as many targets as fit into its bitmap */
+		if (unlikely((u32)v->base.regs.rax == KVM_HC_SCHED_YIELD ||
+			     (u32)v->base.regs.rax == KVM_HC_SEND_IPI))
 			return VMX_LATER;
 		stat = VHM_STAT_EXIT_HYPERCALL;
 		outcome = exit_vmcall(v);
