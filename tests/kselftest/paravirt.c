@@ -14,6 +14,7 @@
 #include <linux/kvm_para.h>
 
 #include "emit.h"
+#include "host.h"
 
 #define CLOCK_GPA	(LONG_DATA + 0x1004u)	/* no more aligned than it must be */
 #define STEAL_GPA	(LONG_DATA + 0x2000u)
@@ -699,6 +700,87 @@ TEST_F(paravirt, kick)
 	EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(thread));
 	EXPECT_EQ(0, get_paravirt(&second).flags);
 	vcpu_destroy(&second);
+}
+
+/* ----------------------------------------------------------- poll control -- */
+
+#define HALTS		20u
+#define HALT_US		4000u
+#define LONGEST_POLL	"/sys/module/vhm/parameters/halt_poll_ns"
+#define TIMER_VECTOR	0x40
+#define TIMER_HANDLER	2	/* where it is in the code below */
+
+/* RBX times: HLT until the timer's deadline, RSI ticks from now. */
+GUEST_CODE(timer_halts, 64,
+	"jmp	1f\n"
+	"push	%rax\n"
+	"push	%rcx\n"
+	"push	%rdx\n"
+	"mov	$0x80b, %ecx\n"			/* EOI */
+	"xor	%eax, %eax\n"
+	"xor	%edx, %edx\n"
+	"wrmsr\n"
+	"pop	%rdx\n"
+	"pop	%rcx\n"
+	"pop	%rax\n"
+	"iretq\n"
+	"1: mov	$0x1b, %ecx\n"			/* x2APIC mode */
+	"mov	$0xfee00d00, %eax\n"
+	"xor	%edx, %edx\n"
+	"wrmsr\n"
+	"mov	$0x80f, %ecx\n"			/* software enable */
+	"mov	$0x1ff, %eax\n"
+	"wrmsr\n"
+	"mov	$0x832, %ecx\n"			/* LVT timer: TSC deadline */
+	"mov	$0x40040, %eax\n"
+	"wrmsr\n"
+	"2: rdtsc\n"
+	"shl	$32, %rdx\n"
+	"or	%rdx, %rax\n"
+	"add	%rsi, %rax\n"
+	"mov	%rax, %rdx\n"
+	"shr	$32, %rdx\n"
+	"mov	$0x6e0, %ecx\n"
+	"wrmsr\n"
+	"sti\n"
+	"hlt\n"
+	"cli\n"
+	"dec	%ebx\n"
+	"jnz	2b\n"
+	"out	%al, $0x10\n");
+
+/* Return: for how long the thread slept in the guest's HLTs, us. */
+static uint64_t halt(struct vcpu *vcpu)
+{
+	const struct vhm_registers regs = {
+		.rbx = HALTS, .rsi = device_info().tsc_khz * (uint64_t)HALT_US / 1000,
+	};
+	uint64_t before = vcpu_stat(vcpu, VHM_STAT_HALT_NS);
+
+	if (run_code(vcpu, timer_halts, CODE_BYTES(timer_halts), &regs))
+		give_up("a fault of the guest");
+	return (vcpu_stat(vcpu, VHM_STAT_HALT_NS) - before) / 1000;
+}
+
+/* The host polls while a HLT is short, unless the guest says that it has polled itself. */
+TEST_F(paravirt, poll_control)
+{
+	uint16_t *gate = (uint16_t *)(self->vm.memory + LONG_IDT + TIMER_VECTOR * 16);
+	long longest_ns = file_number(LONGEST_POLL);
+	char text[32];
+
+	gate[0] = (uint16_t)LONG_CODE + TIMER_HANDLER;
+	gate[3] = LONG_CODE >> 16;
+	ASSERT_TRUE(write_file(LONGEST_POLL, "20000000"));
+	halt(&self->vcpu);			/* learns how long they are */
+	EXPECT_GT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	guest_wrmsr(&self->vcpu, MSR_KVM_POLL_CONTROL, 0);
+	EXPECT_LT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	guest_wrmsr(&self->vcpu, MSR_KVM_POLL_CONTROL, 1);
+	halt(&self->vcpu);
+	EXPECT_GT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	snprintf(text, sizeof(text), "%ld", longest_ns);
+	EXPECT_TRUE(write_file(LONGEST_POLL, text));
 }
 
 /* ------------------------------------------------------------- steal time -- */
