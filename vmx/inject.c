@@ -387,5 +387,6 @@ bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu)
 	if (atomic_read(&vcpu->nmi_pending) &&
 	    !(vmread(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI))
 		return true;
-	return vmx_rflags(v) & X86_EFLAGS_IF && vhm_apic_deliverable(vcpu->apic) >= 0;
+	return vmx_rflags(v) & X86_EFLAGS_IF &&
+	       (v->parked || vhm_apic_deliverable(vcpu->apic) >= 0);
 }

@@ -371,6 +371,25 @@ TEST_F(events, interrupt_ends_hlt)
 	EXPECT_EQ(0x31, guest_event(&self->vcpu));
 }
 
+GUEST_CODE(cli_sti_hlt, 64, "cli\n out %al, $0x10\n sti\n hlt\n out %al, $0x11\n");
+
+/* It was acknowledged and half delivered when the state was saved, and HLT comes before it may. */
+TEST_F(events, interrupt_half_delivered_ends_hlt)
+{
+	const struct vhm_events events = {
+		.run_state = VHM_RUN_STATE_RUNNABLE, .interrupt_pending = 1, .interrupt_vector = 0x77,
+	};
+
+	guest_run_long(&self->vcpu, cli_sti_hlt);
+	guest_out(&self->vcpu, PORT_DONE);
+	self->run->request |= VHM_RUN_RETURN;
+	ASSERT_EQ(VHM_EXIT_KICKED, guest_exit(&self->vcpu));
+	ASSERT_EQ(0, vcpu_set(&self->vcpu, VHM_SECTION_EVENTS, &events));
+	self->run->request = 0;
+	EXPECT_EQ(0x77, guest_event(&self->vcpu));
+	guest_out(&self->vcpu, PORT_DONE + 1);
+}
+
 /* ---------------------------------------------------------------------- NMI -- */
 
 GUEST_CODE(nmi_code, 64,
