@@ -169,9 +169,9 @@ enum vmx_exit_outcome vmx_exit_step(struct vmx_vcpu *v)
 
 /*
  * Before an entry for a single step: blocking by STI keeps interrupts away from the one
- * instruction, so that a step does not end in a handler. What woke the guest from HLT or was on its
- * way before the step may come, and a guest that steps itself is left alone: its own trap would have
- * to be pending (27.3.1.5).
+ * instruction, so that a step does not end in a handler. What woke the guest from HLT or was
+ * on its way before the step may come, and a guest that steps itself is left alone: its own
+ * trap would have to be pending (27.3.1.5).
  */
 void vmx_hold_interrupts(struct vmx_vcpu *v)
 {
