@@ -128,6 +128,16 @@ static uint64_t get_msr(struct vcpu *vcpu, uint32_t index)
 	"xsetbv\n"					\
 	"mov	$64, %esi\n"
 
+/* IA32_XFD_ERR in R8, cleared, and again in R9 */
+#define TAKE_XFD_ERR						\
+	"mov	$0x1c5, %ecx\n"					\
+	"rdmsr\n"						\
+	"mov	%eax, %r8d\n"					\
+	"xor	%eax, %eax\n"					\
+	"wrmsr\n"						\
+	"rdmsr\n"						\
+	"mov	%eax, %r9d\n"
+
 #define SET_XFD(bits)					\
 	"mov	$0x1c4, %ecx\n"				\
 	"mov	$" #bits ", %eax\n"			\
@@ -144,13 +154,7 @@ GUEST_CODE(first_use, 64,
 	"ldtilecfg 0x100000\n"
 	"mov	$0x101000, %edi\n"
 	"tileloadd (%rdi,%rsi,1), %tmm1\n"
-	"mov	$0x1c5, %ecx\n"
-	"rdmsr\n"
-	"mov	%eax, %r8d\n"
-	"xor	%eax, %eax\n"
-	"wrmsr\n"
-	"rdmsr\n"
-	"mov	%eax, %r9d\n"
+	TAKE_XFD_ERR
 	"mov	$0x102000, %edi\n"
 	"tileloadd (%rdi,%rsi,1), %tmm2\n"
 	"tilezero %tmm0\n"
@@ -173,13 +177,7 @@ GUEST_CODE(handled_use, 64,
 	"jmp	1b\n");
 
 GUEST_CODE(handler, 64,
-	"mov	$0x1c5, %ecx\n"
-	"rdmsr\n"
-	"mov	%eax, %r8d\n"
-	"xor	%eax, %eax\n"
-	"wrmsr\n"
-	"rdmsr\n"
-	"mov	%eax, %r9d\n"
+	TAKE_XFD_ERR
 	SET_XFD(0)
 	"iretq\n");
 

@@ -766,6 +766,7 @@ static uint64_t halt(struct vcpu *vcpu)
 TEST_F(paravirt, poll_control)
 {
 	uint16_t *gate = (uint16_t *)(self->vm.memory + LONG_IDT + TIMER_VECTOR * 16);
+	uint64_t polling_us, sleeping_us, again_us;
 	long longest_ns = file_number(LONGEST_POLL);
 	char text[32];
 
@@ -773,14 +774,17 @@ TEST_F(paravirt, poll_control)
 	gate[3] = LONG_CODE >> 16;
 	ASSERT_TRUE(write_file(LONGEST_POLL, "20000000"));
 	halt(&self->vcpu);			/* learns how long they are */
-	EXPECT_GT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	polling_us = halt(&self->vcpu);
 	guest_wrmsr(&self->vcpu, MSR_KVM_POLL_CONTROL, 0);
-	EXPECT_LT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	sleeping_us = halt(&self->vcpu);
 	guest_wrmsr(&self->vcpu, MSR_KVM_POLL_CONTROL, 1);
 	halt(&self->vcpu);
-	EXPECT_GT(HALTS * HALT_US / 2, halt(&self->vcpu));
+	again_us = halt(&self->vcpu);
 	snprintf(text, sizeof(text), "%ld", longest_ns);
 	EXPECT_TRUE(write_file(LONGEST_POLL, text));
+	EXPECT_GT(HALTS * HALT_US / 2, polling_us);
+	EXPECT_LT(HALTS * HALT_US / 2, sleeping_us);
+	EXPECT_GT(HALTS * HALT_US / 2, again_us);
 }
 
 /* ------------------------------------------------------------- steal time -- */

@@ -126,6 +126,9 @@ enum vhm_cpuid_register {
  * @entries: out: the table; vhm_info.max_cpuid_entries always suffice
  * @count: in: room at @entries; out: entries there are
  *
+ * AMX is in it if the process has asked the host for it before its first vCPU:
+ * arch_prctl(ARCH_REQ_XCOMP_GUEST_PERM, 18).
+ *
  * Errors: ENOSPC, with @count set.
  */
 int vhm_get_cpuid(struct vhm *vhm, struct vhm_cpuid_entry *entries, uint32_t *count);

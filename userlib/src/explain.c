@@ -29,7 +29,7 @@ static const struct explanation explanations[] = {
 	{ VHM_STEP_VM, EBUSY, "another hypervisor holds VMX: stop its VMs and unload it (rmmod kvm_intel)" },
 	{ VHM_STEP_VM, EINVAL, "the vhm module does not know one of the VM's flags: install a newer module" },
 	{ VHM_STEP_MEMORY, EINVAL, "guest memory must be whole pages, page aligned, and within the processor's physical address width" },
-	{ VHM_STEP_MEMORY, EEXIST, "this range of guest memory overlaps another one" },
+	{ VHM_STEP_MEMORY, EEXIST, "this range of guest memory overlaps another one, or the local APIC at 0xfee00000" },
 	{ VHM_STEP_MEMORY, ENOMEM, "the host cannot give this much guest memory: ask for less" },
 	{ VHM_STEP_MEMORY, ENOSPC, "the VM has as many memory slots, or ranges with rights of their own, as the module allows" },
 	{ VHM_STEP_MEMORY, ENOENT, "no guest memory is there, or none begins there" },
