@@ -95,7 +95,7 @@ void vmx_write_efer(struct vmx_vcpu *v, u64 efer)
 	u32 entry = vmx_caps.entry;
 
 	vmwrite(GUEST_IA32_EFER, efer);
-	vmx_lazy_msr_changed(v);
+	vmx_lazy_msr_changed(v, efer);
 	if (efer & EFER_LMA)
 		entry |= VM_ENTRY_IA32E_MODE;
 	vmwrite(VM_ENTRY_CONTROLS, entry);
@@ -110,6 +110,14 @@ static void make_tr_busy_64(void)
 		vmwrite(GUEST_TR_AR_BYTES, (rights & ~0xfull) | 11);
 }
 
+static void set_cr0(struct vmx_vcpu *v, u64 cr0)
+{
+	v->cr0_shadow = (cr0 & CR0_DEFINED) | X86_CR0_ET;
+	vmwrite(CR0_READ_SHADOW, v->cr0_shadow);
+	vmwrite(GUEST_CR0, (cr0 & CR0_OWNED) | vmx_caps.cr0_fixed0 | X86_CR0_ET);
+	v->vpid_stale = true;	/* a change of paging flushes (4.10.4.1) */
+}
+
 /* @cr0 is valid. Switches long mode as MOV to CR0 does (SDM vol. 3, 9.8.5). */
 void vmx_write_cr0(struct vmx_vcpu *v, u64 cr0)
 {
@@ -121,10 +129,7 @@ void vmx_write_cr0(struct vmx_vcpu *v, u64 cr0)
 	} else if (!(cr0 & X86_CR0_PG) && efer & EFER_LMA) {
 		vmx_write_efer(v, efer & ~(u64)EFER_LMA);
 	}
-	v->cr0_shadow = (cr0 & CR0_DEFINED) | X86_CR0_ET;
-	vmwrite(CR0_READ_SHADOW, v->cr0_shadow);
-	vmwrite(GUEST_CR0, (cr0 & CR0_OWNED) | vmx_caps.cr0_fixed0 | X86_CR0_ET);
-	v->vpid_stale = true;	/* a change of paging flushes (4.10.4.1) */
+	set_cr0(v, cr0);
 }
 
 /* @cr4 is valid. */
@@ -136,6 +141,15 @@ void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4)
 	vmwrite(CR4_READ_SHADOW, cr4);
 	vmwrite(GUEST_CR4, hardware & ~(u64)(X86_CR4_SMXE));
 	v->vpid_stale = true;
+}
+
+/* RESET or INIT: @cr0 is without paging, all else of them is 0. */
+void vmx_reset_cr(struct vmx_vcpu *v, u64 cr0)
+{
+	vmwrite(GUEST_CR3, 0);
+	vmx_write_efer(v, 0);
+	vmx_write_cr4(v, 0);
+	set_cr0(v, cr0);
 }
 
 /*

@@ -130,7 +130,7 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 	v->secondary &= ~(SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_RDTSCP);
 	v->secondary |= given & vmx_caps.secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
-	vmx_lazy_msr_changed(v);
+	vmx_lazy_msr_changed(v, vmread(GUEST_IA32_EFER));
 }
 
 /* Power-up, where the vCPU is new and what is not named here is 0. The VMCS is current. */
@@ -327,7 +327,7 @@ static int set_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index, u
 	else if (msr->offset)
 		*place(v, msr, index) = value;
 	if (msr->lazy)
-		vmx_lazy_msr_changed(v);
+		vmx_lazy_msr_changed(v, vmread(GUEST_IA32_EFER));
 	return 0;
 }
 

@@ -136,15 +136,15 @@ static void lazy_msrs_load(struct vmx_vcpu *v)
 
 /*
  * v->lazy_msrs or what decides of their use was written, while the guest may be loaded. What
- * the guest cannot use is not loaded for it: SYSCALL's MSRs without EFER.SCE, TSC_AUX without
+ * the guest cannot use is not loaded for it: SYSCALL's MSRs without @efer's SCE, TSC_AUX without
  * RDTSCP and RDPID.
  */
-void vmx_lazy_msr_changed(struct vmx_vcpu *v)
+void vmx_lazy_msr_changed(struct vmx_vcpu *v, u64 efer)
 {
 	unsigned long flags;
 
 	v->lazy_live = 0;
-	if (vmread(GUEST_IA32_EFER) & EFER_SCE)
+	if (efer & EFER_SCE)
 		v->lazy_live |= BIT(VMX_LAZY_STAR) | BIT(VMX_LAZY_LSTAR) |
 				BIT(VMX_LAZY_CSTAR) | BIT(VMX_LAZY_SYSCALL_MASK);
 	if (vmx_guest_has_tsc_aux(v) && lazy_msr_exists(VMX_LAZY_TSC_AUX))

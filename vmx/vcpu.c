@@ -81,20 +81,17 @@ void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 	kfree(v);
 }
 
-/* Fields that never change after this (SDM vol. 3, 25.6-25.8). */
+/* Control fields as a vCPU starts with them (SDM vol. 3, 25.6-25.8); the reset writes the others. */
 static void vmcs_write_controls(struct vmx_vcpu *v)
 {
 	v->primary = vmx_caps.primary;
 	v->secondary = vmx_caps.secondary;
 	if (!v->vpid)
 		v->secondary &= ~SECONDARY_EXEC_ENABLE_VPID;
-
 	v->pin = vmx_caps.pin;
-	vmwrite(PIN_BASED_VM_EXEC_CONTROL, v->pin);
+
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
-	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
 	vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
-	vmwrite(VM_ENTRY_CONTROLS, vmx_caps.entry);
 	vmwrite(EXCEPTION_BITMAP, VMX_HOST_EXCEPTIONS);
 	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
@@ -181,7 +178,6 @@ static void reset_segments(void)
 
 static void reset_vmcs_state(void)
 {
-	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
 	vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
 	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
@@ -204,18 +200,13 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.rdx = 0x600;		/* family 6; the model is the VMM's choice by CPUID */
-	vcpu->regs.rip = 0xfff0;
-	vcpu->regs.rflags = X86_EFLAGS_FIXED;
-	vmx_registers_changed(vcpu);
+	vmx_set_rip(v, 0xfff0);
+	vmx_set_rflags(v, 0);
+	vmwrite(GUEST_RSP, 0);
 
 	reset_segments();
 	reset_vmcs_state();
-	/* EFER first: CR0.PG decides with it whether long mode is active */
-	vmwrite(GUEST_CR0, vmx_caps.cr0_fixed0);
-	v->cr0_shadow = 0;
-	vmx_write_efer(v, 0);
-	vmx_write_cr4(v, 0);
-	vmx_write_cr0(v, cr0);
+	vmx_reset_cr(v, cr0);
 	v->cr2 = 0;
 	v->dr6 = DR6_RESERVED;
 	memset(v->db, 0, sizeof(v->db));

@@ -299,6 +299,7 @@ void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4);
 u64 vmx_read_cr0(struct vmx_vcpu *v);
 u64 vmx_read_cr4(struct vmx_vcpu *v);
 void vmx_write_efer(struct vmx_vcpu *v, u64 efer);
+void vmx_reset_cr(struct vmx_vcpu *v, u64 cr0);
 bool vmx_efer_valid(u64 efer);
 int vmx_load_pdptes(struct vmx_vcpu *v);
 static inline bool vmx_pae_paging(u64 cr0, u64 cr4, u64 efer)
@@ -370,7 +371,7 @@ void vmx_entry_state_load(struct vmx_vcpu *v);
 void vmx_entry_state_restore(struct vmx_vcpu *v);
 unsigned long vmx_host_interrupt(u8 vector);
 void vmx_host_constant_state(struct vmx_vcpu *v);
-void vmx_lazy_msr_changed(struct vmx_vcpu *v);
+void vmx_lazy_msr_changed(struct vmx_vcpu *v, u64 efer);
 u64 vmx_guest_xcr0(u64 features);
 bool vmx_xcr0_valid(struct vmx_vcpu *v, u64 xcr0);				/* exit_cr.c */
 
