@@ -18,6 +18,9 @@
 
 #define MOST_STEPS	400
 
+#define ARCH_REQ_XCOMP_GUEST_PERM	0x1025
+#define XTILE_DATA		18
+
 static void write_file(const char *name, const char *text)
 {
 	int fd = open(name, O_WRONLY | O_CLOEXEC);
@@ -50,6 +53,7 @@ static int open_fail_nth(void)
 
 FIXTURE(fail) {
 	int fail_nth;
+	bool tiles;
 	struct vm vm;
 	struct vcpu vcpu;
 	uint32_t serial;
@@ -60,6 +64,8 @@ typedef FIXTURE_DATA(fail) fail_data;
 FIXTURE_SETUP(fail)
 {
 	self->fail_nth = open_fail_nth();
+	/* too late once the process has a vCPU */
+	self->tiles = !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XTILE_DATA);
 	vm_create(&self->vm, VHM_VM_EXIT_HLT);
 	vcpu_create(&self->vcpu, &self->vm, 0);
 	vcpu_set_cpuid(&self->vcpu);
@@ -287,6 +293,21 @@ TEST_F(fail, slots)
 TEST_F(fail, cpuid)
 {
 	EXPECT_GT(fail_each(_metadata, self, "VHM_VCPU_SET_CPUID", act_cpuid), 1);
+}
+
+/* The vCPU's FPU state grows, once: what fails on the way leaves it as it was. */
+TEST_F(fail, tiles)
+{
+	int growing, grown;
+
+	if (!self->tiles)
+		SKIP(return, "this processor has no AMX");
+	vcpu_destroy(&self->vcpu);
+	vcpu_create(&self->vcpu, &self->vm, 1);
+	growing = fail_each(_metadata, self, "VHM_VCPU_SET_CPUID with tiles", act_cpuid);
+	grown = fail_each(_metadata, self, "the same again", act_cpuid);
+	/* memory for what is in the old state, and for the new one */
+	EXPECT_GE(growing, grown + 2);
 }
 
 TEST_F(fail, state)
