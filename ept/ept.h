@@ -88,8 +88,9 @@ struct ept_share {
  * @shares: number of them in use; raised under @lock
  * @vcpus: of ept_add_share(), under @lock
  * @root: level-4 table, immutable between ept_init() and ept_uninit()
- * @generation: starts at 1; raised under @lock whenever an entry lost rights;
+ * @generation: starts at 1; raised as @lock is dropped if an entry lost rights;
  *	read without the lock when a CPU enters the guest
+ * @stale: an entry lost rights since @lock was taken
  * @flushed_generation: no CPU in the guest uses translations older than this one
  * @caps: what the processor can; accessed_dirty is cleared once under @lock
  *	(ept_forgo_accessed_dirty())
@@ -115,6 +116,7 @@ struct ept {
 	unsigned int vcpus;
 	u64 *root;
 	u64 generation;
+	bool stale;
 	atomic64_t flushed_generation;
 	struct ept_caps caps;
 	struct vhm_process *process;

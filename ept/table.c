@@ -54,6 +54,14 @@ void ept_unlock(struct ept *ept) __releases(&ept->lock)
 {
 	unsigned int i;
 
+	/*
+	 * Once for all that was done: the flush that follows meets whoever enters the guest before.
+	 * Partner of the read in the backend's entry into the guest. Where the entry was changed
+	 * and where the CPU's mode is read is ordered by vhm_vm_flush_guest_cpus().
+	 */
+	if (ept->stale)
+		WRITE_ONCE(ept->generation, ept->generation + 1);
+	ept->stale = false;
 	for (i = ept->shares; i--;) {
 		__acquire(&ept->share[i].lock);
 		spin_unlock(&ept->share[i].lock);
@@ -115,14 +123,10 @@ u64 ept_count(const struct ept *ept, int level)
 	return sum;
 }
 
-/*
- * Partner of the read in the backend's entry into the guest. Where the entry was changed
- * and where the CPU's mode is read is ordered by vhm_vm_flush_guest_cpus().
- */
-void ept_raise_generation(struct ept *ept)
+void ept_mark_stale(struct ept *ept)
 {
 	lockdep_assert_held(&ept->lock);
-	WRITE_ONCE(ept->generation, ept->generation + 1);
+	ept->stale = true;
 }
 
 /* A table that an entry of @level references may go at any time, or may not any more. */
@@ -163,7 +167,7 @@ static void bury(struct ept *ept, u64 entry, int level)
 static void remove_entry(struct ept *ept, u64 *entry, int level)
 {
 	bury(ept, xchg(entry, 0), level);
-	ept_raise_generation(ept);
+	ept_mark_stale(ept);
 }
 
 /* Rights are only added: nothing to flush. Processor and other faults may change it, too. */

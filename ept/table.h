@@ -122,8 +122,11 @@ bool ept_make_old(struct ept *ept, gfn_t start, gfn_t end);
  */
 unsigned long ept_shrink(struct ept *ept, long *scan);
 
-/* Raise the generation: each vCPU looks at what has changed before it enters the guest again. */
-void ept_raise_generation(struct ept *ept);
+/*
+ * With ept_lock() held, whose end raises the generation: each vCPU looks at what has changed before
+ * it enters the guest again.
+ */
+void ept_mark_stale(struct ept *ept);
 
 /* Leaves at a level, or EPT_TABLES, the root included. A sum of parts, exact under ept_lock(). */
 u64 ept_count(const struct ept *ept, int level);

@@ -64,7 +64,7 @@ void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 		for (; iter.level == 1 && pages; pages &= pages - 1)
 			changed |= track_leaf(iter.entry + __ffs64(pages), 1, logs);
 	if (changed)
-		ept_raise_generation(ept);
+		ept_mark_stale(ept);
 }
 
 void ept_track_all(struct ept *ept)
@@ -87,7 +87,7 @@ void ept_track_all(struct ept *ept)
 			changed = track_leaf(iter.entry, iter.level, logs);
 		}
 		if (changed)
-			ept_raise_generation(ept);
+			ept_mark_stale(ept);
 	}
 	ept_unlock(ept);
 }
@@ -141,7 +141,7 @@ static void set_tracked(struct ept *ept, bool tracked)
 	ept_lock(ept);
 	WRITE_ONCE(ept->tracked, tracked);
 	/* vCPUs turn their logs on or off */
-	ept_raise_generation(ept);
+	ept_mark_stale(ept);
 	ept_unlock(ept);
 }
 
@@ -335,7 +335,7 @@ void ept_forgo_accessed_dirty(struct ept *ept)
 		ept_flush(ept);
 		ept_lock(ept);
 		ept->caps.accessed_dirty = false;
-		ept_raise_generation(ept);
+		ept_mark_stale(ept);
 		ept_unlock(ept);
 		ept_flush(ept);
 	}

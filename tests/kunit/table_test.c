@@ -662,6 +662,23 @@ static void fixed_page_splits(struct kunit *test)
 	ept_free_tables(ept);
 }
 
+/* However many entries go, on their CPUs guests are in no need of more than one INVEPT. */
+static void one_zap_one_generation(struct kunit *test)
+{
+	struct context *context = new_context(test, true);
+	struct ept *ept = &context->tvm->ept;
+	gfn_t gfn;
+
+	for (gfn = 511; gfn < 4096; gfn += 511)
+		KUNIT_EXPECT_EQ(test, map(context, gfn, 1, ept_entry_make_leaf(0x1000, 1, 7)), 1);
+	ept_zap_at_once(ept, 0, 4096);
+	KUNIT_EXPECT_EQ(test, ept_count(ept, 1), 0ULL);
+	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
+	ept_zap_at_once(ept, 0, 4096);
+	KUNIT_EXPECT_EQ(test, ept->generation, 2ULL);
+	ept_free_tables(ept);
+}
+
 static void two_flushers(struct test_vm *tvm)
 {
 	/* While one flush runs another thread finds the entry gone: it must flush as well. */
@@ -705,6 +722,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(random_without_log),
 	KUNIT_CASE(fixed_pages),
 	KUNIT_CASE(fixed_page_splits),
+	KUNIT_CASE(one_zap_one_generation),
 	KUNIT_CASE(concurrent_flush),
 	KUNIT_CASE(pointer_of_tables),
 	{}

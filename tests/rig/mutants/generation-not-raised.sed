@@ -2,4 +2,4 @@
 # caught: VM entry without INVEPT after a change of the guest page
 # by: memory
 # An entry loses rights, and nobody hears of it.
-/^void ept_raise_generation/,/^}/ s/\bWRITE_ONCE(ept->generation, [^;]*;/MUTANT_UNLESS &/
+/^void ept_mark_stale/,/^}/ s/\bept->stale = true;/MUTANT_UNLESS &/
