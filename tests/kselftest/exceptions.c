@@ -569,4 +569,51 @@ TEST_F(guest, pae_paging)
 	EXPECT_EQ(VHM_EXIT_SHUTDOWN, guest_exit(&self->vcpu));
 }
 
+#define CR4_SMAP	(1 << 21)
+#define LONG_TABLE	(LONG_PML4 + 6 * PAGE_BYTES)	/* of the first 2 MiB */
+#define PTE_USER	4ull
+
+#define WHILE_ALLOWED	"stac\n" "mov (%rbx), %al\n" "mov %al, (%rbx)\n"
+
+GUEST_CODE(smap_allowed, 64, WHILE_ALLOWED "out %al, $0x10\n");
+GUEST_CODE(smap_forbidden, 64, "mov (%rbx), %al\n" "out %al, $0x10\n");
+GUEST_CODE(smap_read_after_clac, 64, WHILE_ALLOWED "clac\n" "mov (%rbx), %al\n" "out %al, $0x10\n");
+GUEST_CODE(smap_write_after_clac, 64, WHILE_ALLOWED "clac\n" "mov %al, (%rbx)\n" "out %al, $0x10\n");
+GUEST_CODE(smap_read_after_popf, 64,
+	WHILE_ALLOWED "push $2\n" "popf\n" "mov (%rbx), %al\n" "out %al, $0x10\n");
+
+/* In the kernel's part of a guest, whose page at LONG_DATA alone is a user's: the event, or NO_EVENT. */
+static int run_under_smap(struct vcpu *vcpu, const uint8_t *code, size_t bytes)
+{
+	struct vhm_registers regs = { .rip = LONG_CODE, .rsp = LONG_STACK(0), .rflags = 2, .rbx = LONG_DATA };
+	uint64_t *table = (uint64_t *)(vcpu->vm->memory + LONG_TABLE);
+	struct vhm_sregisters sregs;
+
+	guest_long(vcpu, code, bytes);
+	for (uint32_t i = 0; i < 512; i++)
+		if (i != LONG_DATA / PAGE_BYTES)
+			table[i] &= ~PTE_USER;
+	vcpu_get(vcpu, VHM_SECTION_SREGISTERS, &sregs);
+	set_cr4(vcpu, sregs.cr4 | CR4_SMAP);
+	must(vcpu_set(vcpu, VHM_SECTION_REGISTERS, &regs));
+	if (guest_exit(vcpu) != VHM_EXIT_IO)
+		give_up("exit '%s'", exit_name(vcpu->run->exit_reason));
+	vcpu_retire(vcpu);
+	return vcpu->run->io.port == PORT_DONE ? NO_EVENT : (int)guest_frame(vcpu)->vector;
+}
+
+/* What the guest may read and write while EFLAGS.AC is set it may not afterwards. */
+TEST_F(guest, smap)
+{
+#define UNDER_SMAP(name)	run_under_smap(&self->vcpu, name, CODE_BYTES(name))
+
+	EXPECT_EQ(NO_EVENT, UNDER_SMAP(smap_allowed));
+	EXPECT_EQ(PF, UNDER_SMAP(smap_forbidden));
+	EXPECT_EQ(PF, UNDER_SMAP(smap_read_after_clac));
+	EXPECT_EQ(1, guest_frame(&self->vcpu)->error);
+	EXPECT_EQ(PF, UNDER_SMAP(smap_write_after_clac));
+	EXPECT_EQ(3, guest_frame(&self->vcpu)->error);
+	EXPECT_EQ(PF, UNDER_SMAP(smap_read_after_popf));
+}
+
 TEST_HARNESS_MAIN
