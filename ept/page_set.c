@@ -132,6 +132,9 @@ static struct ept_page_chunk *next_chunk(struct ept_page_set *set, gfn_t *gfn, g
 	unsigned long index;
 
 	while (!words) {
+		/* nothing anywhere, as a rule: the xarray takes long to say so */
+		if (!xa_marked(&set->chunks, MAY_HAVE))
+			return NULL;
 		index = *gfn >> CHUNK_SHIFT;
 		chunk = xa_find(&set->chunks, &index, (end - 1) >> CHUNK_SHIFT, MAY_HAVE);
 		if (!chunk)
