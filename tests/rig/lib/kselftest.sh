@@ -54,7 +54,7 @@ programs()
 	done >"$script"
 	# "not ok" is what counts: a program's status says no more.
 	echo 'echo "# program"; exit 0' >>"$script"
-	on_host "$flavour" "${options[@]}" --timeout "${HOST_SECONDS:-280}" "${files[@]}" --file "$script":run -- sh run \
+	on_host "$flavour" "${options[@]}" --timeout "${HOST_SECONDS:-580}" "${files[@]}" --file "$script":run -- sh run \
 		>"$VHM_LOGS/tap" || status=$?
 	verdicts <"$VHM_LOGS/tap"
 	return "$status"
