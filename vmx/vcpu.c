@@ -81,7 +81,7 @@ void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 	kfree(v);
 }
 
-/* Control fields as a vCPU starts with them (SDM vol. 3, 25.6-25.8); the reset writes the others. */
+/* Control fields as a vCPU starts with them (SDM vol. 3, 25.6-25.8); a reset writes the others. */
 static void vmcs_write_controls(struct vmx_vcpu *v)
 {
 	v->primary = vmx_caps.primary;
