@@ -8,6 +8,7 @@
  */
 #include <kselftest_harness.h>
 
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
@@ -569,6 +570,7 @@ TEST_F(guest, pae_paging)
 	EXPECT_EQ(VHM_EXIT_SHUTDOWN, guest_exit(&self->vcpu));
 }
 
+#define CPUID_SMAP	(1u << 20)
 #define CR4_SMAP	(1 << 21)
 #define LONG_TABLE	(LONG_PML4 + 6 * PAGE_BYTES)	/* of the first 2 MiB */
 #define PTE_USER	4ull
@@ -606,7 +608,10 @@ static int run_under_smap(struct vcpu *vcpu, const uint8_t *code, size_t bytes)
 TEST_F(guest, smap)
 {
 #define UNDER_SMAP(name)	run_under_smap(&self->vcpu, name, CODE_BYTES(name))
+	uint32_t eax, ebx, ecx, edx;
 
+	if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(ebx & CPUID_SMAP))
+		SKIP(return, "this processor has no SMAP");
 	EXPECT_EQ(NO_EVENT, UNDER_SMAP(smap_allowed));
 	EXPECT_EQ(PF, UNDER_SMAP(smap_forbidden));
 	EXPECT_EQ(PF, UNDER_SMAP(smap_read_after_clac));
