@@ -400,26 +400,35 @@ static struct result unmap_result(const char *name, double *ticks)
 	return result;
 }
 
-void measure_unmap_running(const struct backend *backend)
+/* The munmap under a guest, the host's own of memory that no guest has seen, and the difference. */
+static void measure_unmap(const struct backend *backend, int advice, const char *const name[3])
 {
 	struct result result, host, difference;
 	double ticks[UNMAPS];
 	unsigned int i;
 
-	pin(0);
 	count_reset();
 	for (i = 0; i < UNMAPS; i++)
-		ticks[i] = unmap_under_guest(backend, extra_memory(UNMAPPED_BYTES, MADV_NOHUGEPAGE,
-								   true));
-	result = unmap_result("unmap-running", ticks);
+		ticks[i] = unmap_under_guest(backend, extra_memory(UNMAPPED_BYTES, advice, true));
+	result = unmap_result(name[0], ticks);
 	count_reset();
 	for (i = 0; i < UNMAPS; i++)
-		ticks[i] = unmap(extra_memory(UNMAPPED_BYTES, MADV_NOHUGEPAGE, true));
-	host = unmap_result("unmap-host", ticks);
-	difference = single("unmap-added", "ticks", result.median - host.median);
+		ticks[i] = unmap(extra_memory(UNMAPPED_BYTES, advice, true));
+	host = unmap_result(name[1], ticks);
+	difference = single(name[2], "ticks", result.median - host.median);
 	report(backend, &result);
 	report(backend, &host);
 	report(backend, &difference);
+}
+
+void measure_unmap_running(const struct backend *backend)
+{
+	static const char *const small[] = { "unmap-running", "unmap-host", "unmap-added" };
+	static const char *const large[] = { "unmap-2m", "unmap-host-2m", "unmap-added-2m" };
+
+	pin(0);
+	measure_unmap(backend, MADV_NOHUGEPAGE, small);
+	measure_unmap(backend, MADV_HUGEPAGE, large);
 }
 
 #define SHARE_BYTES	MIB(64)	/* of each of two vCPUs */
