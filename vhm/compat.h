@@ -48,6 +48,16 @@ static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set,
 #endif
 }
 
+/* One that goes to sleep may stay on the run queue for a while. */
+static inline bool vhm_task_is_runnable(const struct task_struct *task)
+{
+#ifdef HAVE_SCHED_DELAYED
+	return task->on_rq && !task->se.sched_delayed;
+#else
+	return task->on_rq;
+#endif
+}
+
 /* The control was renamed; <asm/vmx.h> is included where it is used. */
 #ifndef SECONDARY_EXEC_XSAVES
 #define SECONDARY_EXEC_XSAVES	SECONDARY_EXEC_ENABLE_XSAVES

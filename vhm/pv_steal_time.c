@@ -91,15 +91,15 @@ static int exchange_preempted(struct vhm_vcpu *vcpu)
 /* The vCPU runs again, and has no translations that it was to drop meanwhile. */
 static void show_running(struct vhm_vcpu *vcpu)
 {
-	int i, old = -EFAULT;
+	int old = exchange_preempted(vcpu);
 
-	for (i = 0; i < TRIES && old == -EFAULT; i++) {
-		old = exchange_preempted(vcpu);
-		if (old == -EFAULT && !vhm_guest_fault_in(vcpu->vm, preempted_gpa(vcpu), 1))
-			break;
-	}
-	vcpu->pv.shows_preempted = false;
-	if (old == -EAGAIN || (old > 0 && old & KVM_VCPU_FLUSH_TLB))
+	if (old == -EFAULT && vhm_guest_fault_in(vcpu->vm, preempted_gpa(vcpu), 1))
+		old = -EAGAIN;
+	/* whoever still believes that it does not run asks there for flushes: it may not run yet */
+	vcpu->pv.shows_preempted = old == -EAGAIN;
+	if (old == -EAGAIN)
+		set_bit(VHM_REQ_PV, &vcpu->requests);
+	else if (old < 0 || old & KVM_VCPU_FLUSH_TLB)
 		vhm_backend->flush_guest_translations(vcpu);
 }
 

@@ -29,7 +29,7 @@ static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct
 	struct vhm_vcpu *vcpu = container_of(notifier, struct vhm_vcpu, preempt_notifier);
 
 	/* not because it sleeps */
-	if (current->on_rq)
+	if (vhm_task_is_runnable(current))
 		WRITE_ONCE(vcpu->preempted, true);
 	vhm_pv_sched_out(vcpu);
 	vhm_backend->vcpu_unload(vcpu);
@@ -375,6 +375,8 @@ static int to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
 static int become_runnable(struct vhm_vcpu *vcpu)
 {
 	for (;;) {
+		/* senders of INIT, SIPI and NMI can have this go round without a sleep */
+		cond_resched();
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
 		if (vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc)

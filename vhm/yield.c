@@ -10,7 +10,7 @@
 #include <linux/pid.h>
 #include <linux/sched.h>
 
-/* Threads that yield_to() may refuse before we give up: it takes two run-queue locks each time. */
+/* Threads that yield_to() may have no use for before we give up: it takes two run-queue locks a time. */
 #define REFUSALS	3
 
 /**
@@ -65,7 +65,7 @@ void vhm_vcpu_yield(struct vhm_vcpu *me)
 {
 	struct vhm_vm *vm = me->vm;
 	unsigned long id, last = READ_ONCE(vm->last_yielded_to);
-	int refusals = 0, round, ret;
+	int refusals = 0, round;
 	struct vhm_vcpu *vcpu;
 
 	for (round = 0; round < 2; round++) {
@@ -74,12 +74,11 @@ void vhm_vcpu_yield(struct vhm_vcpu *me)
 			if ((round == 0 ? id <= last : id > last) || vcpu == me ||
 			    !READ_ONCE(vcpu->preempted))
 				continue;
-			ret = yield_to_vcpu(vcpu);
-			if (ret > 0) {
+			if (yield_to_vcpu(vcpu) > 0) {
 				WRITE_ONCE(vm->last_yielded_to, id);
 				return;
 			}
-			if (ret < 0 && ++refusals == REFUSALS)
+			if (++refusals == REFUSALS)
 				return;
 		}
 	}

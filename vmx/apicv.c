@@ -138,15 +138,21 @@ void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
 	bool notified;
 	int cpu;
 
-	/* the vector is there already (full barrier): pairs with smp_store_mb() of the mode */
-	if (!(READ_ONCE(v->pin) & PIN_BASED_POSTED_INTR) || READ_ONCE(vcpu->mode) != VHM_IN_GUEST) {
+	if (!(READ_ONCE(v->pin) & PIN_BASED_POSTED_INTR)) {
 		vhm_vcpu_request(vcpu, VHM_REQ_APIC);
 		return;
 	}
+	/*
+	 * The vector is there already. First the bit, which the next entry looks at, then where the
+	 * vCPU is (full barrier; pairs with smp_store_mb() of the mode): where it was may be the past.
+	 */
+	if (test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
+		return;
 	preempt_disable();
 	cpu = READ_ONCE(vcpu->cpu);
-	notified = cpu >= 0 && cpu != smp_processor_id() && cpu_online(cpu);
-	if (notified && !test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
+	notified = READ_ONCE(vcpu->mode) == VHM_IN_GUEST && cpu >= 0 &&
+		   cpu != smp_processor_id() && cpu_online(cpu);
+	if (notified)
 		vhm_send_ipi(cpu, POSTED_INTR_VECTOR);
 	preempt_enable();
 	if (!notified)

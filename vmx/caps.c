@@ -244,6 +244,10 @@ static bool check_processor(void)
 		pr_err("VMX is switched off by the firmware; enable \"Intel Virtualization Technology\" in its setup\n");
 		return false;
 	}
+	if (!tsc_khz) {
+		pr_err("the host does not know the frequency of its TSC, which guests' time is made of\n");
+		return false;
+	}
 #ifdef X86_FEATURE_FRED
 	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
 		pr_err("event delivery by FRED is not supported; boot with fred=off\n");

@@ -98,7 +98,8 @@ static void read_exit_facts(struct vmx_vcpu *v, int failed)
 		v->facts.reason = ~0u;
 		return;
 	}
-	reason = (u32)vmread(VM_EXIT_REASON);
+	/* bits 16-30 say more of the exit, from an enclave for one, and nothing here asks (25.9.1) */
+	reason = vmread(VM_EXIT_REASON) & (VMX_EXIT_REASONS_FAILED_VMENTRY | U16_MAX);
 	v->facts.reason = reason;
 	/* a launch that failed on the guest's state leaves the VMCS clear (27.8) */
 	if (unlikely(reason & VMX_EXIT_REASONS_FAILED_VMENTRY))

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "emit.h"
 
@@ -282,6 +283,69 @@ TEST_F(smp, threads_take_turns)
 		guest_out(&self->vcpu[0], PORT_DONE);
 	}
 	EXPECT_EQ(40, self->mail->flag[0]);
+}
+
+#define SENDERS_MAX	8u
+
+struct target {
+	struct vcpu *vcpu;
+	uint32_t exit_reason;
+	long made_way;		/* times that the thread left its CPU while it could have gone on */
+};
+
+static void *run_on_last_cpu(void *context)
+{
+	struct target *target = context;
+	struct rusage before, after;
+
+	pin(0, cpus_online() - 1);
+	getrusage(RUSAGE_THREAD, &before);
+	target->exit_reason = guest_exit(target->vcpu);
+	getrusage(RUSAGE_THREAD, &after);
+	target->made_way = after.ru_nivcsw - before.ru_nivcsw;
+	return NULL;
+}
+
+/* The thread of a vCPU that is sent one INIT after another leaves its CPU to others all the same. */
+TEST_F(smp, init_without_end)
+{
+	const unsigned int others = cpus_online() - 1;
+	const unsigned int senders = !others ? 1 : others < SENDERS_MAX ? others : SENDERS_MAX;
+	struct vcpu sender[SENDERS_MAX];
+	struct target target = { .vcpu = &self->vcpu[1] };
+	struct code *code = &self->code[0];
+	void *threads[SENDERS_MAX], *thread;
+	uint32_t loop;
+
+	emit_apic_enable(code);
+	loop = code->gpa;
+	emit_count(code, 0);
+	emit_icr(code, 1, ICR_INIT | ICR_ASSERT);
+	emit_jump(code, loop);
+	thread = thread_start(run_on_last_cpu, &target);
+	for (uint32_t i = 0; i < senders; i++) {
+		vcpu_create(&sender[i], &self->vm, 2 + i);
+		vcpu_set_cpuid(&sender[i]);
+		guest_long_enter(&sender[i], LONG_CODE);
+		must(vcpu_set(&sender[i], VHM_SECTION_EVENTS, &(struct vhm_events) {
+			.run_state = VHM_RUN_STATE_RUNNABLE }));
+		threads[i] = thread_start(run_to_exit, &sender[i]);
+	}
+	EXPECT_TRUE(wait_for(&self->mail->flag[0], 1));
+	pin(0, cpus_online() - 1);
+	for (int i = 0; i < 50; i++)
+		sleep_us(POLL_US);
+	must(vcpu_kick(&self->vcpu[1]));
+	thread_join(thread);
+	EXPECT_EQ(VHM_EXIT_KICKED, target.exit_reason);
+	/* one CPU has a pause between two INITs */
+	if (others)
+		EXPECT_GT(target.made_way, 0);
+	for (uint32_t i = 0; i < senders; i++) {
+		must(vcpu_kick(&sender[i]));
+		EXPECT_EQ(VHM_EXIT_KICKED, (long)thread_join(threads[i]));
+		vcpu_destroy(&sender[i]);
+	}
 }
 
 TEST_HARNESS_MAIN
