@@ -37,7 +37,6 @@
 #define VHM_EPT_H
 
 #include <linux/cache.h>
-#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include "ept/page_set.h"
@@ -99,9 +98,8 @@ struct ept_share {
  * @slots: that are followed, under process->lock. As long as there are any, so are the vCPUs
  * @hand: where ept_shrink() goes on, under process->lock
  * @dead: table pages unlinked and not yet flushed, under @lock
- * @rights: what the guest may do with ranges of pages, as EPT_ENTRY_RIGHTS; everything where there
- *	is none. Written under vm->lock, read under RCU
- * @rights_calls: that may have added to it; under vm->lock
+ * @rights: what the VMM lets the guest do with ranges of pages, NULL: everything (ept/rights.h).
+ *	Written under vm->lock and ept_lock(), read under either or the lock of a share
  * @maps_devices: set once, before there may be a leaf that is not write-back
  * @tracked: writes of the guest are noticed; changes under @lock
  * @track_lock: @trackers, taking from @written, room in it
@@ -124,8 +122,7 @@ struct ept {
 	unsigned int slots;
 	gfn_t hand;
 	struct list_head dead;
-	struct maple_tree rights;
-	u32 rights_calls;
+	struct ept_rights *rights;
 	bool maps_devices;
 	bool tracked;
 	struct mutex track_lock;	/* trackers of one VM */
@@ -201,10 +198,12 @@ u64 ept_pointer(const struct ept *ept);
  * struct ept_fault - an EPT violation without the architecture's bits
  * @gpa: guest-physical address, bytes
  * @access: what it was: VHM_MMIO_READ, _WRITE, _FETCH; _WALK: by the guest's page-table walk
+ * @flagged: the processor was to set accessed and dirty flags (ept_pointer())
  */
 struct ept_fault {
 	gpa_t gpa;
 	u32 access;
+	bool flagged;
 };
 
 /**

@@ -19,6 +19,7 @@
 #include "ept/format.h"
 #include "ept/host.h"
 #include "ept/notifier.h"
+#include "ept/rights.h"
 #include "ept/table.h"
 
 /* Kinds of access, what is allowed and the bits of entries are the same. */
@@ -88,20 +89,18 @@ static bool look_up_slot(struct ept *ept, struct attempt *attempt)
 /* What the VMM allows, and the largest leaf for which it is the same. */
 static void look_up_rights(struct ept *ept, struct attempt *attempt)
 {
-	MA_STATE(range, &ept->rights, attempt->gfn, attempt->gfn);
-	void *entry;
+	struct ept_rights_range range;
 
-	if (mtree_empty(&ept->rights))
+	if (!READ_ONCE(ept->rights))
 		return;
-	rcu_read_lock();
-	entry = mas_walk(&range);
-	rcu_read_unlock();
-	if (entry)
-		attempt->rights &= xa_to_value(entry);
+	ept_lock_share(ept, attempt->share);
+	range = ept_rights_find(ept->rights, attempt->gfn);
+	ept_unlock_share(ept, attempt->share);
+	attempt->rights &= range.rights;
 	/* a large leaf would have no right left at all: not present, and nothing would remove it */
 	if (!(attempt->rights & EPT_ENTRY_READ) && !ept->caps.large_execute)
 		attempt->level = 1;
-	fit(attempt, range.index, range.last);
+	fit(attempt, range.first, range.last);
 }
 
 /*
@@ -242,9 +241,9 @@ static void look_at_device(struct ept *ept, struct attempt *attempt)
 }
 
 /*
- * The guest uses and writes the page without the host's page table noticing. While the entry is
- * allowed to stand the page cannot go, and can be marked as the fault handler would, under its
- * lock.
+ * The guest uses and writes the page without the host's page table noticing, as soon as there is an
+ * entry. While one is allowed to stand the page cannot go, and can be marked as the fault handler
+ * would, under its lock.
  */
 static void mark_page(const struct attempt *attempt)
 {
@@ -275,9 +274,8 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 				    attempt->seq) &&
 	    atomic64_read(&ept->vm->slot_edits) == attempt->slot_edits) {
 		look_at_device(ept, attempt);
+		mark_page(attempt);
 		ret = map_locked(ept, attempt, cache);
-		if (ret >= 0)
-			mark_page(attempt);
 	}
 	ept_unlock_share(ept, attempt->share);
 	return ret;
@@ -328,7 +326,21 @@ static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_c
 	return ret;
 }
 
-/* Return: as try_fault(); -EBUSY and -EAGAIN: a signal is pending. */
+/* Until the host has finished what is in the way, or the thread is wanted elsewhere (true). */
+static bool wait_for_host(struct ept *ept, const struct attempt *attempt)
+{
+	bool wanted = attempt->vcpu && !vhm_vcpu_wait_begin(attempt->vcpu);
+
+	if (!wanted)
+		wanted = wait_event_interruptible(ept->process->wait,
+						  !ept_process_busy(ept->process, attempt->hva,
+								    ept_level_bytes(attempt->level)));
+	if (attempt->vcpu)
+		vhm_vcpu_wait_end(attempt->vcpu);
+	return wanted;
+}
+
+/* Return: as try_fault(); -EBUSY and -EAGAIN: the thread is wanted elsewhere. */
 static int try_until_settled(struct ept *ept, struct attempt *attempt)
 {
 	struct ept_page_cache cache = { 0 };
@@ -339,10 +351,7 @@ static int try_until_settled(struct ept *ept, struct attempt *attempt)
 		if (ret != -EBUSY && ret != -EAGAIN)
 			break;
 		/* The host needs time to finish: no lock is held, so it can. */
-		if (signal_pending(current) ||
-		    wait_event_interruptible(ept->process->wait,
-					     !ept_process_busy(ept->process, attempt->hva,
-							       ept_level_bytes(attempt->level))))
+		if (signal_pending(current) || wait_for_host(ept, attempt))
 			break;
 		cond_resched();
 	}
@@ -366,7 +375,7 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 	ret = try_until_settled(ept, &attempt);
 	/* the walk of page tables that are read-only: not a write but for the flags */
 	if ((ret == -EROFS || (ret == -EACCES && attempt.rights & EPT_ENTRY_READ)) &&
-	    fault->access & VHM_MMIO_WALK && ept->caps.accessed_dirty) {
+	    fault->access & VHM_MMIO_WALK && fault->flagged) {
 		ept_forgo_accessed_dirty(ept);
 		return EPT_FAULT_FIXED;
 	}
@@ -440,40 +449,25 @@ int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)
 	}
 }
 
-/* The tree takes memory that no cgroup is charged for. Each call adds two ranges at most. */
-#define MAX_RANGES	65536
-
-static bool has_room(struct ept *ept)
-{
-	unsigned long index = 0;
-	void *entry;
-
-	if (ept->rights_calls++ < MAX_RANGES)
-		return true;
-	ept->rights_calls = 0;
-	mt_for_each(&ept->rights, entry, index, ULONG_MAX)
-		ept->rights_calls++;
-	return ept->rights_calls < MAX_RANGES;
-}
-
 int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 {
 	/* where no page can be there is nothing to restrict */
 	gfn_t start = gpa >> PAGE_SHIFT, end = min((gpa + bytes) >> PAGE_SHIFT, EPT_GFN_END);
-	const bool restricts = rights != EPT_ENTRY_RIGHTS;
-	int ret;
+	const struct ept_rights_range range = { .first = start, .last = end - 1, .rights = rights };
+	struct ept_rights *old = ept->rights, *new;
 
 	lockdep_assert_held(&ept->vm->lock);
 	if (rights == VHM_RIGHT_EXECUTE && !ept->caps.execute_only)
 		return -EOPNOTSUPP;
 	if (start >= end)
 		return 0;
-	if (restricts && !has_room(ept))
-		return -ENOSPC;
-	ret = mtree_store_range(&ept->rights, start, end - 1,
-				restricts ? xa_mk_value(rights) : NULL, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		return ret;
+	new = ept_rights_change(old, &range);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	ept_lock(ept);
+	WRITE_ONCE(ept->rights, new);
+	ept_unlock(ept);
+	kvfree(old);
 	/* as for an edit of slots: a fault that has looked before begins again */
 	atomic64_inc_return(&ept->vm->slot_edits);
 	/* large leaves with a part in the range: mapped anew, as large as they may be now */

@@ -5,7 +5,7 @@
  * One struct vhm_process per address space that has VMs, however many, so that a
  * VM more costs a reference. Locks: process->lock, then ept->lock of one VM after
  * another. The callbacks run in whatever context changes the address space, the OOM
- * reaper included: they neither sleep nor allocate. Those about ageing come with a page-table
+ * reaper included: they do not allocate, and sleep only where they are told that they may. Those about ageing come with a page-table
  * lock of the host held. Does not resolve pages (fault.c) and does not know entries
  * (table.c, age.c).
  */
@@ -51,14 +51,31 @@ static bool flush(struct ept *ept, gfn_t start, gfn_t end)
 	return true;
 }
 
+/* How much is zapped in one go: bounds how long the locks are held. */
+#define PIECE_BYTES	(1UL << 30)
+
 /*
- * Zap user addresses @start to @last in all VMs, then flush each VM once: the second
- * ept_flush() of a VM finds nothing to do.
+ * Zap user addresses @start to @last in all VMs, which nobody maps meanwhile; @may_sleep between
+ * pieces. Each VM is flushed once a piece: the second ept_flush() of a VM finds nothing to do.
  */
-static void zap_range(struct vhm_process *process, unsigned long start, unsigned long last)
+static void zap_range(struct vhm_process *process, unsigned long start, unsigned long last,
+		      bool may_sleep)
 {
-	visit_slots(process, start, last, ept_zap_at_once);
-	visit_slots(process, start, last, flush);
+	struct interval_tree_node *node;
+	unsigned long piece_last;
+
+	/* the lowest */
+	while ((node = interval_tree_iter_first(&process->slots, start, last))) {
+		start = max(start, node->start);
+		piece_last = start + min(last - start, PIECE_BYTES - 1);
+		visit_slots(process, start, piece_last, ept_zap_at_once);
+		visit_slots(process, start, piece_last, flush);
+		if (piece_last == last)
+			break;
+		start = piece_last + 1;
+		if (may_sleep)
+			cond_resched_lock(&process->lock);
+	}
 }
 
 static int invalidate_range_start(struct mmu_notifier *notifier,
@@ -69,7 +86,8 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	spin_lock(&process->lock);
 	ept_process_begin(process, range->start, range->end);
 	if (range->end > range->start)
-		zap_range(process, range->start, range->end - 1);
+		zap_range(process, range->start, range->end - 1,
+			  mmu_notifier_range_blockable(range));
 	spin_unlock(&process->lock);
 	return 0;
 }
@@ -81,7 +99,7 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 
 	spin_lock(&process->lock);
 	WARN_ON_ONCE(!process->in_progress);
-	ept_process_end(process);
+	ept_process_end(process, range->start, range->end);
 	spin_unlock(&process->lock);
 
 	if (wq_has_sleeper(&process->wait))
@@ -135,8 +153,8 @@ static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	list_for_each_entry(ept, &process->epts, process_node)
 		WRITE_ONCE(ept->vm->dead, true);
 	ept_process_begin(process, 0, ULONG_MAX);
-	zap_range(process, 0, ULONG_MAX);
-	ept_process_end(process);
+	zap_range(process, 0, ULONG_MAX, true);
+	ept_process_end(process, 0, ULONG_MAX);
 	spin_unlock(&process->lock);
 }
 
@@ -201,6 +219,11 @@ int ept_slot_track(struct ept *ept, struct vhm_memory_slot *slot)
 	slot->hva_node.last = slot->user_address + (slot->pages << PAGE_SHIFT) - 1;
 	spin_lock(&process->lock);
 	interval_tree_insert(&slot->hva_node, &process->slots);
+	/* what is in progress has not zapped it, and its range may not say so */
+	if (process->in_progress) {
+		WRITE_ONCE(process->start, 0);
+		WRITE_ONCE(process->end, ULONG_MAX);
+	}
 	ept->slots++;
 	spin_unlock(&process->lock);
 	return 0;

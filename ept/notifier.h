@@ -24,6 +24,7 @@
 #ifndef VHM_EPT_NOTIFIER_H
 #define VHM_EPT_NOTIFIER_H
 
+#include <linux/interval_tree.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rbtree.h>
 #include <linux/wait.h>
@@ -41,10 +42,10 @@
  * @slots: interval tree of the VMs' slots by user address
  * @epts: the VMs, by ept->process_node
  * @in_progress: invalidations begun and not ended
- * @start: first user address of all that are in progress; only ever lowered
+ * @start: first user address of all that are in progress and concern a slot; only ever lowered
  *	while there are any
  * @end: first user address behind them; only ever raised likewise
- * @seq: invalidations ended
+ * @seq: such invalidations ended
  * @wait: faults that wait for the end of an invalidation
  */
 struct vhm_process {
@@ -102,21 +103,37 @@ static inline bool ept_process_read_retry(const struct vhm_process *process,
 	return READ_ONCE(process->seq) != seq;
 }
 
-/* process->lock held. */
+/* process->lock held: does a slot show any of the user addresses from @start to before @end? */
+static inline bool ept_process_shows(struct vhm_process *process, unsigned long start,
+				     unsigned long end)
+{
+	return end > start && interval_tree_iter_first(&process->slots, start, end - 1);
+}
+
+/* process->lock held. Nobody waits for an invalidation of memory that no slot shows. */
 static inline void ept_process_begin(struct vhm_process *process, unsigned long start,
 				     unsigned long end)
 {
-	const bool first = !process->in_progress;
-
-	WRITE_ONCE(process->start, first ? start : min(process->start, start));
-	WRITE_ONCE(process->end, first ? end : max(process->end, end));
+	if (!process->in_progress) {
+		WRITE_ONCE(process->start, ULONG_MAX);
+		WRITE_ONCE(process->end, 0);
+	}
+	if (ept_process_shows(process, start, end)) {
+		WRITE_ONCE(process->start, min(process->start, start));
+		WRITE_ONCE(process->end, max(process->end, end));
+	}
 	WRITE_ONCE(process->in_progress, process->in_progress + 1);
 }
 
-/* process->lock held. */
-static inline void ept_process_end(struct vhm_process *process)
+/*
+ * process->lock held. A slot that came meanwhile has its faults wait for all that are in progress;
+ * one that went had its own way of telling them (vhm_vm.slot_edits).
+ */
+static inline void ept_process_end(struct vhm_process *process, unsigned long start,
+				   unsigned long end)
 {
-	WRITE_ONCE(process->seq, process->seq + 1);
+	if (ept_process_shows(process, start, end))
+		WRITE_ONCE(process->seq, process->seq + 1);
 	/* Partners: in ept_process_read_retry() and ept_process_read_begin(). */
 	smp_wmb();
 	WRITE_ONCE(process->in_progress, process->in_progress - 1);

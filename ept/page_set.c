@@ -4,7 +4,8 @@
  *
  * Who adds sets the bit of the page, then that of the word, then the mark of the chunk; who
  * takes clears them in the other order. All are atomic operations that return what was there, so
- * whoever comes second sees what the first has left.
+ * whoever comes second sees what the first has left. Nobody who adds relies on another to have set
+ * the mark, nor waits for the lock that it needs.
  */
 #include "ept/page_set.h"
 
@@ -17,11 +18,13 @@
 
 /*
  * @index: in the set; immutable
+ * @marked: it has the mark; changes with it
  * @words: bit n: @word[n] may not be 0
  * @word: one bit a page
  */
 struct ept_page_chunk {
 	unsigned long index;
+	bool marked;
 	atomic64_t words;
 	atomic64_t word[BIT(CHUNK_SHIFT - WORD_SHIFT)];
 };
@@ -30,6 +33,7 @@ void ept_page_set_init(struct ept_page_set *set)
 {
 	xa_init_flags(&set->chunks, XA_FLAGS_LOCK_IRQ);
 	set->recent = NULL;
+	set->unmarked = false;
 }
 
 void ept_page_set_free(struct ept_page_set *set)
@@ -76,14 +80,45 @@ static unsigned int word_of(gfn_t gfn)
 	return (gfn >> WORD_SHIFT) & (BIT(CHUNK_SHIFT - WORD_SHIFT) - 1);
 }
 
-/* The scheduler adds, too, with a run queue locked: no interrupt may wait for it meanwhile. */
-static void set_mark(struct ept_page_set *set, unsigned long index)
+static void mark_locked(struct ept_page_set *set, struct ept_page_chunk *chunk)
+{
+	__xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
+	WRITE_ONCE(chunk->marked, true);
+}
+
+/*
+ * The scheduler adds, too, with a run queue locked, and who holds this lock to make room may wake
+ * kswapd. No interrupt may wait for it either.
+ */
+static void set_mark(struct ept_page_set *set, struct ept_page_chunk *chunk)
 {
 	unsigned long flags;
 
-	xa_lock_irqsave(&set->chunks, flags);
-	__xa_set_mark(&set->chunks, index, MAY_HAVE);
-	xa_unlock_irqrestore(&set->chunks, flags);
+	local_irq_save(flags);
+	if (xa_trylock(&set->chunks)) {
+		mark_locked(set, chunk);
+		xa_unlock(&set->chunks);
+	} else {
+		WRITE_ONCE(set->unmarked, true);
+	}
+	local_irq_restore(flags);
+}
+
+/* What could not be marked: for those who take. */
+static void mark_all(struct ept_page_set *set)
+{
+	struct ept_page_chunk *chunk;
+	unsigned long index;
+
+	WRITE_ONCE(set->unmarked, false);
+	smp_mb();	/* whoever sets it now does so for what may be missed here */
+	xa_for_each(&set->chunks, index, chunk) {
+		if (!atomic64_read(&chunk->words))
+			continue;
+		xa_lock_irq(&set->chunks);
+		mark_locked(set, chunk);
+		xa_unlock_irq(&set->chunks);
+	}
 }
 
 void ept_page_set_add(struct ept_page_set *set, gfn_t first, u64 pages)
@@ -94,9 +129,11 @@ void ept_page_set_add(struct ept_page_set *set, gfn_t first, u64 pages)
 	if (!chunk)
 		return;
 	atomic64_fetch_or(pages, &chunk->word[word]);
-	if (!(atomic64_read(&chunk->words) & BIT_ULL(word)) &&
-	    !atomic64_fetch_or(BIT_ULL(word), &chunk->words))
-		set_mark(set, chunk->index);
+	if (!(atomic64_read(&chunk->words) & BIT_ULL(word)))
+		atomic64_fetch_or(BIT_ULL(word), &chunk->words);
+	/* whoever has set the bit may not have come to this yet */
+	if (!READ_ONCE(chunk->marked))
+		set_mark(set, chunk);
 }
 
 /* Empty one word; with the last of the chunk goes the mark. */
@@ -105,9 +142,10 @@ static u64 take_word(struct ept_page_set *set, struct ept_page_chunk *chunk, uns
 	if (atomic64_fetch_andnot(BIT_ULL(word), &chunk->words) == (s64)BIT_ULL(word)) {
 		xa_lock_irq(&set->chunks);
 		__xa_clear_mark(&set->chunks, chunk->index, MAY_HAVE);
-		/* somebody may have set it just before */
+		WRITE_ONCE(chunk->marked, false);
+		smp_mb();	/* who adds and saw it marked has set its bit before */
 		if (atomic64_read(&chunk->words))
-			__xa_set_mark(&set->chunks, chunk->index, MAY_HAVE);
+			mark_locked(set, chunk);
 		xa_unlock_irq(&set->chunks);
 	}
 	return atomic64_xchg(&chunk->word[word], 0);
@@ -132,6 +170,8 @@ static struct ept_page_chunk *next_chunk(struct ept_page_set *set, gfn_t *gfn, g
 	unsigned long index;
 
 	while (!words) {
+		if (unlikely(READ_ONCE(set->unmarked)))
+			mark_all(set);
 		/* nothing anywhere, as a rule: the xarray takes long to say so */
 		if (!xa_marked(&set->chunks, MAY_HAVE))
 			return NULL;

@@ -25,10 +25,12 @@ struct ept_page_chunk;
  * struct ept_page_set - a set of guest-physical page numbers
  * @chunks: struct ept_page_chunk by gfn >> 12; each lives as long as the set
  * @recent: of those who take, under their lock: the chunk that they found last, or NULL
+ * @unmarked: a chunk may lack its mark, as the xarray was locked
  */
 struct ept_page_set {
 	struct xarray chunks;
 	struct ept_page_chunk *recent;
+	bool unmarked;
 };
 
 void ept_page_set_init(struct ept_page_set *set);

@@ -137,26 +137,24 @@ static void count_removable(struct ept *ept, int level, int change)
 }
 
 /*
- * Count what an entry led to as gone. CPUs may walk tables until the flush, and set accessed
+ * Count what a table's entry led to as gone. CPUs may walk tables until the flush, and set accessed
  * flags in them, so the pages stay as they are, on the list of the dead. Depth is bounded by
  * EPT_LEVELS.
  */
-static void bury(struct ept *ept, u64 entry, int level)
+static void bury_table(struct ept *ept, u64 entry, int level)
 {
-	unsigned int i;
-	u64 *table;
+	u64 *table = ept_entry_table(entry);
+	unsigned int leaves = 0;
 
-	if (!ept_entry_is_table(entry, level)) {
-		ept->share[0].count[level]--;
-		return;
-	}
-	table = ept_entry_table(entry);
-	for (i = 0; i < EPT_TABLE_ENTRIES; i++) {
+	for (int i = 0; i < EPT_TABLE_ENTRIES; i++) {
 		u64 below = READ_ONCE(table[i]);
 
-		if (ept_entry_present(below))
-			bury(ept, below, level - 1);
+		if (ept_entry_is_table(below, level - 1))
+			bury_table(ept, below, level - 1);
+		else
+			leaves += ept_entry_present(below);
 	}
+	ept->share[0].count[level - 1] -= leaves;
 	ept->share[0].count[EPT_TABLES]--;
 	if (!(entry & EPT_ENTRY_FIXED))
 		count_removable(ept, level, -1);
@@ -166,7 +164,12 @@ static void bury(struct ept *ept, u64 entry, int level)
 /* Remove a present entry and what is below it. */
 static void remove_entry(struct ept *ept, u64 *entry, int level)
 {
-	bury(ept, xchg(entry, 0), level);
+	u64 old = xchg(entry, 0);
+
+	if (ept_entry_is_table(old, level))
+		bury_table(ept, old, level);
+	else
+		ept->share[0].count[level]--;
 	ept_mark_stale(ept);
 }
 
@@ -429,7 +432,6 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 	mutex_init(&ept->track_lock);
 	INIT_LIST_HEAD(&ept->trackers);
 	ept_page_set_init(&ept->written);
-	mt_init_flags(&ept->rights, MT_FLAGS_USE_RCU);
 	INIT_LIST_HEAD(&ept->dead);
 	INIT_LIST_HEAD(&ept->process_node);
 	ept->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -440,19 +442,13 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 void ept_free_tables(struct ept *ept)
 {
 	ept_lock(ept);
-	if (ept_count(ept, EPT_TABLES) > 1) {
-		bury(ept, ept_entry_make_table(__pa(ept->root)), EPT_LEVELS + 1);
-	} else {
-		/* empty, since leaves are in other tables: no need to look at it */
-		ept->share[0].count[EPT_TABLES]--;
-		list_add(&virt_to_page(ept->root)->lru, &ept->dead);
-	}
+	bury_table(ept, ept_entry_make_table(__pa(ept->root)), EPT_LEVELS + 1);
 	ept->root = NULL;
 	ept_unlock(ept);
 	WARN_ON_ONCE(ept_count(ept, EPT_TABLES));
 	put_pages_list(&ept->dead);
 	ept_page_set_free(&ept->written);
-	mtree_destroy(&ept->rights);
+	kvfree(ept->rights);
 }
 
 u64 ept_pointer(const struct ept *ept)

@@ -42,10 +42,13 @@ struct ept_tracker {
 /* --------------------------------------------------------------- entries -- */
 
 /* Return: the entry was changed so that the next write is noticed; the processor may cache it. */
-static bool track_leaf(u64 *entry, int level, bool logs)
+static __always_inline bool track_leaf(u64 *entry, int level, bool logs)
 {
 	u64 old = READ_ONCE(*entry), new;
 
+	/* most are noticed already, or not there */
+	if (!(old & (logs && level == 1 ? EPT_ENTRY_DIRTY : EPT_ENTRY_WRITE)))
+		return false;
 	do {
 		new = ept_entry_track(old, level, logs);
 		if (new == old || !ept_entry_present(old) || old & EPT_ENTRY_FIXED)
@@ -54,24 +57,46 @@ static bool track_leaf(u64 *entry, int level, bool logs)
 	return true;
 }
 
+/* The small entry of @gfn; NULL: there is no table for it. */
+static u64 *small_entry(struct ept *ept, gfn_t gfn)
+{
+	u64 *table = ept->root;
+
+	for (int level = EPT_LEVELS; level > 1; level--) {
+		u64 entry = READ_ONCE(table[ept_level_index(gfn, level)]);
+
+		if (!ept_entry_is_table(entry, level))
+			return NULL;
+		table = ept_entry_table(entry);
+	}
+	return table + ept_level_index(gfn, 1);
+}
+
 void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 {
 	bool logs = ept_logs_writes(ept), changed = false;
-	struct ept_iter iter;
+	u64 *entry = small_entry(ept, first);
 
 	/* larger leaves are not writable as long as there are trackers */
-	for_each_ept_entry(&iter, ept->root, first, first + 1)
-		for (; iter.level == 1 && pages; pages &= pages - 1)
-			changed |= track_leaf(iter.entry + __ffs64(pages), 1, logs);
+	for (; entry && pages; pages &= pages - 1)
+		changed |= track_leaf(entry + __ffs64(pages), 1, logs);
 	if (changed)
 		ept_mark_stale(ept);
+}
+
+static bool track_table(u64 *table, bool logs)
+{
+	bool changed = false;
+
+	for (int i = 0; i < EPT_TABLE_ENTRIES; i++)
+		changed |= track_leaf(table + i, 1, logs);
+	return changed;
 }
 
 void ept_track_all(struct ept *ept)
 {
 	bool logs = ept_logs_writes(ept);
 	struct ept_iter iter;
-	int i;
 
 	ept_lock(ept);
 	for_each_ept_entry(&iter, ept->root, 0, EPT_GFN_END) {
@@ -79,8 +104,7 @@ void ept_track_all(struct ept *ept)
 
 		ept_give_way(ept, &iter);
 		if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
-			for (i = 0; i < EPT_TABLE_ENTRIES; i++)
-				changed |= track_leaf(ept_entry_table(iter.value) + i, 1, logs);
+			changed = track_table(ept_entry_table(iter.value), logs);
 			iter.work += EPT_TABLE_ENTRIES;
 			ept_iter_skip(&iter);	/* on to the next */
 		} else if (ept_entry_is_leaf(iter.value, iter.level)) {

@@ -71,20 +71,37 @@ static void left_guest(void *unused)
 	/* that this runs is the point: the CPU is in the host */
 }
 
-void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
+static bool runs_guest(int cpu, void *vm)
 {
 	struct vhm_vcpu *vcpu;
-	int cpu;
+
+	llist_for_each_entry(vcpu, READ_ONCE(((struct vhm_vm *)vm)->all_vcpus.first), in_vm)
+		if (READ_ONCE(vcpu->mode) == VHM_IN_GUEST && READ_ONCE(vcpu->cpu) == cpu)
+			return true;
+	return false;
+}
+
+void vhm_vm_flush_guest_cpus(struct vhm_vm *vm)
+{
+	bool several = false;
+	struct vhm_vcpu *vcpu;
+	int running = -1;
 
 	/* pairs with smp_store_mb() of vcpu->mode in the backend's entry */
 	smp_mb();
 	llist_for_each_entry(vcpu, READ_ONCE(vm->all_vcpus.first), in_vm) {
-		if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST)
+		int cpu = READ_ONCE(vcpu->cpu);
+
+		if (READ_ONCE(vcpu->mode) != VHM_IN_GUEST || cpu < 0)
 			continue;
-		cpu = READ_ONCE(vcpu->cpu);
-		if (cpu >= 0)
-			smp_call_function_single(cpu, left_guest, NULL, 1);
+		several = running >= 0;
+		running = cpu;
 	}
+	/* the waits overlap */
+	if (several)
+		on_each_cpu_cond(runs_guest, left_guest, vm, true);
+	else if (running >= 0)
+		smp_call_function_single(running, left_guest, NULL, 1);
 	/* what the guest wrote before it left is seen by the caller */
 	smp_mb();
 }

@@ -69,6 +69,7 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	struct ept_fault fault = {
 		.gpa = vmread(GUEST_PHYSICAL_ADDRESS),
 		.access = qualification & EPT_ACCESS,
+		.flagged = v->ept_pointer & VMX_EPTP_AD_ENABLE_BIT,
 	};
 	enum ept_fault_result result;
 	int error = 0;

@@ -579,12 +579,12 @@ static void overtaken(struct kunit *test)
 	/* A second one elsewhere widens the range and does not narrow it. */
 	spin_lock(&process->lock);
 	ept_process_begin(process, hva + 9 * PAGE_SIZE, hva + 10 * PAGE_SIZE);
-	ept_process_end(process);
+	ept_process_end(process, hva + 9 * PAGE_SIZE, hva + 10 * PAGE_SIZE);
 	spin_unlock(&process->lock);
 	TRY(-EBUSY);
 	attempt.seq = ept_process_read_begin(process);
 	spin_lock(&process->lock);
-	ept_process_end(process);
+	ept_process_end(process, hva, hva + PAGE_SIZE);
 	spin_unlock(&process->lock);
 	/* Over now, but it was not when the page was resolved. */
 	KUNIT_EXPECT_EQ(test, install(ept, &attempt, &cache), -EBUSY);
@@ -603,7 +603,22 @@ static void overtaken(struct kunit *test)
 	attempt.level = 1;
 	TRY(1);
 	spin_lock(&process->lock);
-	ept_process_end(process);
+	ept_process_end(process, hva + PAGE_SIZE, hva + 2 * PAGE_SIZE);
+	spin_unlock(&process->lock);
+	TRY(0);
+
+	/* One that concerns no slot delays nobody, and nobody begins again for it. */
+	attempt.seq = ept_process_read_begin(process);
+	attempt.slot_edits = atomic64_read(&ept->vm->slot_edits);
+	spin_lock(&process->lock);
+	ept_process_begin(process, 0, PAGE_SIZE);
+	spin_unlock(&process->lock);
+	KUNIT_EXPECT_EQ(test, install(ept, &attempt, &cache), 0);
+	/* But a slot that comes meanwhile may be one that it concerns. */
+	KUNIT_EXPECT_EQ(test, add_slot(context->tvm, 9, 0x10000, context->user, 0), 0);
+	TRY(-EBUSY);
+	spin_lock(&process->lock);
+	ept_process_end(process, 0, PAGE_SIZE);
 	spin_unlock(&process->lock);
 	TRY(0);
 #undef TRY

@@ -113,6 +113,26 @@ static void random_sequence(struct kunit *test)
 	end(context);
 }
 
+#ifdef CONFIG_SMP
+/* The lock is somebody's who may be waiting for the one who adds. */
+static void added_while_locked(struct kunit *test)
+{
+	struct context *context = begin(test);
+	gfn_t gfn = 0;
+
+	xa_lock_irq(&context->set.chunks);
+	ept_page_set_add(&context->set, START, 1);
+	ept_page_set_add(&context->set, START + PAGES - 64, 2);
+	xa_unlock_irq(&context->set.chunks);
+	/* this one could be marked */
+	ept_page_set_add(&context->set, START, 4);
+	KUNIT_EXPECT_EQ(test, ept_page_set_take(&context->set, &gfn, ~0ULL), 5ULL);
+	KUNIT_EXPECT_EQ(test, ept_page_set_take(&context->set, &gfn, ~0ULL), 2ULL);
+	KUNIT_EXPECT_EQ(test, ept_page_set_take(&context->set, &gfn, ~0ULL), 0ULL);
+	end(context);
+}
+#endif
+
 /* -------------------------------------------------------------- several -- */
 
 #define ADDERS		3
@@ -187,6 +207,9 @@ static void several(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(random_sequence),
+#ifdef CONFIG_SMP
+	KUNIT_CASE(added_while_locked),
+#endif
 	KUNIT_CASE(several),
 	{}
 };
