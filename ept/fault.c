@@ -454,20 +454,26 @@ int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 	/* where no page can be there is nothing to restrict */
 	gfn_t start = gpa >> PAGE_SHIFT, end = min((gpa + bytes) >> PAGE_SHIFT, EPT_GFN_END);
 	const struct ept_rights_range range = { .first = start, .last = end - 1, .rights = rights };
-	struct ept_rights *old = ept->rights, *new;
+	struct ept_rights *old = ept->rights, *new = old;
+	int ret;
 
 	lockdep_assert_held(&ept->vm->lock);
 	if (rights == VHM_RIGHT_EXECUTE && !ept->caps.execute_only)
 		return -EOPNOTSUPP;
 	if (start >= end)
 		return 0;
-	new = ept_rights_change(old, &range);
-	if (IS_ERR(new))
-		return PTR_ERR(new);
+	if (!ept_rights_has_room(old))
+		new = ept_rights_enlarge(old);
+	if (!new)
+		return -ENOMEM;
 	ept_lock(ept);
 	WRITE_ONCE(ept->rights, new);
+	ret = ept_rights_change(new, &range);
 	ept_unlock(ept);
-	kvfree(old);
+	if (new != old)
+		kvfree(old);
+	if (ret)
+		return ret;
 	/* as for an edit of slots: a fault that has looked before begins again */
 	atomic64_inc_return(&ept->vm->slot_edits);
 	/* large leaves with a part in the range: mapped anew, as large as they may be now */

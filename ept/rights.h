@@ -2,8 +2,7 @@
 /*
  * What the VMM lets the guest do with ranges of guest-physical pages. Inside ept/ only.
  *
- * A sorted array that is made anew for each change: changes are few and lookups are many, one for
- * each EPT violation.
+ * A sorted array: changes are few and lookups are many, one for each EPT violation.
  */
 #ifndef VHM_EPT_RIGHTS_H
 #define VHM_EPT_RIGHTS_H
@@ -23,33 +22,47 @@ struct ept_rights_range {
 };
 
 /**
- * struct ept_rights - ranges that are restricted; NULL: there are none
- * @count: how many, at least one
+ * struct ept_rights - ranges that are restricted
+ * @count: how many
+ * @room: for how many there is room
  * @range: in order, each ends before the next
  */
 struct ept_rights {
-	u32 count;
+	u32 count, room;
 	struct ept_rights_range range[];
 };
 
 /**
  * ept_rights_find - the rights to a page
- * @rights: where to look, or NULL
+ * @rights: where to look
  * @gfn: the page
  *
  * Return: all the pages around @gfn that have the same rights, and those.
  */
 struct ept_rights_range ept_rights_find(const struct ept_rights *rights, gfn_t gfn);
 
+/* Can the next change be made where the ranges are? */
+static inline bool ept_rights_has_room(const struct ept_rights *rights)
+{
+	/* one may be cut in two, and there is a new one */
+	return rights && rights->count + 2 <= rights->room;
+}
+
 /**
- * ept_rights_change - the same ranges but for one
- * @old: as they are, or NULL
- * @new: the one: others give way
+ * ept_rights_enlarge - the same ranges with more room
+ * @old: as they are, NULL: there are none
  *
- * Free both by kvfree(). Charged to the caller's cgroup; may sleep.
- * Return: as they become; NULL: all pages have all rights; -ENOMEM; -ENOSPC: too many ranges.
+ * Free both by kvfree(). Charged to the caller's cgroup; may sleep. Return: NULL: no memory.
  */
-struct ept_rights *ept_rights_change(const struct ept_rights *old,
-				     const struct ept_rights_range *new);
+struct ept_rights *ept_rights_enlarge(const struct ept_rights *old);
+
+/**
+ * ept_rights_change - have a range say what others say now
+ * @rights: to change; they have room
+ * @new: the range
+ *
+ * Return: 0; -ENOSPC: too many ranges, nothing is changed.
+ */
+int ept_rights_change(struct ept_rights *rights, const struct ept_rights_range *new);
 
 #endif /* VHM_EPT_RIGHTS_H */

@@ -105,20 +105,18 @@ TEST_F(rights, denied_and_allowed)
 	EXPECT_EQ(VHM_EXIT_IO, guest_write(&self->vcpu, 0, WINDOW_PAGES, 6));
 }
 
-/* Thousands of ranges, and then one in their place, again and again. */
+/* Ten thousand ranges, and then one in the place of half of them, and of all. */
 TEST_F_TIMEOUT(rights, many_ranges, 120)
 {
-	const uint32_t count = 4096;
+	const uint32_t count = 10000;
 
-	for (int round = 0; round < 3; round++) {
-		EXPECT_EQ(0, set_rights(&self->vm, 0, 1ull << 40, round & 1 ? R : 0));
-		for (uint64_t i = 0; i < count; i++)
-			ASSERT_EQ(0, set_rights(&self->vm, (1ull << 36) + 2 * i * PAGE_BYTES, PAGE_BYTES,
-						i & 1 ? RW : RWX));
-		EXPECT_EQ(0, set_rights(&self->vm, 0, (1ull << 36) + count * PAGE_BYTES, RX));
-		EXPECT_EQ(0, set_rights(&self->vm, 0, 1ull << 62, round & 1 ? R : RWX));
-	}
-	sleep_us(100000);	/* what was in their place is freed later */
+	EXPECT_EQ(0, set_rights(&self->vm, 0, 1ull << 40, 0));
+	for (uint64_t i = 0; i < count; i++)
+		ASSERT_EQ(0, set_rights(&self->vm, (1ull << 36) + 2 * i * PAGE_BYTES, PAGE_BYTES,
+					i & 1 ? RW : RWX));
+	EXPECT_EQ(0, set_rights(&self->vm, 0, (1ull << 36) + count * PAGE_BYTES, RX));
+	EXPECT_EQ(0, set_rights(&self->vm, 0, 1ull << 62, RWX));
+	sleep_us(100000);	/* what the host frees later it frees now */
 	guest_write(&self->vcpu, 0, 1, 1);
 	EXPECT_EQ(VHM_EXIT_IO, self->vcpu.run->exit_reason);
 }

@@ -31,7 +31,6 @@ static void check(struct kunit *test, const struct ept_rights *rights, const u32
 			return;
 		}
 	}
-	KUNIT_EXPECT_TRUE(test, !rights || rights->count);
 }
 
 static void random_changes(struct kunit *test)
@@ -54,9 +53,12 @@ static void random_changes(struct kunit *test)
 		for (gfn = range.first; gfn <= range.last; gfn++)
 			want[gfn] = range.rights;
 		old = rights;
-		rights = ept_rights_change(old, &range);
-		KUNIT_ASSERT_FALSE(test, IS_ERR(rights));
-		kvfree(old);
+		if (!ept_rights_has_room(rights)) {
+			rights = ept_rights_enlarge(old);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, rights);
+			kvfree(old);
+		}
+		KUNIT_EXPECT_EQ(test, ept_rights_change(rights, &range), 0);
 		check(test, rights, want);
 	}
 	kvfree(rights);
@@ -65,35 +67,31 @@ static void random_changes(struct kunit *test)
 /* Giving back what is in the middle of a range makes two of it: these count as well. */
 static void bounded(struct kunit *test)
 {
-	struct ept_rights *rights, *old;
-	struct ept_rights_range range;
+	struct ept_rights *rights;
+	u32 i;
 
-	/* as many as there may be */
-	old = kvzalloc(struct_size(old, range, EPT_RIGHTS_RANGES_MAX), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, old);
-	for (old->count = 0; old->count < EPT_RIGHTS_RANGES_MAX; old->count++)
-		old->range[old->count] = (struct ept_rights_range) {
-			.first = old->count * 4, .last = old->count * 4 + 2,
-		};
+#define CHANGE(first_page, last_page, with_rights)					\
+	ept_rights_change(rights, &(struct ept_rights_range) {			\
+		.first = first_page, .last = last_page, .rights = with_rights })
 
-	range = (struct ept_rights_range) { .first = 5, .last = 5, .rights = EPT_ENTRY_RIGHTS };
-	KUNIT_EXPECT_PTR_EQ(test, ept_rights_change(old, &range), ERR_PTR(-ENOSPC));
-	range = (struct ept_rights_range) { .first = 3, .last = 3, .rights = EPT_ENTRY_READ };
-	KUNIT_EXPECT_PTR_EQ(test, ept_rights_change(old, &range), ERR_PTR(-ENOSPC));
-	/* the end of one, one more that fills a gap, and all of them */
-	range = (struct ept_rights_range) { .first = 6, .last = 6, .rights = EPT_ENTRY_RIGHTS };
-	rights = ept_rights_change(old, &range);
+	rights = kvzalloc(struct_size(rights, range, EPT_RIGHTS_RANGES_MAX + 2), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, rights);
+	rights->room = EPT_RIGHTS_RANGES_MAX + 2;
+	for (i = 0; i < EPT_RIGHTS_RANGES_MAX; i++)
+		KUNIT_ASSERT_EQ(test, CHANGE(4ULL * i, 4ULL * i + 2, 0), 0);
+	KUNIT_EXPECT_EQ(test, CHANGE(5, 5, EPT_ENTRY_RIGHTS), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, CHANGE(3, 3, EPT_ENTRY_READ), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, CHANGE(0, 0, EPT_ENTRY_READ), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, rights->count, EPT_RIGHTS_RANGES_MAX);
-	kvfree(rights);
-	range = (struct ept_rights_range) { .first = 3, .last = 3 };
-	rights = ept_rights_change(old, &range);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, rights);
+	/* the end of one, what makes two one, and all of them */
+	KUNIT_EXPECT_EQ(test, CHANGE(6, 6, EPT_ENTRY_RIGHTS), 0);
+	KUNIT_EXPECT_EQ(test, rights->count, EPT_RIGHTS_RANGES_MAX);
+	KUNIT_EXPECT_EQ(test, CHANGE(3, 3, 0), 0);
 	KUNIT_EXPECT_EQ(test, rights->count, EPT_RIGHTS_RANGES_MAX - 1);
+	KUNIT_EXPECT_EQ(test, CHANGE(0, EPT_GFN_END - 1, EPT_ENTRY_RIGHTS), 0);
+	KUNIT_EXPECT_EQ(test, rights->count, 0U);
+#undef CHANGE
 	kvfree(rights);
-	range = (struct ept_rights_range) { .last = EPT_GFN_END - 1, .rights = EPT_ENTRY_RIGHTS };
-	KUNIT_EXPECT_PTR_EQ(test, ept_rights_change(old, &range), NULL);
-	kvfree(old);
 }
 
 static struct kunit_case cases[] = {
