@@ -15,9 +15,7 @@
 #include "apic_internal.h"
 #include "cpuid.h"
 
-#include <linux/gfp.h>
 #include <linux/log2.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 
 /* -------------------------------------------------------------- registers -- */

@@ -13,9 +13,6 @@
  */
 #include "apic_internal.h"
 
-#include <linux/nospec.h>
-#include <linux/rcupdate.h>
-
 /* ------------------------------------------------------------ acceptance -- */
 
 /**

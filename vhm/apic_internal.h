@@ -10,10 +10,7 @@
 #ifndef VHM_APIC_INTERNAL_H
 #define VHM_APIC_INTERNAL_H
 
-#include <linux/bits.h>
-#include <linux/build_bug.h>
 #include <linux/math64.h>
-#include <linux/minmax.h>
 #include <linux/time64.h>
 #include <asm/apicdef.h>	/* register offsets and bits; no functions */
 #include <asm/msr-index.h>

@@ -11,8 +11,6 @@
  */
 #include "apic_internal.h"
 
-#include <asm/tsc.h>
-
 static bool counts(u32 mode)
 {
 	return mode == APIC_LVT_TIMER_ONESHOT || mode == APIC_LVT_TIMER_PERIODIC;

@@ -12,8 +12,6 @@
 
 #include <linux/mm.h>
 #include <linux/sort.h>
-#include <linux/string.h>
-#include <asm/tsc.h>
 
 #define HYPERVISOR_LEAF	0x40000000u	/* to 0x400000ff: the VMM's to fill */
 #define XSAVE_COMPACT	(EAX_D_1(XSAVEC) | EAX_D_1(XSAVES))

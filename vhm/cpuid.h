@@ -5,7 +5,6 @@
 #ifndef VHM_CPUID_H
 #define VHM_CPUID_H
 
-#include <linux/bits.h>
 #include <asm/cpufeatures.h>
 #include "vhm.h"
 

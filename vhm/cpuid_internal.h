@@ -5,7 +5,6 @@
 #ifndef VHM_CPUID_INTERNAL_H
 #define VHM_CPUID_INTERNAL_H
 
-#include <linux/bits.h>
 #include "cpuid.h"
 
 #define VHM_CPUID_BUS_MHZ	100	/* leaf 16H ECX */

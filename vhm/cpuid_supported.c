@@ -14,9 +14,7 @@
 #include "cpuid_internal.h"
 #include "pv_internal.h"
 
-#include <linux/kernel.h>
 #include <linux/rational.h>
-#include <linux/string.h>
 #include <asm/fpu/types.h>
 
 #define MAX_BASIC	0x16u

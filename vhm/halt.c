@@ -14,8 +14,6 @@
 
 #include <linux/ktime.h>
 #include <linux/module.h>
-#include <linux/sched/signal.h>
-#include <asm/tsc.h>
 
 #include "apic.h"
 

@@ -11,7 +11,6 @@
 #define VHM_PV_H
 
 #include <linux/bits.h>
-#include <linux/types.h>
 #include <linux/vhm.h>
 
 struct vhm_vcpu;

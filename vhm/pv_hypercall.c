@@ -12,7 +12,6 @@
 
 #include "apic.h"
 #include "pv_internal.h"
-#include "vhm.h"
 
 static s64 send_ipi(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bool bits64)
 {

@@ -9,7 +9,6 @@
 #include <linux/bitmap.h>
 #include <linux/math64.h>
 #include <linux/time64.h>
-#include <linux/types.h>
 #include <uapi/linux/kvm_para.h>
 #include <uapi/asm/kvm_para.h>
 

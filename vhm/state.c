@@ -7,10 +7,6 @@
  */
 #include "state.h"
 
-#include <linux/nospec.h>
-#include <linux/slab.h>
-#include <asm/msr.h>
-
 #include "apic.h"
 #include "cpuid.h"
 

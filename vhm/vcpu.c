@@ -7,10 +7,6 @@
  */
 #include "vhm.h"
 
-#include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
-
 #include "apic.h"
 #include "compat.h"
 #include "cpuid.h"

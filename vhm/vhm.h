@@ -25,7 +25,6 @@
 #include <linux/nospec.h>
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
-#include <linux/types.h>
 #include <linux/xarray.h>
 #include <linux/vhm.h>
 

@@ -8,7 +8,6 @@
 #include "vhm.h"
 
 #include <linux/pid.h>
-#include <linux/sched.h>
 
 /* Threads that yield_to() may have no use for before we give up: it takes two run-queue locks a time. */
 #define REFUSALS	3
