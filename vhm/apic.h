@@ -17,11 +17,7 @@
 #include <asm/tsc.h>
 #include "vhm.h"
 
-enum vhm_apic_mode {
-	VHM_APIC_DISABLED,
-	VHM_APIC_XAPIC,
-	VHM_APIC_X2APIC,
-};
+enum vhm_apic_mode { VHM_APIC_DISABLED, VHM_APIC_XAPIC, VHM_APIC_X2APIC };
 
 /**
  * struct vhm_posted - vectors sent and not yet in IRR
@@ -61,11 +57,8 @@ struct vhm_apic {
 	void *regs;
 	u64 base_msr;
 	DECLARE_BITMAP(pending_level, 256);
-	u64 timer_deadline_tsc;
-	u64 timer_period_tsc;
-	u64 timer_target_tsc;
-	u32 timer_mode;
-	u32 timer_divide_lg2;
+	u64 timer_deadline_tsc, timer_period_tsc, timer_target_tsc;
+	u32 timer_mode, timer_divide_lg2;
 	atomic_t errors;
 	int level_eoi;
 };
@@ -156,12 +149,8 @@ void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap);
  * @shorthand: APIC_DEST_SELF, _ALLINC, _ALLBUT or 0
  */
 struct vhm_interrupt {
-	u32 destination;
-	u32 vector;
-	u32 delivery_mode;
-	bool logical;
-	bool level;
-	bool asserted;
+	u32 destination, vector, delivery_mode;
+	bool logical, level, asserted;
 	u32 shorthand;
 };
 

@@ -53,9 +53,7 @@ enum lapic_access {
  * @access: bits of enum lapic_access
  */
 struct lapic_register {
-	u32 stored;
-	u32 status;
-	u32 access;
+	u32 stored, status, access;
 };
 
 /* an entry of the local vector table, given that the offset is a register's */

@@ -27,9 +27,7 @@
  * are not named here inform the guest and are free.
  */
 static const struct rule {
-	u32 leaf;
-	u32 first_subleaf;
-	u32 last_subleaf;
+	u32 leaf, first_subleaf, last_subleaf;
 	u8 features;		/* registers whose bits must be supported */
 	u8 fixed;		/* registers that must be the same */
 	u32 dynamic_ecx;	/* bits that the answer computes, whatever the table says */

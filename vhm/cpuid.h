@@ -48,10 +48,7 @@ enum vhm_cpuid_feature {
  */
 struct vhm_cpuid_limits {
 	u64 xcr0;
-	u32 tsc_khz;
-	u32 pv_features;
-	u32 gpa_bits;
-	u32 features;
+	u32 tsc_khz, pv_features, gpa_bits, features;
 };
 
 /**

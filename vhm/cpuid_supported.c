@@ -33,18 +33,12 @@
 /* ------------------------------------------------------------- whitelist -- */
 
 /* What a guest may see beside enum vhm_cpuid_feature: what XCR0 lets it have */
-enum {
-	TILES	= BIT(28),
-	XSAVE	= BIT(29),
-	AVX	= BIT(30),
-	AVX512	= BIT(31),
-};
+enum { TILES = BIT(28), XSAVE = BIT(29), AVX = BIT(30), AVX512 = BIT(31) };
 
 /* Bits that are given to the guest if the host has them, and @needs is given. */
 static const struct {
 	u32 leaf, subleaf, reg;
-	u32 needs;
-	u32 bits;
+	u32 needs, bits;
 } whitelist[] = {
 	{ 1, 0, EAX, 0, U32_MAX },
 	{ 1, 0, EBX, 0, GENMASK(15, 0) },
@@ -133,9 +127,7 @@ static struct vhm_cpuid_entry *add(struct builder *b, u32 leaf, u32 subleaf)
 			     leaf == 0x1d || leaf == 0x1e;
 
 	*entry = (struct vhm_cpuid_entry) {
-		.leaf = leaf,
-		.subleaf = subleaf,
-		.flags = has_subleaves ? VHM_CPUID_SUBLEAF : 0,
+		.leaf = leaf, .subleaf = subleaf, .flags = has_subleaves ? VHM_CPUID_SUBLEAF : 0,
 	};
 	return entry;
 }
@@ -322,11 +314,8 @@ void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limit
 		     vhm_cpuid_fn host)
 {
 	struct builder b = {
-		.table = table,
-		.limits = limits,
-		.host = host,
-		.xcr0 = limits->xcr0 & XCR0_KNOWN,
-		.given = limits->features & ~VHM_CPUID_PKU,
+		.table = table, .limits = limits, .host = host,
+		.xcr0 = limits->xcr0 & XCR0_KNOWN, .given = limits->features & ~VHM_CPUID_PKU,
 	};
 
 	if (!(limits->features & VHM_CPUID_PKU))

@@ -19,11 +19,7 @@ struct vhm_vcpu;
 
 /* indices into vhm_pv.msr and pv_msrs[], in the order in which struct vhm_paravirt begins */
 enum {
-	VHM_PV_WALL_CLOCK,
-	VHM_PV_SYSTEM_TIME,
-	VHM_PV_STEAL_TIME,
-	VHM_PV_EOI,
-	VHM_PV_POLL_CONTROL,
+	VHM_PV_WALL_CLOCK, VHM_PV_SYSTEM_TIME, VHM_PV_STEAL_TIME, VHM_PV_EOI, VHM_PV_POLL_CONTROL,
 	VHM_PV_MSRS
 };
 
@@ -45,16 +41,12 @@ enum {
  * @unhalted: the next HLT ends at once; set by any vCPU
  */
 struct vhm_pv {
-	u32 features;
-	u32 hypercalls;
+	u32 features, hypercalls;
 	u64 msr[VHM_PV_MSRS];
-	u64 clock_tsc;
-	u64 clock_ns;
-	u64 clock_raw_ns;
+	u64 clock_tsc, clock_ns, clock_raw_ns;
 	const void *steal_thread;
 	u64 steal_delay_ns;
-	bool clock_changed;
-	bool shows_preempted;
+	bool clock_changed, shows_preempted;
 	bool eoi_offered;
 	bool unhalted;
 };

@@ -16,9 +16,8 @@
 static s64 send_ipi(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bool bits64)
 {
 	struct vhm_interrupt irq = {
-		.vector = regs->rsi & APIC_VECTOR_MASK,
+		.vector = regs->rsi & APIC_VECTOR_MASK, .asserted = true,
 		.delivery_mode = regs->rsi & APIC_DM_FIXED_MASK,
-		.asserted = true,
 	};
 	DECLARE_BITMAP(targets, PV_IPI_IDS);
 	s64 accepted = 0;

@@ -35,10 +35,7 @@ static inline struct pv_scale pv_scale(u32 khz)
 
 	for (; ticks <= NSEC_PER_MSEC; ticks <<= 1)
 		shift++;
-	return (struct pv_scale) {
-		.mult = div64_u64((u64)NSEC_PER_MSEC << 32, ticks),
-		.shift = shift,
-	};
+	return (struct pv_scale) { .mult = ((u64)NSEC_PER_MSEC << 32) / ticks, .shift = shift };
 }
 
 static inline u64 pv_scale_ns(struct pv_scale scale, u64 ticks)
@@ -63,8 +60,7 @@ static inline bool pv_is_signature(u32 ebx, u32 ecx, u32 edx)
  * @reserved: bits that must be 0: below the alignment of the address, and what is not defined
  */
 struct pv_msr {
-	u32 index;
-	u32 feature;
+	u32 index, feature;
 	u64 reserved;
 };
 

@@ -23,29 +23,20 @@ TRACE_EVENT(vhm_entry,
 TRACE_EVENT(vhm_exit,
 	TP_PROTO(const struct vhm_vcpu *vcpu, u32 reason, u64 rip),
 	TP_ARGS(vcpu, reason, rip),
-	TP_STRUCT__entry(
-		__field(u32, vcpu_id)
-		__field(u32, reason)
-		__field(u64, rip)
-	),
+	TP_STRUCT__entry(__field(u32, vcpu_id) __field(u32, reason) __field(u64, rip)),
 	TP_fast_assign(
 		__entry->vcpu_id = vcpu->id;
 		__entry->reason = reason;
 		__entry->rip = rip;
 	),
-	TP_printk("vcpu %u reason %#x rip %#llx", __entry->vcpu_id, __entry->reason,
-		  __entry->rip)
+	TP_printk("vcpu %u reason %#x rip %#llx", __entry->vcpu_id, __entry->reason, __entry->rip)
 );
 
 TRACE_EVENT(vhm_ept_fault,
 	TP_PROTO(const struct vhm_vcpu *vcpu, u64 gpa, u32 access, int result),
 	TP_ARGS(vcpu, gpa, access, result),
-	TP_STRUCT__entry(
-		__field(u32, vcpu_id)
-		__field(u32, access)
-		__field(u64, gpa)
-		__field(int, result)
-	),
+	TP_STRUCT__entry(__field(u32, vcpu_id) __field(u32, access) __field(u64, gpa)
+			 __field(int, result)),
 	TP_fast_assign(
 		__entry->vcpu_id = vcpu->id;
 		__entry->access = access;
@@ -59,11 +50,7 @@ TRACE_EVENT(vhm_ept_fault,
 TRACE_EVENT(vhm_inject,
 	TP_PROTO(const struct vhm_vcpu *vcpu, u32 info, u32 error_code),
 	TP_ARGS(vcpu, info, error_code),
-	TP_STRUCT__entry(
-		__field(u32, vcpu_id)
-		__field(u32, info)
-		__field(u32, error_code)
-	),
+	TP_STRUCT__entry(__field(u32, vcpu_id) __field(u32, info) __field(u32, error_code)),
 	TP_fast_assign(
 		__entry->vcpu_id = vcpu->id;
 		__entry->info = info;

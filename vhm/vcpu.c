@@ -268,9 +268,7 @@ static void take_sipi(struct vhm_vcpu *vcpu)
 
 /* What user space asked for in the run page, each field read once. */
 struct run_request {
-	u32 request;
-	u32 retire_bytes;
-	u32 interrupt_vector;
+	u32 request, retire_bytes, interrupt_vector;
 	u64 deadline_tsc;
 	bool inject;
 };
@@ -379,8 +377,7 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 			return to_user(vcpu, VHM_EXIT_DEADLINE);
 		if (vhm_request_test_clear(vcpu, VHM_REQ_STEP)) {
 			vcpu->run->exception = (struct vhm_event) {
-				.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-				.vector = 1,
+				.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD, .vector = 1,
 				.payload = BIT(14),	/* BS */
 			};
 			return to_user(vcpu, VHM_EXIT_EXCEPTION);

@@ -71,8 +71,7 @@ struct vhm_memory_slot {
 	gfn_t first_gfn;
 	u64 pages;
 	unsigned long user_address;
-	u32 id;
-	u32 flags;
+	u32 id, flags;
 };
 
 /**
@@ -157,10 +156,7 @@ void vhm_vm_flush_guest_cpus(struct vhm_vm *vm);
 /* ------------------------------------------------------------------ vCPU -- */
 
 /* vcpu->mode: where its thread is, read by those who kick it */
-enum vhm_vcpu_mode {
-	VHM_OUTSIDE_GUEST,
-	VHM_IN_GUEST,
-};
+enum vhm_vcpu_mode { VHM_OUTSIDE_GUEST, VHM_IN_GUEST };
 
 /* bits of vcpu->requests, each set by anyone and cleared by the vCPU's thread */
 enum vhm_request {
@@ -215,16 +211,14 @@ struct vhm_vcpu {
 	u32 id;
 	struct llist_node in_vm;
 	struct mutex mutex;	/* one thread at a time uses the vCPU */
-	int cpu;
-	int mode;
+	int cpu, mode;
 	unsigned long requests;
 	struct rcuwait wait;
 	struct task_struct *waiter;
 	spinlock_t wait_lock;	/* against the end of the wait */
 	struct hrtimer wake_timer;
 	bool wake_timer_fired;
-	u64 poll_tsc;
-	u64 wake_latency_tsc;
+	u64 poll_tsc, wake_latency_tsc;
 	u64 deadline_tsc;
 	struct preempt_notifier preempt_notifier;
 	spinlock_t pid_lock;	/* of pid, against other vCPUs' threads */
@@ -232,8 +226,7 @@ struct vhm_vcpu {
 	bool preempted;
 	struct vhm_run *run;
 	u32 run_state;
-	bool irq_window_requested;
-	bool run_page_current;
+	bool irq_window_requested, run_page_current;
 	atomic_t nmi_pending;
 	u32 sipi_vector;
 	struct vhm_registers regs;
@@ -340,8 +333,7 @@ u32 vhm_vcpu_tsc_khz(const struct vhm_vcpu *vcpu);
 
 static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_request request)
 {
-	return test_bit(request, &vcpu->requests) &&
-	       test_and_clear_bit(request, &vcpu->requests);
+	return test_bit(request, &vcpu->requests) && test_and_clear_bit(request, &vcpu->requests);
 }
 
 /* --------------------------------------------------------------- backend -- */
@@ -354,10 +346,7 @@ static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_reques
  * @VHM_RUN_NOT_RUNNABLE: the core decides: HLT, INIT, SIPI
  */
 enum vhm_run_outcome {
-	VHM_RUN_TO_USER,
-	VHM_RUN_INTERRUPTED,
-	VHM_RUN_STOPPED,
-	VHM_RUN_NOT_RUNNABLE,
+	VHM_RUN_TO_USER, VHM_RUN_INTERRUPTED, VHM_RUN_STOPPED, VHM_RUN_NOT_RUNNABLE,
 };
 
 /*
