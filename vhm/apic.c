@@ -51,8 +51,7 @@ static const struct lapic_register registers[LAPIC_REGISTERS] = {
 	[APIC_LVTT >> 4]	= { LVT_BITS | LAPIC_TIMER_MODE, LVT_STATUS, READ_WRITE },
 	[APIC_LVTTHMR >> 4]	= { LVT_BITS | APIC_MODE_MASK, LVT_STATUS, READ_WRITE },
 	[APIC_LVTPC >> 4]	= { LVT_BITS | APIC_MODE_MASK, LVT_STATUS, READ_WRITE },
-	[APIC_LVT0 >> 4]	= { LINT_BITS, LINT_STATUS, READ_WRITE },
-	[APIC_LVT1 >> 4]	= { LINT_BITS, LINT_STATUS, READ_WRITE },
+	[APIC_LVT0 >> 4 ... APIC_LVT1 >> 4] = { LINT_BITS, LINT_STATUS, READ_WRITE },
 	[APIC_LVTERR >> 4]	= { LVT_BITS, LVT_STATUS, READ_WRITE },
 	[APIC_TMICT >> 4]	= { U32_MAX, 0, READ_WRITE },
 	[APIC_TMCCT >> 4]	= { U32_MAX, 0, XAPIC_READ | MSR_READ },
@@ -86,9 +85,7 @@ static u32 reserved_timer_mode(const struct vhm_apic *apic, u32 value)
 
 static void mask_all_lvts(struct vhm_apic *apic)
 {
-	u32 offset;
-
-	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 16)
+	for (u32 offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 16)
 		lapic_set(apic, offset, lapic_get(apic, offset) | APIC_LVT_MASKED);
 }
 
@@ -173,14 +170,9 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 
 u32 lapic_load(struct vhm_apic *apic, u32 offset)
 {
-	switch (offset) {
-	case APIC_PROCPRI:
+	if (offset == APIC_PROCPRI)
 		return vhm_apic_ppr(apic);
-	case APIC_TMCCT:
-		return lapic_timer_current(apic);
-	default:
-		return lapic_get(apic, offset);
-	}
+	return offset == APIC_TMCCT ? lapic_timer_current(apic) : lapic_get(apic, offset);
 }
 
 static const struct lapic_register *find_in_page(struct vhm_apic *apic, u32 offset)
@@ -360,8 +352,7 @@ static int write_base(struct vhm_apic *apic, u64 base)
 
 static const struct lapic_register *find_msr(const struct vhm_apic *apic, u32 index, u32 access)
 {
-	if (vhm_apic_mode(apic) != VHM_APIC_X2APIC || index < APIC_BASE_MSR ||
-	    index >= APIC_BASE_MSR + LAPIC_REGISTERS)
+	if (vhm_apic_mode(apic) != VHM_APIC_X2APIC || index - APIC_BASE_MSR >= LAPIC_REGISTERS)
 		return NULL;
 	return lapic_find_register((index - APIC_BASE_MSR) << 4, access);
 }
@@ -369,9 +360,8 @@ static const struct lapic_register *find_msr(const struct vhm_apic *apic, u32 in
 u64 vhm_apic_plain_registers(void)
 {
 	u64 plain = 0;
-	u32 n;
 
-	for (n = 0; n < LAPIC_REGISTERS; n++)
+	for (u32 n = 0; n < LAPIC_REGISTERS; n++)
 		if (registers[n].access & PLAIN)
 			plain |= BIT_ULL(n);
 	return plain;
@@ -444,11 +434,9 @@ int vhm_apic_msr_write(struct vhm_apic *apic, u32 index, u64 value)
 
 int vhm_apic_highest(const struct vhm_apic *apic, u32 base)
 {
-	int i;
-	u32 word;
+	for (int i = 7; i >= 0; i--) {
+		u32 word = lapic_get(apic, base + i * 16);
 
-	for (i = 7; i >= 0; i--) {
-		word = lapic_get(apic, base + i * 16);
 		if (word)
 			return i * 32 + __fls(word);
 	}
@@ -532,9 +520,8 @@ void vhm_apic_set_cr8(struct vhm_apic *apic, u8 cr8)
 void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap)
 {
 	u32 words[LAPIC_VECTORS / 32];
-	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(words); i++)
+	for (u32 i = 0; i < ARRAY_SIZE(words); i++)
 		words[i] = lapic_get(apic, APIC_TMR + i * 16);
 	bitmap_from_arr32(bitmap, words, LAPIC_VECTORS);
 }
@@ -542,11 +529,10 @@ void vhm_apic_level_vectors(struct vhm_apic *apic, unsigned long *bitmap)
 /* 64 vectors of each kind into IRR and TMR; those already in IRR keep waiting as one */
 static void take_in(struct vhm_apic *apic, u32 first_vector, u64 edge, u64 level)
 {
-	u32 i, irr, tmr;
+	for (u32 i = 0; i < 2; i++, edge >>= 32, level >>= 32) {
+		u32 irr = lapic_vector_offset(APIC_IRR, first_vector + i * 32);
+		u32 tmr = lapic_vector_offset(APIC_TMR, first_vector + i * 32);
 
-	for (i = 0; i < 2; i++, edge >>= 32, level >>= 32) {
-		irr = lapic_vector_offset(APIC_IRR, first_vector + i * 32);
-		tmr = lapic_vector_offset(APIC_TMR, first_vector + i * 32);
 		lapic_set(apic, irr, lapic_get(apic, irr) | (u32)edge | (u32)level);
 		lapic_set(apic, tmr, (lapic_get(apic, tmr) & ~(u32)edge) | (u32)level);
 	}
@@ -559,9 +545,6 @@ static u64 take(unsigned long *word)
 
 void vhm_apic_sync(struct vhm_apic *apic)
 {
-	u64 edge, level;
-	u32 i;
-
 	BUILD_BUG_ON(BITS_PER_LONG != 64);
 	lapic_timer_poll(apic);
 	/* Before the vectors are looked at: one that comes later raises it again. */
@@ -570,9 +553,9 @@ void vhm_apic_sync(struct vhm_apic *apic)
 		clear_bit(VHM_POSTED_NOTIFIED, &apic->posted.control);
 		smp_mb__after_atomic();		/* before the vectors, as above */
 	}
-	for (i = 0; i < LAPIC_VECTORS / 64; i++) {
-		edge = take(&apic->posted.pending[i]);
-		level = take(&apic->pending_level[i]);
+	for (u32 i = 0; i < LAPIC_VECTORS / 64; i++) {
+		u64 edge = take(&apic->posted.pending[i]), level = take(&apic->pending_level[i]);
+
 		if (!(edge | level) || vhm_apic_mode(apic) == VHM_APIC_DISABLED)
 			continue;	/* none, or lost on the way */
 		take_in(apic, i * 64, edge, level);

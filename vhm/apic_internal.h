@@ -138,22 +138,21 @@ static inline u32 lapic_tsc_to_ticks(u64 tsc, u32 divide_lg2, u32 khz)
 
 static inline u64 lapic_ns_to_tsc(u64 ns, u32 khz)
 {
-	u32 rest;
-	u64 ms = div_u64_rem(ns, NSEC_PER_MSEC, &rest);
+	u64 ms = ns / NSEC_PER_MSEC;
 
 	if (ms >= BIT_ULL(62) / khz)
 		return BIT_ULL(62);
-	return ms * khz + div_u64((u64)rest * khz, NSEC_PER_MSEC);
+	return ms * khz + ns % NSEC_PER_MSEC * khz / NSEC_PER_MSEC;
 }
 
 /* Rounded up: the timer never fires early. Saturates at 2^62, which no host lives to see. */
 static inline u64 lapic_tsc_to_ns(u64 tsc, u32 khz)
 {
-	u64 rest, ms = div64_u64_rem(tsc, khz, &rest);
+	u64 ms = tsc / khz;
 
 	if (ms >= BIT_ULL(62) / NSEC_PER_MSEC)
 		return BIT_ULL(62);
-	return ms * NSEC_PER_MSEC + DIV64_U64_ROUND_UP(rest * NSEC_PER_MSEC, khz);
+	return ms * NSEC_PER_MSEC + DIV64_U64_ROUND_UP(tsc % khz * NSEC_PER_MSEC, khz);
 }
 
 /* What a periodic timer is really set to: whole periods, not below the floor. */
@@ -175,14 +174,9 @@ static inline u64 lapic_periodic_next(u64 target, u64 now, u64 interval)
 /* Time to the end of the current period, 1 to @period, from that to any expiry. */
 static inline u64 lapic_periodic_remaining(s64 to_expiry, u64 period)
 {
-	u64 rest;
-
-	if (to_expiry > 0) {
-		div64_u64_rem(to_expiry, period, &rest);
-		return rest ? rest : period;
-	}
-	div64_u64_rem(-to_expiry, period, &rest);
-	return period - rest;
+	if (to_expiry > 0)
+		return (to_expiry - 1) % period + 1;
+	return period - -to_expiry % period;
 }
 
 /* ------------------------------------------------- between the files here -- */

@@ -34,13 +34,12 @@ void vhm_apic_get_state(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vhm_apic *apic = vcpu->apic;
 	struct vhm_apic_state *out = state;
-	u32 offset;
 
 	/* takes the request with it, which what was loaded may need at the next entry */
 	vhm_apic_sync(apic);
 	vhm_backend->apic_state_changed(apic->vcpu);
 	set_bit(VHM_REQ_APIC, &apic->vcpu->requests);
-	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
+	for (u32 offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ))
 			state_put(out, offset, lapic_load(apic, offset));
 	state_put(out, APIC_ICR2, lapic_get(apic, lapic_icr_high(apic)));
@@ -91,9 +90,9 @@ int vhm_apic_check_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	const struct vhm_apic_state *in = state;
 	bool enabled = state_get(in, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
-	u32 offset, lvtt = state_get(in, APIC_LVTT);
+	u32 lvtt = state_get(in, APIC_LVTT);
 
-	for (offset = 0; offset < LAPIC_BYTES; offset += 4) {
+	for (u32 offset = 0; offset < LAPIC_BYTES; offset += 4) {
 		if (!possible(vcpu->id, offset, state_get(in, offset)))
 			return -EINVAL;
 		if (lapic_is_lvt(offset) && !(offset & 0xf) && !enabled &&
@@ -121,10 +120,9 @@ int vhm_apic_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vhm_apic *apic = vcpu->apic;
 	const struct vhm_apic_state *in = state;
-	u32 offset;
 
 	lapic_reset_registers(apic);
-	for (offset = 0; offset < LAPIC_BYTES; offset += 16)
+	for (u32 offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ) && offset != APIC_TMCCT)
 			lapic_set(apic, offset, state_get(in, offset));
 	lapic_set(apic, APIC_ICR2, 0);

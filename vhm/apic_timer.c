@@ -241,6 +241,5 @@ void lapic_timer_load(struct vhm_apic *apic, u64 deadline_tsc, u64 remaining_ns)
 		arm_deadline(apic);
 	else if (remaining_ns)
 		arm(apic, min(lapic_ns_to_tsc(remaining_ns, tsc_khz),
-			      most_tsc(lapic_get(apic, APIC_TMICT),
-				       lapic_get(apic, APIC_TDCR))));
+			      most_tsc(lapic_get(apic, APIC_TMICT), lapic_get(apic, APIC_TDCR))));
 }

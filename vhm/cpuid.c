@@ -49,9 +49,7 @@ static const struct rule {
 
 static const struct rule *find_rule(const struct vhm_cpuid_entry *supported)
 {
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(rules); i++)
+	for (u32 i = 0; i < ARRAY_SIZE(rules); i++)
 		if (rules[i].leaf == supported->leaf &&
 		    supported->subleaf >= rules[i].first_subleaf &&
 		    supported->subleaf <= rules[i].last_subleaf)
@@ -69,7 +67,6 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 			   const struct vhm_cpuid_entry *supported)
 {
 	const struct rule *rule = find_rule(supported);
-	u32 i, given, able;
 
 	/* widths of addresses may shrink */
 	if (entry->leaf == EXTENDED + 8 &&
@@ -78,27 +75,25 @@ static int check_registers(const struct vhm_cpuid_entry *entry,
 		return -EINVAL;
 	if (!rule)
 		return 0;
-	for (i = 0; i < 4; i++) {
-		given = (&entry->eax)[i] & ~(i == ECX ? rule->dynamic_ecx : 0);
-		able = (&supported->eax)[i];
-		if (rule->features & BIT(i) && given & ~able)
-			return -EINVAL;
-		if (rule->fixed & BIT(i) && given != able)
+	for (u32 i = 0; i < 4; i++) {
+		u32 given = (&entry->eax)[i] & ~(i == ECX ? rule->dynamic_ecx : 0);
+		u32 able = (&supported->eax)[i];
+
+		if ((rule->features & BIT(i) && given & ~able) ||
+		    (rule->fixed & BIT(i) && given != able))
 			return -EINVAL;
 	}
 	return 0;
 }
 
-static int check_entry(const struct vhm_cpuid_entry *entry,
-		       const struct vhm_cpuid_table *supported)
+static int check_entry(const struct vhm_cpuid_entry *entry, const struct vhm_cpuid_table *supported)
 {
 	const struct vhm_cpuid_entry *able;
 
 	if (entry->flags & ~VHM_CPUID_SUBLEAF || entry->reserved)
 		return -EINVAL;
-	if (entry->leaf >> 8 == HYPERVISOR_LEAF >> 8)
-		return 0;
-	if (!(entry->eax | entry->ebx | entry->ecx | entry->edx))
+	if (entry->leaf >> 8 == HYPERVISOR_LEAF >> 8 ||
+	    !(entry->eax | entry->ebx | entry->ecx | entry->edx))
 		return 0;
 	for (able = supported->entries; able < supported->entries + supported->count; able++)
 		if (able->flags == entry->flags && same_question(entry, able))
@@ -118,14 +113,12 @@ static int check_entry(const struct vhm_cpuid_entry *entry,
 int vhm_cpuid_check(const struct vhm_cpuid_entry *entries, u32 count,
 		    const struct vhm_cpuid_table *supported)
 {
-	u32 i, j;
-
 	if (count > VHM_MAX_CPUID_ENTRIES)
 		return -EINVAL;
-	for (i = 0; i < count; i++) {
+	for (u32 i = 0; i < count; i++) {
 		if (check_entry(&entries[i], supported))
 			return -EINVAL;
-		for (j = 0; j < i; j++)
+		for (u32 j = 0; j < i; j++)
 			if (same_question(&entries[i], &entries[j]))
 				return -EINVAL;
 	}
@@ -164,22 +157,21 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
 {
 	struct vhm_cpuid_entry *table;
 	u16 *index;
-	u32 i;
 
 	table = kvmalloc(count * sizeof(*table) + INDEXED_LEAVES * sizeof(*index),
 			 GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
 	memcpy(table, entries, count * sizeof(*table));
-	for (i = 0; i < count; i++)
+	for (u32 i = 0; i < count; i++)
 		if (!(table[i].flags & VHM_CPUID_SUBLEAF))
 			table[i].subleaf = 0;	/* ignored */
 	sort(table, count, sizeof(*table), compare, NULL);
 
 	index = (u16 *)(table + count);
-	for (i = 0; i < INDEXED_LEAVES; i++)
+	for (u32 i = 0; i < INDEXED_LEAVES; i++)
 		index[i] = count;
-	for (i = count; i-- > 0;)
+	for (u32 i = count; i-- > 0;)
 		if (is_indexed(table[i].leaf))
 			index[index_slot(table[i].leaf)] = i;
 	return table;
@@ -188,9 +180,7 @@ static struct vhm_cpuid_entry *make_table(const struct vhm_cpuid_entry *entries,
 /* the state components that a table offers */
 static u64 xcr0_of(const struct vhm_cpuid_entry *entries, u32 count)
 {
-	u32 i;
-
-	for (i = 0; i < count; i++)
+	for (u32 i = 0; i < count; i++)
 		if (entries[i].leaf == 0xd && !entries[i].subleaf)
 			return entries[i].eax | (u64)entries[i].edx << 32;
 	return 0;
@@ -304,12 +294,10 @@ bool vhm_cpuid_has(const struct vhm_vcpu *vcpu, u32 feature)
 static u32 xsave_bytes(const struct vhm_vcpu *vcpu, u64 components, bool compact)
 {
 	const struct vhm_cpuid_entry *entry;
-	u32 i, end = XSAVE_LEGACY;
+	u32 end = XSAVE_LEGACY;
 
-	for (i = 2; i < 63; i++) {
-		if (!(components & BIT_ULL(i)))
-			continue;
-		entry = vhm_cpuid_find(vcpu, 0xd, i);
+	for (u32 i = 2; i < 63; i++) {
+		entry = components & BIT_ULL(i) ? vhm_cpuid_find(vcpu, 0xd, i) : NULL;
 		if (!entry)
 			continue;
 		if (!compact)
@@ -378,8 +366,7 @@ static __always_inline void answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr
 				   const struct vhm_cpuid_entry *entry, u32 leaf, u32 subleaf,
 				   struct vhm_registers *regs)
 {
-	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x15) |
-				   BIT(0x16);
+	const u32 dynamic_leaves = BIT(1) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x15) | BIT(0x16);
 
 	regs->rax = entry->eax;
 	regs->rbx = entry->ebx;

@@ -145,10 +145,10 @@ static struct vhm_cpuid_entry *add_host(struct builder *b, u32 leaf, u32 subleaf
 static struct vhm_cpuid_entry *add_listed(struct builder *b, u32 leaf, u32 subleaf)
 {
 	struct vhm_cpuid_entry *entry = add(b, leaf, subleaf);
-	u32 i, host[4];
+	u32 host[4];
 
 	ask(b, leaf, subleaf, host);
-	for (i = 0; i < ARRAY_SIZE(whitelist); i++)
+	for (u32 i = 0; i < ARRAY_SIZE(whitelist); i++)
 		if (whitelist[i].leaf == leaf && whitelist[i].subleaf == subleaf &&
 		    !(whitelist[i].needs & ~b->given))
 			(&entry->eax)[whitelist[i].reg] |=
@@ -172,9 +172,9 @@ static void add_identity(struct builder *b)
 static void add_caches(struct builder *b)
 {
 	struct vhm_cpuid_entry *entry;
-	u32 i, regs[4], sharing;
+	u32 regs[4], sharing;
 
-	for (i = 0; i < 8; i++) {
+	for (u32 i = 0; i < 8; i++) {
 		ask(b, 4, i, regs);
 		if (!(regs[0] & 0x1f))
 			break;
@@ -188,10 +188,9 @@ static void add_caches(struct builder *b)
 static void add_extended_features(struct builder *b)
 {
 	struct vhm_cpuid_entry *entry = add_listed(b, 7, 0);
-	u32 i;
 
 	entry->eax = min(entry->eax, 2u);
-	for (i = 1; i <= entry->eax; i++)
+	for (u32 i = 1; i <= entry->eax; i++)
 		add_listed(b, 7, i);
 }
 
@@ -212,7 +211,7 @@ static void add_topology(struct builder *b)
 static void add_xsave(struct builder *b)
 {
 	struct vhm_cpuid_entry *all, *entry;
-	u32 i, end = XSAVE_LEGACY;
+	u32 end = XSAVE_LEGACY;
 
 	if (!b->xcr0)
 		return;
@@ -220,7 +219,7 @@ static void add_xsave(struct builder *b)
 	all->eax = b->xcr0;
 	all->ebx = XSAVE_LEGACY;
 	add_listed(b, 0xd, 1);
-	for (i = 2; i < 32; i++) {
+	for (u32 i = 2; i < 32; i++) {
 		if (!(b->xcr0 & BIT(i)))
 			continue;
 		entry = add_host(b, 0xd, i);
@@ -293,11 +292,9 @@ static void add_paravirtual(struct builder *b)
 
 static void add_extended(struct builder *b)
 {
-	u32 leaf;
-
 	add(b, EXTENDED, 0)->eax = MAX_EXTENDED;
 	add_listed(b, EXTENDED + 1, 0);
-	for (leaf = EXTENDED + 2; leaf <= EXTENDED + 4; leaf++)
+	for (u32 leaf = EXTENDED + 2; leaf <= EXTENDED + 4; leaf++)
 		add_host(b, leaf, 0);	/* brand string */
 	add_listed(b, EXTENDED + 6, 0);
 	add_listed(b, EXTENDED + 7, 0);

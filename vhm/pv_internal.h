@@ -81,10 +81,10 @@ static const struct pv_msr pv_msrs[VHM_PV_MSRS] __maybe_unused = {
  */
 static inline void pv_ipi_targets(unsigned long *targets, u64 low, u64 high, u32 first, bool bits64)
 {
-	u32 half = bits64 ? 64 : 32, n;
+	u32 half = bits64 ? 64 : 32;
 
 	bitmap_zero(targets, PV_IPI_IDS);
-	for (n = 0; n < 2 * half && (u64)first + n < PV_IPI_IDS; n++)
+	for (u32 n = 0; n < 2 * half && (u64)first + n < PV_IPI_IDS; n++)
 		if ((n < half ? low >> n : high >> (n - half)) & 1)
 			__set_bit(first + n, targets);
 }

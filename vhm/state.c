@@ -29,9 +29,7 @@ static int registers_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 
 static u32 cpuid_bytes(struct vhm_vcpu *vcpu)
 {
-	u32 count = vcpu ? vcpu->cpuid_count : VHM_MAX_CPUID_ENTRIES;
-
-	return count * sizeof(struct vhm_cpuid_entry);
+	return (vcpu ? vcpu->cpuid_count : VHM_MAX_CPUID_ENTRIES) * sizeof(struct vhm_cpuid_entry);
 }
 
 static void cpuid_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
@@ -138,9 +136,9 @@ static u32 section_bytes(struct vhm_vcpu *vcpu, u32 type)
  */
 u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask)
 {
-	u32 type, total = 0;
+	u32 total = 0;
 
-	for (type = 1; type < VHM_SECTION_COUNT; type++)
+	for (u32 type = 1; type < VHM_SECTION_COUNT; type++)
 		if (!mask || mask & BIT_ULL(type))
 			total += sizeof(struct vhm_section) + padded(section_bytes(vcpu, type));
 	return total;
@@ -154,9 +152,7 @@ u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask)
  */
 void vhm_state_get(struct vhm_vcpu *vcpu, u64 mask, void *buffer)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(order); i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(order); i++) {
 		struct vhm_section *head = buffer;
 		u32 type = order[i];
 
@@ -205,11 +201,10 @@ static int check_section(struct vhm_vcpu *vcpu, const struct vhm_section *head)
 int vhm_state_set(struct vhm_vcpu *vcpu, const void *buffer, u64 bytes)
 {
 	const struct vhm_section *head;
-	int pass, ret = 0;
-	u64 at;
+	int ret = 0;
 
-	for (pass = 0; pass < 2; pass++) {
-		for (at = 0; at < bytes; at += sizeof(*head) + padded(head->bytes)) {
+	for (int pass = 0; pass < 2; pass++) {
+		for (u64 at = 0; at < bytes; at += sizeof(*head) + padded(head->bytes)) {
 			head = section_at(buffer + at, bytes - at);
 			if (IS_ERR(head))
 				return PTR_ERR(head);

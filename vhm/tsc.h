@@ -12,7 +12,6 @@
 #include <linux/bits.h>
 #include <linux/limits.h>
 #include <linux/math64.h>
-#include <linux/types.h>
 
 #define VHM_TSC_FRACTION_BITS	48
 #define VHM_TSC_UNSCALED	BIT_ULL(VHM_TSC_FRACTION_BITS)
@@ -58,14 +57,13 @@ static inline u64 vhm_tsc_unscale(u64 guest, u64 multiplier)
 {
 	const u32 digit_bits = 12;	/* 2^52 shifted by so much fits */
 	u64 rest, host, digit;
-	u32 bits;
 
 	if (multiplier == VHM_TSC_UNSCALED)
 		return guest;
 	host = div64_u64_rem(guest, multiplier, &rest);
 	if (host >> (63 - VHM_TSC_FRACTION_BITS))
 		return U64_MAX;
-	for (bits = 0; bits < VHM_TSC_FRACTION_BITS; bits += digit_bits) {
+	for (u32 bits = 0; bits < VHM_TSC_FRACTION_BITS; bits += digit_bits) {
 		digit = div64_u64_rem(rest << digit_bits, multiplier, &rest);
 		host = host << digit_bits | digit;
 	}
