@@ -148,7 +148,7 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_set(apic, offset, atomic_xchg(&apic->errors, 0));
 		break;
 	case APIC_ICR:
-		lapic_send_icr(apic);
+		lapic_send(apic, value);
 		break;
 	case APIC_TMICT:
 		lapic_timer_settle(apic);
@@ -158,9 +158,9 @@ static void store(struct vhm_apic *apic, u32 offset, u32 value)
 		lapic_timer_settle(apic);
 		lapic_timer_divide_written(apic);
 		break;
-	case APIC_SELF_IPI:
+	case APIC_SELF_IPI:	/* 10.12.11 */
 		lapic_set(apic, offset, 0);
-		lapic_send_self(apic, value);
+		lapic_send(apic, APIC_DEST_SELF | value);
 		break;
 	case APIC_TASKPRI:
 		lapic_set(apic, APIC_PROCPRI, vhm_apic_ppr(apic));
@@ -385,7 +385,8 @@ int vhm_apic_msr_read(struct vhm_apic *apic, u32 index, u64 *value)
 		return 0;
 	}
 	if (index == MSR_IA32_TSC_DEADLINE && guest_has_deadline(apic)) {
-		*value = lapic_timer_get_deadline(apic);
+		lapic_timer_settle(apic);	/* reads as 0 once it has fired */
+		*value = apic->timer_deadline_tsc;
 		return 0;
 	}
 	if (!find_msr(apic, index, MSR_READ))
@@ -498,14 +499,6 @@ bool vhm_apic_eoi_is_silent(struct vhm_apic *apic)
 	       vhm_apic_highest(apic, APIC_IRR) < 0;
 }
 
-int vhm_apic_take_level_eoi(struct vhm_apic *apic)
-{
-	int vector = apic->level_eoi;
-
-	apic->level_eoi = -1;
-	return vector;
-}
-
 u8 vhm_apic_get_cr8(const struct vhm_apic *apic)
 {
 	return (lapic_get(apic, APIC_TASKPRI) & 0xff) >> 4;
@@ -569,46 +562,34 @@ int vhm_apic_create(struct vhm_vcpu *vcpu)
 	/* a size that is a power of two is the alignment, too */
 	struct vhm_apic *apic = kzalloc(roundup_pow_of_two(sizeof(*apic)), GFP_KERNEL_ACCOUNT);
 
+	vcpu->apic = apic;
 	if (!apic)
 		return -ENOMEM;
 	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!apic->regs) {
-		kfree(apic);
+	if (!apic->regs)
 		return -ENOMEM;
-	}
 	apic->vcpu = vcpu;
 	apic->base_msr = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | bsp_bit(apic);
 	lapic_reset_registers(apic);
-	vcpu->apic = apic;
 	return 0;
 }
 
 void vhm_apic_free(struct vhm_vcpu *vcpu)
 {
-	struct vhm_apic *apic = vcpu->apic;
-
-	if (!apic)
-		return;
-	vcpu->apic = NULL;
-	free_page((unsigned long)apic->regs);
-	kfree(apic);
+	if (vcpu->apic)
+		free_page((unsigned long)vcpu->apic->regs);
+	kfree(vcpu->apic);
 }
 
 /**
- * vhm_apic_reset - state after power-up or INIT
+ * vhm_apic_reset - what INIT does; mode and id stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1)
  * @vcpu: its vCPU
- * @init: INIT: mode and id stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1)
  *
  * Context: the vCPU's thread.
  */
-void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init)
+void vhm_apic_reset(struct vhm_vcpu *vcpu)
 {
-	struct vhm_apic *apic = vcpu->apic;
-
-	if (!init)
-		WRITE_ONCE(apic->base_msr,
-			   APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | bsp_bit(apic));
-	lapic_reset_registers(apic);
+	lapic_reset_registers(vcpu->apic);
 	vhm_backend->apic_mode_changed(vcpu);
 	vhm_backend->apic_state_changed(vcpu);
 }

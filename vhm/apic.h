@@ -49,7 +49,8 @@ struct vhm_posted {
  * @timer_mode: mode bits of the LVT timer register that the timer runs in
  * @timer_divide_lg2: binary logarithm of the divisor it runs with
  * @errors: error bits found since the last write to ESR, any context
- * @level_eoi: see vhm_apic_take_level_eoi()
+ * @level_eoi: the level-triggered vector that a write to the EOI register through
+ *	vhm_apic_write(), _written() or _msr_write() has ended, until the VMM is told, or -1
  */
 struct vhm_apic {
 	struct vhm_posted posted;
@@ -69,11 +70,6 @@ static inline bool vhm_apic_notified(const struct vhm_apic *apic)
 	return test_bit(VHM_POSTED_NOTIFIED, &apic->posted.control);
 }
 
-static inline bool vhm_apic_timer_due(const struct vhm_apic *apic)
-{
-	return apic->timer_target_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= apic->timer_target_tsc;
-}
-
 /* Host TSC at which time alone makes the vCPU's thread act: APIC timer, deadline. */
 static inline u64 vhm_vcpu_next_event_tsc(const struct vhm_vcpu *vcpu)
 {
@@ -85,9 +81,9 @@ static inline bool vhm_vcpu_has_next_event(const struct vhm_vcpu *vcpu)
 	return (vcpu->apic->timer_target_tsc & vcpu->deadline_tsc) != VHM_TSC_NEVER;
 }
 
-int vhm_apic_create(struct vhm_vcpu *vcpu);		/* sets vcpu->apic, resets it */
-void vhm_apic_free(struct vhm_vcpu *vcpu);		/* apic may be NULL */
-void vhm_apic_reset(struct vhm_vcpu *vcpu, bool init);	/* power-up, or INIT: keeps id and base */
+int vhm_apic_create(struct vhm_vcpu *vcpu);	/* as after power-up; vhm_apic_free() if it fails */
+void vhm_apic_free(struct vhm_vcpu *vcpu);	/* apic may be NULL */
+void vhm_apic_reset(struct vhm_vcpu *vcpu);	/* INIT: keeps id and base */
 enum vhm_apic_mode vhm_apic_mode(const struct vhm_apic *apic);
 
 /* Register access by page offset; xAPIC rules. False: no such register (reads give 0). */
@@ -121,15 +117,6 @@ void vhm_apic_acknowledge(struct vhm_apic *apic, u8 vector);
 int vhm_apic_eoi(struct vhm_apic *apic);
 /* vCPU thread: one in service, edge triggered, and none requested: its end changes nothing else. */
 bool vhm_apic_eoi_is_silent(struct vhm_apic *apic);
-/*
- * vCPU thread: the level-triggered vector that a write to the EOI register through
- * vhm_apic_write(), _written() or _msr_write() has ended since the last call, or -1.
- */
-int vhm_apic_take_level_eoi(struct vhm_apic *apic);
-static inline bool vhm_apic_has_level_eoi(const struct vhm_apic *apic)
-{
-	return apic->level_eoi >= 0;
-}
 
 /* TPR as CR8 (bits 7-4), PPR refresh */
 u8 vhm_apic_get_cr8(const struct vhm_apic *apic);

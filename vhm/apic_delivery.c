@@ -15,13 +15,8 @@
 
 /* ------------------------------------------------------------ acceptance -- */
 
-/**
- * lapic_pend - leave a vector for the vCPU's thread, without waking it
- * @apic: target
- * @vector: vector, 16-255
- * @level: level triggered
- */
-void lapic_pend(struct vhm_apic *apic, u32 vector, bool level)
+/* Leave a vector (16-255) for the vCPU's thread, without waking it. */
+static void pend(struct vhm_apic *apic, u32 vector, bool level)
 {
 	vector = array_index_nospec(vector, LAPIC_VECTORS);
 	set_bit(vector, level ? apic->pending_level : apic->posted.pending);
@@ -32,7 +27,7 @@ void lapic_pend(struct vhm_apic *apic, u32 vector, bool level)
 /* A level-triggered vector is software's to take in: TMR and the EOI-exit bitmap go with it. */
 static void raise(struct vhm_apic *apic, u32 vector, bool level)
 {
-	lapic_pend(apic, vector, level);
+	pend(apic, vector, level);
 	if (level)
 		vhm_vcpu_request(apic->vcpu, VHM_REQ_APIC);
 	else
@@ -66,7 +61,7 @@ bool lapic_local_interrupt(struct vhm_apic *apic, u32 lvt)
 		lapic_error(apic, APIC_ESR_RECVILL);
 		return false;
 	}
-	lapic_pend(apic, vector, false);
+	pend(apic, vector, false);
 	return true;
 }
 
@@ -133,13 +128,8 @@ static bool matches_xapic_logical(const struct vhm_apic *apic, u32 destination)
 	}
 }
 
-/**
- * lapic_matches - is an APIC addressed by a message?
- * @apic: the APIC
- * @destination: destination field, LAPIC_BROADCAST for all
- * @logical: logical destination mode
- */
-bool lapic_matches(const struct vhm_apic *apic, u32 destination, bool logical)
+/* Does this destination field, LAPIC_BROADCAST for all, address the APIC? */
+static bool matches(const struct vhm_apic *apic, u32 destination, bool logical)
 {
 	u32 ldr;
 
@@ -153,22 +143,16 @@ bool lapic_matches(const struct vhm_apic *apic, u32 destination, bool logical)
 	return destination >> 16 == ldr >> 16 && destination & ldr & 0xffff;
 }
 
-/* Not for APIC_DEST_SELF, which needs no search. */
+/* Not for APIC_DEST_SELF, which needs no search; APIC_DEST_ALLINC is everybody. */
 static bool addressed(const struct vhm_apic *apic, const struct vhm_apic *source,
 		      const struct vhm_interrupt *irq)
 {
-	switch (irq->shorthand) {
-	case APIC_DEST_ALLINC:
-		return true;
-	case APIC_DEST_ALLBUT:
+	if (irq->shorthand == APIC_DEST_ALLBUT)
 		return apic != source;
-	default:
-		return lapic_matches(apic, irq->destination, irq->logical);
-	}
+	return irq->shorthand || matches(apic, irq->destination, irq->logical);
 }
 
-static int deliver_all(struct vhm_vm *vm, struct vhm_apic *source,
-		       const struct vhm_interrupt *irq)
+static int deliver_all(struct vhm_vm *vm, struct vhm_apic *source, const struct vhm_interrupt *irq)
 {
 	struct vhm_vcpu *vcpu;
 	unsigned long id;
@@ -204,13 +188,6 @@ static int deliver_lowest(struct vhm_vm *vm, struct vhm_apic *source,
 	return 0;	/* it was disabled meanwhile */
 }
 
-static int deliver_physical(struct vhm_vm *vm, const struct vhm_interrupt *irq)
-{
-	struct vhm_vcpu *vcpu = vhm_vcpu_find(vm, irq->destination);
-
-	return vcpu ? accept(vcpu->apic, irq) : 0;
-}
-
 /**
  * vhm_apic_deliver - deliver an interrupt to all vCPUs it is addressed to
  * @vm: the VM
@@ -226,6 +203,7 @@ static int deliver_physical(struct vhm_vm *vm, const struct vhm_interrupt *irq)
 int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vhm_interrupt *irq)
 {
 	bool lowest = irq->delivery_mode == APIC_DM_LOWEST;
+	struct vhm_vcpu *vcpu;
 	int accepted;
 
 	if (irq->level && !irq->asserted)
@@ -239,12 +217,14 @@ int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vh
 		return source ? accept(source, irq) : 0;
 
 	rcu_read_lock();
-	if (!irq->shorthand && !irq->logical && irq->destination != LAPIC_BROADCAST)
-		accepted = deliver_physical(vm, irq);
-	else if (lowest)
+	if (!irq->shorthand && !irq->logical && irq->destination != LAPIC_BROADCAST) {
+		vcpu = vhm_vcpu_find(vm, irq->destination);
+		accepted = vcpu ? accept(vcpu->apic, irq) : 0;
+	} else if (lowest) {
 		accepted = deliver_lowest(vm, source, irq);
-	else
+	} else {
 		accepted = deliver_all(vm, source, irq);
+	}
 	rcu_read_unlock();
 	return accepted;
 }
@@ -252,23 +232,20 @@ int vhm_apic_deliver(struct vhm_vm *vm, struct vhm_apic *source, const struct vh
 /* --------------------------------------------------------------- senders -- */
 
 /**
- * lapic_send_icr - send the interprocessor interrupt that ICR describes
+ * lapic_send - send the interprocessor interrupt that ICR describes
  * @apic: sender
+ * @icr: low half of ICR; the high half is in the page
  *
  * The trigger mode matters for INIT alone, where "level" with "de-assert" is a message
  * of old that nobody takes any more; all else is edge triggered (10.6.1).
  */
-void lapic_send_icr(struct vhm_apic *apic)
+void lapic_send(struct vhm_apic *apic, u32 icr)
 {
-	u32 icr = lapic_get(apic, APIC_ICR);
 	bool init = (icr & APIC_DM_FIXED_MASK) == APIC_DM_INIT;
 	struct vhm_interrupt irq = {
-		.vector = icr & APIC_VECTOR_MASK,
-		.delivery_mode = icr & APIC_DM_FIXED_MASK,
-		.logical = icr & APIC_DEST_LOGICAL,
-		.level = init && icr & APIC_INT_LEVELTRIG,
-		.asserted = icr & APIC_INT_ASSERT,
-		.shorthand = icr & APIC_DEST_ALLBUT,
+		.vector = icr & APIC_VECTOR_MASK, .delivery_mode = icr & APIC_DM_FIXED_MASK,
+		.logical = icr & APIC_DEST_LOGICAL, .shorthand = icr & APIC_DEST_ALLBUT,
+		.level = init && icr & APIC_INT_LEVELTRIG, .asserted = icr & APIC_INT_ASSERT,
 	};
 
 	if (vhm_apic_mode(apic) == VHM_APIC_X2APIC) {
@@ -278,19 +255,6 @@ void lapic_send_icr(struct vhm_apic *apic)
 		if (irq.destination == 0xff && !irq.logical)
 			irq.destination = LAPIC_BROADCAST;
 	}
-	vhm_apic_deliver(apic->vcpu->vm, apic, &irq);
-}
-
-/* SELF IPI register (10.12.11) */
-void lapic_send_self(struct vhm_apic *apic, u32 vector)
-{
-	struct vhm_interrupt irq = {
-		.vector = vector,
-		.delivery_mode = APIC_DM_FIXED,
-		.asserted = true,
-		.shorthand = APIC_DEST_SELF,
-	};
-
 	vhm_apic_deliver(apic->vcpu->vm, apic, &irq);
 }
 
@@ -320,11 +284,9 @@ int vhm_apic_deliver_msi(struct vhm_vm *vm, u64 address, u32 data)
 {
 	struct vhm_interrupt irq = {
 		.destination = (address >> 12 & 0xff) | (address & MSI_ADDRESS_EXTENDED) >> 32,
-		.vector = data & APIC_VECTOR_MASK,
-		.delivery_mode = data & APIC_DM_FIXED_MASK,
+		.vector = data & APIC_VECTOR_MASK, .delivery_mode = data & APIC_DM_FIXED_MASK,
 		.logical = address & MSI_ADDRESS_LOGICAL,
-		.level = data & MSI_DATA_LEVEL,
-		.asserted = data & MSI_DATA_ASSERT,
+		.level = data & MSI_DATA_LEVEL, .asserted = data & MSI_DATA_ASSERT,
 	};
 
 	if ((address & MSI_ADDRESS_FIXED_MASK) != MSI_ADDRESS_FIXED || data & MSI_DATA_RESERVED)

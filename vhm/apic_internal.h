@@ -194,19 +194,15 @@ void lapic_timer_mode_written(struct vhm_apic *apic);
 void lapic_timer_initial_written(struct vhm_apic *apic, u32 value);
 void lapic_timer_divide_written(struct vhm_apic *apic);
 u32 lapic_timer_current(const struct vhm_apic *apic);
-u64 lapic_timer_get_deadline(struct vhm_apic *apic);
 void lapic_timer_set_deadline(struct vhm_apic *apic, u64 tsc);
 u64 lapic_timer_remaining_ns(const struct vhm_apic *apic);
 int lapic_timer_check(u32 lvtt, u32 initial, u32 divide, u64 deadline_tsc, u64 remaining_ns);
 void lapic_timer_load(struct vhm_apic *apic, u64 deadline_tsc, u64 remaining_ns);
 
 /* apic_delivery.c; any context */
-void lapic_pend(struct vhm_apic *apic, u32 vector, bool level);
 void lapic_error(struct vhm_apic *apic, u32 error);
 bool lapic_local_interrupt(struct vhm_apic *apic, u32 lvt);
 /* vCPU thread: send what ICR says */
-void lapic_send_icr(struct vhm_apic *apic);
-void lapic_send_self(struct vhm_apic *apic, u32 vector);
-bool lapic_matches(const struct vhm_apic *apic, u32 destination, bool logical);
+void lapic_send(struct vhm_apic *apic, u32 icr);
 
 #endif /* VHM_APIC_INTERNAL_H */

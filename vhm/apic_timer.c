@@ -170,13 +170,6 @@ void lapic_timer_mode_written(struct vhm_apic *apic)
 	refresh_interval(apic);
 }
 
-/* IA32_TSC_DEADLINE; reads as 0 once it has fired */
-u64 lapic_timer_get_deadline(struct vhm_apic *apic)
-{
-	lapic_timer_settle(apic);
-	return apic->timer_deadline_tsc;
-}
-
 /* IA32_TSC_DEADLINE; ignored in the other modes, 0 disarms */
 void lapic_timer_set_deadline(struct vhm_apic *apic, u64 tsc)
 {

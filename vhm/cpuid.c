@@ -216,19 +216,12 @@ int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, 
 		kvfree(table);
 		return -ENOMEM;
 	}
-	vhm_cpuid_free(vcpu);
+	kvfree(vcpu->cpuid);
 	vcpu->cpuid = table;
 	vcpu->cpuid_count = count;
 	vhm_pv_cpuid_changed(vcpu);
 	vhm_backend->cpuid_changed(vcpu);
 	return 0;
-}
-
-void vhm_cpuid_free(struct vhm_vcpu *vcpu)
-{
-	kvfree(vcpu->cpuid);
-	vcpu->cpuid = NULL;
-	vcpu->cpuid_count = 0;
 }
 
 /* ---------------------------------------------------------------- answers -- */

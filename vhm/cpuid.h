@@ -77,7 +77,6 @@ void vhm_cpuid_tsc_ratio(u32 tsc_khz, u32 *numerator, u32 *denominator);
 
 /* vcpu->mutex held */
 int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, u32 count);
-void vhm_cpuid_free(struct vhm_vcpu *vcpu);
 const struct vhm_cpuid_entry *vhm_cpuid_find(const struct vhm_vcpu *vcpu, u32 leaf, u32 subleaf);
 bool vhm_cpuid_has(const struct vhm_vcpu *vcpu, u32 feature);
 void vhm_cpuid_answer(const struct vhm_vcpu *vcpu, u64 cr4, u64 xcr0, struct vhm_registers *regs);

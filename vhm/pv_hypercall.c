@@ -56,7 +56,7 @@ s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bo
 		return send_ipi(vcpu, regs, bits64);
 	case KVM_HC_SCHED_YIELD:
 		other = vhm_vcpu_find(vcpu->vm, (u32)regs->rbx);
-		if (other && other != vcpu)
+		if (other && other != vcpu && READ_ONCE(other->preempted))
 			vhm_vcpu_yield_to(other);
 		return 0;
 	default:

@@ -32,8 +32,7 @@ static void vcpu_sched_out(struct preempt_notifier *notifier, struct task_struct
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
-	.sched_in = vcpu_sched_in,
-	.sched_out = vcpu_sched_out,
+	.sched_in = vcpu_sched_in, .sched_out = vcpu_sched_out,
 };
 
 /**
@@ -112,7 +111,7 @@ void vhm_vcpu_free(struct vhm_vcpu *vcpu)
 	hrtimer_cancel(&vcpu->wake_timer);
 	put_pid(vcpu->pid);
 	vhm_apic_free(vcpu);
-	vhm_cpuid_free(vcpu);
+	kvfree(vcpu->cpuid);
 	free_page((unsigned long)vcpu->run);
 	vhm_backend->vcpu_free(vcpu);
 }
@@ -207,7 +206,7 @@ bool vhm_should_wake(struct vhm_vcpu *vcpu)
 			return true;
 		next = vhm_vcpu_next_event_tsc(vcpu);
 	}
-	return next != VHM_TSC_NEVER && vhm_host_tsc() >= next;
+	return vhm_tsc_passed(next);
 }
 
 /* Take in what arrived; true if the guest is to go on. */
@@ -246,7 +245,7 @@ static bool take_init(struct vhm_vcpu *vcpu)
 {
 	if (!vhm_request_test_clear(vcpu, VHM_REQ_INIT))
 		return false;
-	vhm_apic_reset(vcpu, true);
+	vhm_apic_reset(vcpu);
 	vhm_pv_reset(vcpu);
 	vhm_backend->vcpu_reset(vcpu, true);
 	vcpu->run_state = vcpu->id ? VHM_RUN_STATE_WAIT_SIPI : VHM_RUN_STATE_RUNNABLE;
@@ -256,9 +255,8 @@ static bool take_init(struct vhm_vcpu *vcpu)
 /* A SIPI counts only for a vCPU that waits for one (SDM vol. 3, 9.4.2). */
 static void take_sipi(struct vhm_vcpu *vcpu)
 {
-	if (!vhm_request_test_clear(vcpu, VHM_REQ_SIPI))
-		return;
-	if (vcpu->run_state != VHM_RUN_STATE_WAIT_SIPI)
+	if (!vhm_request_test_clear(vcpu, VHM_REQ_SIPI) ||
+	    vcpu->run_state != VHM_RUN_STATE_WAIT_SIPI)
 		return;
 	vhm_backend->vcpu_sipi(vcpu, (u8)READ_ONCE(vcpu->sipi_vector));
 	vcpu->run_state = VHM_RUN_STATE_RUNNABLE;
@@ -282,16 +280,13 @@ static int read_request(struct vhm_run *run, struct run_request *out)
 	*out = (struct run_request) {
 		.request = READ_ONCE(run->request),
 		.retire_bytes = READ_ONCE(run->retire_bytes),
+		.interrupt_vector = READ_ONCE(run->interrupt_vector),
 		.deadline_tsc = READ_ONCE(run->deadline_tsc),
 		.inject = READ_ONCE(run->inject.flags),
 	};
-	if (out->request & ~KNOWN_REQUESTS || out->retire_bytes > INSN_BYTES_MAX)
+	if (out->request & ~KNOWN_REQUESTS || out->retire_bytes > INSN_BYTES_MAX ||
+	    (out->request & VHM_RUN_INTERRUPT && out->interrupt_vector > 255))
 		return -EINVAL;
-	if (out->request & VHM_RUN_INTERRUPT) {
-		out->interrupt_vector = READ_ONCE(run->interrupt_vector);
-		if (out->interrupt_vector > 255)
-			return -EINVAL;
-	}
 	WRITE_ONCE(run->request, 0);
 	WRITE_ONCE(run->retire_bytes, 0);
 	return 0;
@@ -334,25 +329,19 @@ static noinline int inject_requested(struct vhm_vcpu *vcpu)
  */
 static int apply_request(struct vhm_vcpu *vcpu, const struct run_request *r, bool known)
 {
-	int ret;
+	int ret = 0;
 
 	if (r->request & VHM_RUN_SET_REGISTERS)
 		read_registers(vcpu, known);
 	if (r->retire_bytes)
 		vhm_backend->retire(vcpu, r->retire_bytes);
-	if (unlikely(r->inject)) {
+	if (unlikely(r->inject))
 		ret = inject_requested(vcpu);
-		if (ret)
-			return ret;
-	}
-	if (r->request & VHM_RUN_INTERRUPT) {
+	if (!ret && r->request & VHM_RUN_INTERRUPT)
 		ret = vhm_backend->inject_extint(vcpu, r->interrupt_vector);
-		if (ret)
-			return ret;
-	}
-	if (r->request & VHM_RUN_IRQ_WINDOW)
+	if (!ret && r->request & VHM_RUN_IRQ_WINDOW)
 		vcpu->irq_window_requested = true;
-	return 0;
+	return ret;
 }
 
 static int to_user(struct vhm_vcpu *vcpu, enum vhm_exit_reason reason)
@@ -373,7 +362,7 @@ static int become_runnable(struct vhm_vcpu *vcpu)
 		cond_resched();
 		if (READ_ONCE(vcpu->vm->dead))
 			return -EIO;
-		if (vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc)
+		if (vhm_tsc_passed(vcpu->deadline_tsc))
 			return to_user(vcpu, VHM_EXIT_DEADLINE);
 		if (vhm_request_test_clear(vcpu, VHM_REQ_STEP)) {
 			vcpu->run->exception = (struct vhm_event) {

@@ -290,7 +290,7 @@ void vhm_vcpu_nmi(struct vhm_vcpu *vcpu);
 /* vhm/yield.c */
 void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu);
 void vhm_vcpu_yield(struct vhm_vcpu *me);
-void vhm_vcpu_yield_to(struct vhm_vcpu *vcpu);
+int vhm_vcpu_yield_to(struct vhm_vcpu *vcpu);
 
 /* vhm/halt.c */
 void vhm_halt_init(struct vhm_vcpu *vcpu);
@@ -319,6 +319,11 @@ extern u64 vhm_tsc_lost;
 static inline u64 vhm_host_tsc(void)
 {
 	return rdtsc() + vhm_tsc_lost;
+}
+
+static inline bool vhm_tsc_passed(u64 host_tsc)
+{
+	return host_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= host_tsc;
 }
 
 /* The guest's TSC at a moment of the host's, and back (vmx applies the offset). */

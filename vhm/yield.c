@@ -9,7 +9,7 @@
 
 #include <linux/pid.h>
 
-/* Threads that yield_to() may have no use for before we give up: it takes two run-queue locks a time. */
+/* Threads that yield_to() may have no use for before we give up: each takes two run-queue locks. */
 #define REFUSALS	3
 
 /**
@@ -28,8 +28,13 @@ void vhm_vcpu_note_thread(struct vhm_vcpu *vcpu)
 	put_pid(old);
 }
 
-/* As yield_to(): above 0, yielded; 0, it had no use for it; below 0, refused. */
-static int yield_to_vcpu(struct vhm_vcpu *vcpu)
+/**
+ * vhm_vcpu_yield_to() - let a vCPU run that was preempted
+ * @vcpu: the vCPU, not the caller's; interrupts and preemption on
+ *
+ * Return: as yield_to(): above 0, yielded; 0, it had no use for it; below 0, refused.
+ */
+int vhm_vcpu_yield_to(struct vhm_vcpu *vcpu)
 {
 	struct task_struct *task;
 	int ret;
@@ -45,16 +50,6 @@ static int yield_to_vcpu(struct vhm_vcpu *vcpu)
 }
 
 /**
- * vhm_vcpu_yield_to() - let a vCPU run that was preempted
- * @vcpu: the vCPU, not the caller's; interrupts and preemption on
- */
-void vhm_vcpu_yield_to(struct vhm_vcpu *vcpu)
-{
-	if (READ_ONCE(vcpu->preempted))
-		yield_to_vcpu(vcpu);
-}
-
-/**
  * vhm_vcpu_yield() - let a sibling run that wants to and cannot
  * @me: the vCPU, its thread; interrupts and preemption on
  *
@@ -64,16 +59,16 @@ void vhm_vcpu_yield(struct vhm_vcpu *me)
 {
 	struct vhm_vm *vm = me->vm;
 	unsigned long id, last = READ_ONCE(vm->last_yielded_to);
-	int refusals = 0, round;
 	struct vhm_vcpu *vcpu;
+	int refusals = 0;
 
-	for (round = 0; round < 2; round++) {
+	for (int round = 0; round < 2; round++) {
 		xa_for_each(&vm->vcpus, id, vcpu) {
 			/* first those behind the last one, then those up to it */
 			if ((round == 0 ? id <= last : id > last) || vcpu == me ||
 			    !READ_ONCE(vcpu->preempted))
 				continue;
-			if (yield_to_vcpu(vcpu) > 0) {
+			if (vhm_vcpu_yield_to(vcpu) > 0) {
 				WRITE_ONCE(vm->last_yielded_to, id);
 				return;
 			}

@@ -165,7 +165,7 @@ void vmx_apic_before_entry(struct vmx_vcpu *v)
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
 		    vhm_apic_notified(v->base.apic) ||
-		    vhm_apic_timer_due(v->base.apic);
+		    vhm_tsc_passed(v->base.apic->timer_target_tsc);
 
 	if (news) {
 		vhm_request_test_clear(&v->base, VHM_REQ_APIC);

@@ -289,7 +289,8 @@ static void prepare_events(struct vmx_vcpu *v)
 {
 	if (likely(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY &&
 		   !READ_ONCE(v->base.requests) && !vmx_has_events(v) &&
-		   !vhm_apic_notified(v->base.apic) && !vhm_apic_timer_due(v->base.apic)))
+		   !vhm_apic_notified(v->base.apic) &&
+		   !vhm_tsc_passed(v->base.apic->timer_target_tsc)))
 		return;
 	vmx_apic_before_entry(v);
 	vmx_inject_pending(v);
@@ -365,10 +366,9 @@ static noinline int serve_wants(struct vmx_vcpu *v)
 
 static enum vhm_run_outcome report_level_eoi(struct vmx_vcpu *v)
 {
-	int vector = vhm_apic_take_level_eoi(v->base.apic);
-
 	vmx_exit_to_user(v, VHM_EXIT_EOI);
-	v->base.run->eoi = (struct vhm_exit_eoi) { .vector = vector };
+	v->base.run->eoi = (struct vhm_exit_eoi) { .vector = v->base.apic->level_eoi };
+	v->base.apic->level_eoi = -1;
 	return VHM_RUN_TO_USER;
 }
 
@@ -385,7 +385,7 @@ static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 			return VHM_RUN_NOT_RUNNABLE;
 		if (unlikely(deadline_passed(vcpu)))
 			return VHM_RUN_NOT_RUNNABLE;
-		if (unlikely(vhm_apic_has_level_eoi(vcpu->apic)))
+		if (unlikely(vcpu->apic->level_eoi >= 0))
 			return report_level_eoi(v);
 		outcome = try_enter(v);
 		if (unlikely(vcpu->pv.eoi_offered))

@@ -107,11 +107,25 @@ struct vhm_vcpu *apic_add_vcpu(struct kunit *test, u32 id)
 
 	vcpu->vm = &f->vm;
 	vcpu->id = id;
-	KUNIT_ASSERT_EQ(test, vhm_apic_create(vcpu), 0);
 	f->count++;
+	KUNIT_ASSERT_EQ(test, vhm_apic_create(vcpu), 0);
 	KUNIT_ASSERT_EQ(test, vhm_cpuid_set(vcpu, &guest_cpuid, 1), 0);
 	KUNIT_ASSERT_EQ(test, xa_err(xa_store(&f->vm.vcpus, id, vcpu, GFP_KERNEL)), 0);
 	return vcpu;
+}
+
+void apic_power_up(struct vhm_apic *apic)
+{
+	apic->base_msr = BASE_XAPIC | (apic->vcpu->id ? 0 : BSP);
+	vhm_apic_reset(apic->vcpu);
+}
+
+int apic_take_level_eoi(struct vhm_apic *apic)
+{
+	int vector = apic->level_eoi;
+
+	apic->level_eoi = -1;
+	return vector;
 }
 
 struct vhm_apic *apic_enabled(struct kunit *test)
@@ -120,7 +134,7 @@ struct vhm_apic *apic_enabled(struct kunit *test)
 
 	if (!f->count)
 		f->apic = apic_add_vcpu(test, 0)->apic;
-	vhm_apic_reset(&f->vcpu[0], false);
+	apic_power_up(f->apic);
 	KUNIT_ASSERT_TRUE(test, vhm_apic_write(f->apic, APIC_SPIV, 0x1ff));
 	return f->apic;
 }
@@ -177,7 +191,7 @@ void apic_fixture_exit(struct kunit *test)
 
 	for (i = 0; f && i < f->count; i++) {
 		vhm_apic_free(&f->vcpu[i]);
-		vhm_cpuid_free(&f->vcpu[i]);
+		kvfree(f->vcpu[i].cpuid);
 	}
 	if (f)
 		xa_destroy(&f->vm.vcpus);

@@ -44,6 +44,10 @@ extern u32 apic_guest_khz;
 extern u32 apic_mode_changes, apic_state_changes;
 
 struct vhm_vcpu *apic_add_vcpu(struct kunit *test, u32 id);
+/* as after vhm_apic_create() */
+void apic_power_up(struct vhm_apic *apic);
+/* the level-triggered vector that was ended since the last call, or -1 */
+int apic_take_level_eoi(struct vhm_apic *apic);
 /* vCPU 0 as after power-up, software-enabled, in xAPIC mode */
 struct vhm_apic *apic_enabled(struct kunit *test);
 void apic_enter_x2apic(struct kunit *test, struct vhm_apic *apic);

@@ -12,7 +12,7 @@ static void random_state(struct kunit *test, struct vhm_apic *apic)
 	struct apic_fixture *f = test->priv;
 	u32 i, offset;
 
-	vhm_apic_reset(apic->vcpu, false);
+	apic_power_up(apic);
 	if (test_random(&f->random, 4))
 		vhm_apic_write(apic, APIC_SPIV, 0x1ff);
 	vhm_apic_write(apic, APIC_LVTT, test_random(&f->random, 3) << 17 | 0xec);

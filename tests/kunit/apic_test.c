@@ -42,7 +42,7 @@ static void xapic_registers(struct kunit *test)
 			KUNIT_ASSERT_EQ_MSG(test, apic_read(test, apic, offset), want,
 					    "offset %#x pattern %#x", offset, patterns[i]);
 		}
-		vhm_apic_reset(apic->vcpu, false);
+		apic_power_up(apic);
 		vhm_apic_write(apic, APIC_SPIV, 0x1ff);
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&apic->errors), 0);
@@ -58,7 +58,7 @@ static void x2apic_registers(struct kunit *test)
 	bool ok;
 
 	for (index = 0x7f0; index < 0x910; index++) {
-		vhm_apic_reset(apic->vcpu, false);
+		apic_power_up(apic);
 		apic_enter_x2apic(test, apic);
 		reg = index >= 0x800 ? apic_expect((index - 0x800) << 4) : NULL;
 		if (index >= 0x840)
@@ -127,10 +127,10 @@ static void identifiers(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, apic_read_msr(test, apic, 0x80d),
 				(u64)(ids[i] / 16 * 0x10000 + (1 << ids[i] % 16)));
 		/* INIT keeps the mode and what follows from id */
-		vhm_apic_reset(apic->vcpu, true);
+		vhm_apic_reset(apic->vcpu);
 		KUNIT_EXPECT_EQ(test, apic_read_msr(test, apic, 0x802), (u64)ids[i]);
 		KUNIT_EXPECT_EQ(test, apic_read_msr(test, apic, 0x80f), 0xffull);
-		vhm_apic_reset(apic->vcpu, false);
+		apic_power_up(apic);
 		KUNIT_EXPECT_EQ(test, apic_read(test, apic, APIC_ID), ids[i] << 24);
 		KUNIT_EXPECT_EQ(test, apic_read(test, apic, APIC_LDR), 0u);
 	}
@@ -251,7 +251,7 @@ static void mode_transitions(struct kunit *test)
 
 	for (from = 0; from < 3; from++)
 		for (to = 0; to < 4; to++) {
-			vhm_apic_reset(apic->vcpu, false);
+			apic_power_up(apic);
 			vhm_apic_msr_write(apic, MSR_IA32_APICBASE, path[from][0]);
 			vhm_apic_msr_write(apic, MSR_IA32_APICBASE, path[from][1]);
 			KUNIT_ASSERT_EQ(test, apic->base_msr, base[from] | BSP);
@@ -276,7 +276,7 @@ static void base_bits(struct kunit *test)
 	for (bit = 0; bit < 64; bit++) {
 		/* BSP is read-only here; EXTD and EN are the mode */
 		want = bit == 8 || bit == 10 || bit == 11 ? 0 : -EINVAL;
-		vhm_apic_reset(apic->vcpu, false);
+		apic_power_up(apic);
 		KUNIT_EXPECT_EQ_MSG(test, vhm_apic_msr_write(apic, MSR_IA32_APICBASE,
 							     BASE_XAPIC ^ BIT_ULL(bit)),
 				    want, "bit %u", bit);
@@ -405,9 +405,9 @@ static void step(struct kunit *test, struct vhm_apic *apic, struct model *m)
 					taken >= 0 && m->tmr[taken] ? taken : -1);
 		} else {
 			vhm_apic_write(apic, APIC_EOI, 0);
-			KUNIT_ASSERT_EQ(test, vhm_apic_take_level_eoi(apic),
+			KUNIT_ASSERT_EQ(test, apic_take_level_eoi(apic),
 					taken >= 0 && m->tmr[taken] ? taken : -1);
-			KUNIT_ASSERT_EQ(test, vhm_apic_take_level_eoi(apic), -1);
+			KUNIT_ASSERT_EQ(test, apic_take_level_eoi(apic), -1);
 		}
 		if (taken >= 0)
 			m->isr[taken] = false;

@@ -402,12 +402,12 @@ static void reset_stops(struct kunit *test)
 
 	set_up(test, DEADLINE);
 	vhm_apic_msr_write(f->apic, MSR_IA32_TSC_DEADLINE, 1);
-	vhm_apic_reset(f->apic->vcpu, true);
+	vhm_apic_reset(f->apic->vcpu);
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 	KUNIT_EXPECT_FALSE(test, fires(f->apic));
 	set_up(test, PERIODIC);
 	vhm_apic_write(f->apic, APIC_TMICT, 4000000000u);
-	vhm_apic_reset(f->apic->vcpu, true);
+	vhm_apic_reset(f->apic->vcpu);
 	KUNIT_EXPECT_TRUE(test, is_quiet(f->apic));
 }
 
