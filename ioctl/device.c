@@ -9,7 +9,6 @@
 #include <asm/tsc.h>
 
 #include "vhm/cpuid.h"
-#include "vhm/state.h"
 
 static long get_info(struct file *file, void *arg, void __user *user)
 {

@@ -13,7 +13,6 @@
 #include "vhm/apic.h"
 #include "vhm/compat.h"
 #include "vhm/cpuid.h"
-#include "vhm/state.h"
 
 /*
  * Commands that touch what the guest runs on belong to the creator's address space. A

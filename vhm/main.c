@@ -11,14 +11,12 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-const struct vhm_backend_ops *vhm_backend;
+const struct vhm_backend_ops *vhm_backend = &vmx_backend_ops;
 
 static int __init vhm_init(void)
 {
-	int ret;
+	int ret = vmx_init();
 
-	vhm_backend = &vmx_backend_ops;
-	ret = vmx_init();
 	if (ret)
 		return ret;
 	preempt_notifier_inc();

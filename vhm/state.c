@@ -5,8 +5,6 @@
  * Loading is in two passes over the caller's copy: first every head and payload is checked,
  * then all are loaded, so that a malformed buffer changes nothing.
  */
-#include "state.h"
-
 #include "apic.h"
 #include "cpuid.h"
 

@@ -46,7 +46,6 @@ struct ept_tracker;
 struct vhm_vm;
 struct vhm_vcpu;
 struct vhm_apic;
-struct vhm_section_ops;
 
 /* ----------------------------------------------------------------- slots -- */
 
@@ -341,6 +340,31 @@ static inline bool vhm_request_test_clear(struct vhm_vcpu *vcpu, enum vhm_reques
 	return test_bit(request, &vcpu->requests) && test_and_clear_bit(request, &vcpu->requests);
 }
 
+/* ----------------------------------------------------------------- state -- */
+
+/**
+ * struct vhm_section_ops - one type of section
+ * @version: version written, and the only one read
+ * @fixed_bytes: size of the payload, 0: it varies
+ * @item_bytes: it is a multiple of this, and any multiple may be loaded
+ * @bytes: size of the payload written; without a vCPU the largest there can be
+ * @get: write the payload; @out is zeroed
+ * @check: may this payload be loaded?
+ * @set: load it; it has passed @check. May still fail where only the hardware knows.
+ */
+struct vhm_section_ops {
+	u32 version, fixed_bytes, item_bytes;
+	u32 (*bytes)(struct vhm_vcpu *vcpu);
+	void (*get)(struct vhm_vcpu *vcpu, void *out, u32 bytes);
+	int (*check)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+	int (*set)(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
+};
+
+/* vhm/state.c */
+u32 vhm_state_bytes(struct vhm_vcpu *vcpu, u64 mask);
+void vhm_state_get(struct vhm_vcpu *vcpu, u64 mask, void *buffer);
+int vhm_state_set(struct vhm_vcpu *vcpu, const void *buffer, u64 bytes);
+
 /* --------------------------------------------------------------- backend -- */
 
 /**
@@ -356,8 +380,8 @@ enum vhm_run_outcome {
 
 /*
  * What the core needs of the hardware.
- * There is one backend in the module; main.c sets vhm_backend before anything can
- * be created. Crossed once per VHM_VCPU_RUN, not once per exit.
+ * There is one backend in the module, which main.c names. Crossed once per VHM_VCPU_RUN, not
+ * once per exit.
  */
 struct vhm_backend_ops {
 	/* limits and features for VHM_GET_INFO */
@@ -436,7 +460,7 @@ struct vhm_backend_ops {
 	/* it was set */
 	void (*cpuid_changed)(struct vhm_vcpu *vcpu);
 
-	/* by type, for those that are the backend's (vhm/state.h); the vCPU is loaded */
+	/* by type, for those that are the backend's (vhm/state.c); the vCPU is loaded */
 	const struct vhm_section_ops *sections;
 	/* VHM_VCPU_SET_CONTROL; the vCPU is loaded, vcpu->mutex held */
 	int (*set_control)(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control);
@@ -448,7 +472,7 @@ struct vhm_backend_ops {
 
 extern const struct vhm_backend_ops *vhm_backend;
 
-/* set by main.c; the only names of vmx/ that the composition root knows */
+/* the only names of vmx/ that the composition root knows */
 extern const struct vhm_backend_ops vmx_backend_ops;
 int vmx_init(void);
 void vmx_exit(void);

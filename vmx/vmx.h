@@ -20,7 +20,6 @@
 #include "ept/ept.h"
 #include "vhm/apic.h"
 #include "vhm/compat.h"
-#include "vhm/state.h"
 #include "vhm/vhm.h"
 #include "caps.h"
 
