@@ -236,10 +236,9 @@ bool vhm_apic_write(struct vhm_apic *apic, u32 offset, u32 value)
  */
 void vhm_apic_written(struct vhm_apic *apic, u32 offset)
 {
-	bool x2apic = vhm_apic_mode(apic) == VHM_APIC_X2APIC;
-	const struct lapic_register *reg;
+	u32 access = vhm_apic_mode(apic) == VHM_APIC_X2APIC ? MSR_WRITE : XAPIC_WRITE;
+	const struct lapic_register *reg = lapic_find_register(offset, access);
 
-	reg = lapic_find_register(offset, x2apic ? MSR_WRITE : XAPIC_WRITE);
 	if (reg)
 		store(apic, offset, lapic_get(apic, offset) & reg->stored);
 }

@@ -13,7 +13,6 @@
 #ifndef VHM_APIC_H
 #define VHM_APIC_H
 
-#include <linux/bitmap.h>
 #include <asm/tsc.h>
 #include "vhm.h"
 

@@ -10,8 +10,6 @@
 #ifndef VHM_APIC_INTERNAL_H
 #define VHM_APIC_INTERNAL_H
 
-#include <linux/math64.h>
-#include <linux/time64.h>
 #include <asm/apicdef.h>	/* register offsets and bits; no functions */
 #include <asm/msr-index.h>
 #include "apic.h"

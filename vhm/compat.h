@@ -9,7 +9,6 @@
 #include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #ifdef CONFIG_X86_LOCAL_APIC	/* User-Mode Linux has none */
@@ -38,8 +37,7 @@ static inline bool vhm_kvm_has_crash_hook(void)
 }
 
 /* vm_flags became read-only outside of mm helpers. */
-static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set,
-				 unsigned long clear)
+static inline void vhm_vma_flags(struct vm_area_struct *vma, unsigned long set, unsigned long clear)
 {
 #ifdef HAVE_VM_FLAGS_SET
 	vm_flags_mod(vma, set, clear);

@@ -347,8 +347,7 @@ void vhm_cpuid_build(struct vhm_cpuid_table *table, const struct vhm_cpuid_limit
 
 static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 {
-	asm volatile("cpuid"
-		     : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
+	asm volatile("cpuid" : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
 		     : "0" (leaf), "2" (subleaf));
 }
 

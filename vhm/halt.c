@@ -12,7 +12,6 @@
  */
 #include "vhm.h"
 
-#include <linux/ktime.h>
 #include <linux/module.h>
 
 #include "apic.h"

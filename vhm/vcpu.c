@@ -307,8 +307,7 @@ static void read_registers(struct vhm_vcpu *vcpu, bool known)
 
 	memcpy(&vcpu->regs, &vcpu->run->regs, sizeof(vcpu->regs));
 	barrier();		/* the copy is the truth; user space may write on */
-	if (!known || rip != vcpu->regs.rip || rsp != vcpu->regs.rsp ||
-	    rflags != vcpu->regs.rflags)
+	if (!known || rip != vcpu->regs.rip || rsp != vcpu->regs.rsp || rflags != vcpu->regs.rflags)
 		vhm_backend->registers_changed(vcpu);
 }
 

@@ -7,8 +7,6 @@
  */
 #include "vhm.h"
 
-#include <linux/pid.h>
-
 /* Threads that yield_to() may have no use for before we give up: each takes two run-queue locks. */
 #define REFUSALS	3
 
