@@ -123,48 +123,6 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 }
 
 /*
- * Let the host give the process the page as if the process had touched it. Where it waits, for a
- * userfaultfd perhaps for ever, a signal ends that.
- */
-static int handle_host_fault(const struct attempt *attempt)
-{
-	const bool write = attempt->access & VHM_MMIO_WRITE;
-	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	vm_fault_t fault;
-
-	do {
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
-		fault = VM_FAULT_SIGSEGV;
-		vma = vma_lookup(mm, attempt->hva);
-		if (vma && vma->vm_flags & (write ? VM_WRITE : VM_READ))
-			fault = handle_mm_fault(vma, attempt->hva, flags, NULL);
-		/* else it has been unlocked */
-		if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
-			mmap_read_unlock(mm);
-		if (fault & VM_FAULT_RETRY && signal_pending(current))
-			return -EINTR;
-		flags |= FAULT_FLAG_TRIED;
-	} while (fault & VM_FAULT_RETRY);
-	return vm_fault_to_errno(fault, FOLL_HWPOISON);
-}
-
-/* The same, and a kick of the vCPU ends it, too. */
-static int fault_in(const struct attempt *attempt)
-{
-	int ret = -EINTR;
-
-	if (!attempt->vcpu)
-		return handle_host_fault(attempt);
-	if (vhm_vcpu_wait_begin(attempt->vcpu))
-		ret = handle_host_fault(attempt);
-	vhm_vcpu_wait_end(attempt->vcpu);
-	return ret;
-}
-
-/*
  * Find the host's page, faulting it in where needed.
  * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR the thread is wanted in user space, -EAGAIN it
  * has been there.
@@ -175,7 +133,7 @@ static int resolve(struct ept *ept, struct attempt *attempt)
 
 	if (resolve_mapped(ept, attempt))
 		return 0;
-	ret = fault_in(attempt);
+	ret = vhm_host_fault(attempt->vcpu, attempt->hva, attempt->access & VHM_MMIO_WRITE);
 	if (ret)
 		return ret;
 	/* gone again: the process itself would fault again */

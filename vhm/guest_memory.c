@@ -12,7 +12,7 @@
 
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 /* Memory may be on its way out again by the time it has come in. */
@@ -78,16 +78,76 @@ int vhm_guest_write_nofault(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 
 	return access_nofault(vm, gpa, (void *)data, bytes, true);
 }
 
+static int handle_host_fault(unsigned long address, bool write)
+{
+	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	vm_fault_t fault;
+
+	do {
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		fault = VM_FAULT_SIGSEGV;
+		vma = vma_lookup(mm, address);
+		if (vma && vma->vm_flags & (write ? VM_WRITE : VM_READ))
+			fault = handle_mm_fault(vma, address, flags, NULL);
+		/* else it has been unlocked */
+		if (!(fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+			mmap_read_unlock(mm);
+		if (fault & VM_FAULT_RETRY && signal_pending(current))
+			return -EINTR;
+		flags |= FAULT_FLAG_TRIED;
+	} while (fault & VM_FAULT_RETRY);
+	return vm_fault_to_errno(fault, FOLL_HWPOISON);
+}
+
+/**
+ * vhm_host_fault - have the host give the process a page as if the process had touched it
+ * @vcpu: whose thread this is, or NULL
+ * @address: of the page, user space
+ * @write: to be written
+ *
+ * Where the host waits, for a userfaultfd perhaps for ever, a signal ends that, and a kick of the vCPU.
+ *
+ * Context: may sleep.
+ * Return: 0: it was there; -EINTR, -EFAULT, -EHWPOISON, -ENOMEM.
+ */
+int vhm_host_fault(struct vhm_vcpu *vcpu, unsigned long address, bool write)
+{
+	int ret = -EINTR;
+
+	if (!vcpu)
+		return handle_host_fault(address, write);
+	if (vhm_vcpu_wait_begin(vcpu))
+		ret = handle_host_fault(address, write);
+	vhm_vcpu_wait_end(vcpu);
+	return ret;
+}
+
 /**
  * vhm_guest_fault_in - have guest memory mapped for writing
- * @vm: the VM
+ * @vcpu: the vCPU, its thread
  * @gpa: first byte
- * @bytes: how many
+ * @bytes: how many, a page at most
  *
  * Changes nothing in it, so it does not matter whose it has become meanwhile. Context: may sleep.
- * Return: whether it is worth another try.
+ * Return: 0: it is worth another try; as vhm_host_fault(); -ENOENT: there is none.
  */
-bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
+int vhm_guest_fault_in(struct vhm_vcpu *vcpu, gpa_t gpa, u32 bytes)
+{
+	unsigned long first;
+
+	rcu_read_lock();
+	first = (unsigned long)vhm_guest_pointer(vcpu->vm, gpa, bytes);
+	rcu_read_unlock();
+	if (!first)
+		return -ENOENT;
+	return vhm_host_fault(vcpu, first, true) ?: vhm_host_fault(vcpu, first + bytes - 1, true);
+}
+
+/* True: it is worth another try. As vhm_guest_fault_in(), and only a signal that kills ends it. */
+bool vhm_guest_wait(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 {
 	void __user *user;
 
@@ -97,13 +157,15 @@ bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 	return user && !fault_in_safe_writeable(user, bytes);
 }
 
-static int access(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, bool write)
+static int access(struct vhm_vcpu *vcpu, gpa_t gpa, void *data, u32 bytes, bool write)
 {
 	int i, ret;
 
 	for (i = 0; i < TRIES; i++) {
-		ret = access_nofault(vm, gpa, data, bytes, write);
-		if (ret != -EFAULT || !vhm_guest_fault_in(vm, gpa, bytes))
+		ret = access_nofault(vcpu->vm, gpa, data, bytes, write);
+		if (ret == -EFAULT)
+			ret = vhm_guest_fault_in(vcpu, gpa, bytes) ?: -EAGAIN;
+		if (ret != -EAGAIN)
 			break;
 	}
 	return ret;
@@ -111,21 +173,22 @@ static int access(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes, bool writ
 
 /**
  * vhm_guest_write - write guest memory
- * @vm: the VM
+ * @vcpu: the vCPU, its thread
  * @gpa: first byte
  * @data: what to write
- * @bytes: how many
+ * @bytes: how many, a page at most
  *
- * Context: a thread of the VM's; may sleep.
- * Return: 0 or an error; then some of it may have been written.
+ * Context: may sleep.
+ * Return: 0; -EINTR: the thread is wanted elsewhere; another error. Then some of it may have been
+ * written.
  */
-int vhm_guest_write(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes)
+int vhm_guest_write(struct vhm_vcpu *vcpu, gpa_t gpa, const void *data, u32 bytes)
 {
-	return access(vm, gpa, (void *)data, bytes, true);
+	return access(vcpu, gpa, (void *)data, bytes, true);
 }
 
 /* As vhm_guest_write(). Memory that cannot be written is not read either. */
-int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes)
+int vhm_guest_read(struct vhm_vcpu *vcpu, gpa_t gpa, void *data, u32 bytes)
 {
-	return access(vm, gpa, data, bytes, false);
+	return access(vcpu, gpa, data, bytes, false);
 }

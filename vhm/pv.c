@@ -117,7 +117,7 @@ int vhm_pv_msr_read(struct vhm_vcpu *vcpu, u32 index, u64 *value)
  * @value: written value
  *
  * Context: the vCPU's thread; may sleep.
- * Return: 0; -EINVAL: the guest gets #GP(0).
+ * Return: 0; -EINVAL: the guest gets #GP(0); -EINTR: the guest is to try again.
  */
 int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
 {
@@ -128,8 +128,7 @@ int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
 	vcpu->pv.msr[n] = value;
 	switch (n) {
 	case VHM_PV_WALL_CLOCK:
-		vhm_pv_clock_write_wall(vcpu);
-		break;
+		return vhm_pv_clock_write_wall(vcpu);
 	case VHM_PV_SYSTEM_TIME:
 		vhm_pv_clock_changed(vcpu);
 		break;
@@ -150,18 +149,23 @@ int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
  * @gpa: where to write
  * @data: what, without the version
  * @bytes: how many
+ *
+ * Return: 0 or an error of vhm_guest_write(); if that is -EINTR it is to be written again.
  */
-void vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
-			    const void *data, u32 bytes)
+int vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
+			   const void *data, u32 bytes)
 {
+	int ret;
+
 	version = (version + 1) | 1;
-	if (vhm_guest_write(vcpu->vm, version_gpa, &version, sizeof(version)))
-		return;
+	ret = vhm_guest_write(vcpu, version_gpa, &version, sizeof(version));
+	if (ret)
+		return ret;
 	smp_wmb();	/* partner: the guest's reader, version first and last */
-	vhm_guest_write(vcpu->vm, gpa, data, bytes);
+	ret = vhm_guest_write(vcpu, gpa, data, bytes);
 	smp_wmb();	/* likewise */
 	version++;
-	vhm_guest_write(vcpu->vm, version_gpa, &version, sizeof(version));
+	return ret ?: vhm_guest_write(vcpu, version_gpa, &version, sizeof(version));
 }
 
 /* VHM_REQ_PV: bring the guest's pages up to date. The vCPU's thread; may sleep. */

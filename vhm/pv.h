@@ -80,7 +80,7 @@ void vhm_pv_clock_load(struct vhm_vcpu *vcpu, u64 tsc, u64 ns, u32 khz, u64 turn
 void vhm_pv_clock_changed(struct vhm_vcpu *vcpu);
 void vhm_pv_clock_tsc_written(struct vhm_vcpu *vcpu, u64 delta);
 void vhm_pv_clock_update(struct vhm_vcpu *vcpu);
-void vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu);
+int vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu);
 
 /* pv_steal_time.c */
 void vhm_pv_steal_changed(struct vhm_vcpu *vcpu);
@@ -96,7 +96,7 @@ s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bo
 
 /* between vhm/pv*.c */
 bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr);
-void vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
-			    const void *data, u32 bytes);
+int vhm_pv_write_versioned(struct vhm_vcpu *vcpu, u64 version_gpa, u32 version, u64 gpa,
+			   const void *data, u32 bytes);
 
 #endif /* VHM_PV_H */

@@ -84,6 +84,7 @@ void vhm_pv_clock_update(struct vhm_vcpu *vcpu)
 		.tsc_shift = scale.shift,
 		.flags = PVCLOCK_TSC_STABLE_BIT,
 	};
+	int ret;
 
 	pv->clock_changed = false;
 	if (!vhm_pv_enabled(vcpu, VHM_PV_SYSTEM_TIME))
@@ -95,20 +96,25 @@ void vhm_pv_clock_update(struct vhm_vcpu *vcpu)
 	page.tsc_timestamp = pv->clock_tsc;
 	page.system_time = pv->clock_ns;
 	/* all of it is there, or nothing is written */
-	if (!vhm_guest_read(vcpu->vm, gpa, &old, sizeof(old)))
-		vhm_pv_write_versioned(vcpu, gpa, old.version, gpa + sizeof(page.version),
-				       &page.pad0, sizeof(page) - sizeof(page.version));
+	ret = vhm_guest_read(vcpu, gpa, &old, sizeof(old)) ?:
+	      vhm_pv_write_versioned(vcpu, gpa, old.version, gpa + sizeof(page.version),
+				     &page.pad0, sizeof(page) - sizeof(page.version));
+	if (ret == -EINTR)
+		vhm_pv_clock_changed(vcpu);
 }
 
-/* Time of day at which the clock was 0; written once, when the guest asks for it. */
-void vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu)
+/*
+ * Time of day at which the clock was 0; written once, when the guest asks for it. Return: 0; -EINTR:
+ * it has to ask again.
+ */
+int vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu)
 {
 	u64 gpa = vcpu->pv.msr[VHM_PV_WALL_CLOCK];
 	struct pvclock_wall_clock old, wall;
+	int ret = vhm_guest_read(vcpu, gpa, &old, sizeof(old));
 
-	if (vhm_guest_read(vcpu->vm, gpa, &old, sizeof(old)))
-		return;
 	wall.sec = div_u64_rem(ktime_get_real_ns() - clock_now(vcpu), NSEC_PER_SEC, &wall.nsec);
-	vhm_pv_write_versioned(vcpu, gpa, old.version, gpa + sizeof(wall.version), &wall.sec,
-			       sizeof(wall) - sizeof(wall.version));
+	ret = ret ?: vhm_pv_write_versioned(vcpu, gpa, old.version, gpa + sizeof(wall.version),
+					    &wall.sec, sizeof(wall) - sizeof(wall.version));
+	return ret == -EINTR ? ret : 0;
 }

@@ -34,6 +34,12 @@ void vhm_pv_eoi_offer(struct vhm_vcpu *vcpu)
 							sizeof(offered));
 }
 
+/* What the guest did must be known: only a signal that kills ends a wait for the page. */
+static bool interrupted(struct vhm_vcpu *vcpu, int ret)
+{
+	return ret == -EINTR && vhm_guest_wait(vcpu->vm, eoi_gpa(vcpu), sizeof(u8));
+}
+
 /**
  * vhm_pv_eoi_settle() - take the offer back, and carry out what the guest made of it
  * @vcpu: the vCPU, after an exit; may sleep
@@ -45,11 +51,13 @@ void vhm_pv_eoi_settle(struct vhm_vcpu *vcpu)
 	u8 offered = 0;
 
 	vcpu->pv.eoi_offered = false;
-	vhm_guest_read(vcpu->vm, eoi_gpa(vcpu), &offered, sizeof(offered));
+	while (interrupted(vcpu, vhm_guest_read(vcpu, eoi_gpa(vcpu), &offered, sizeof(offered))))
+		;
 	if (!(offered & KVM_PV_EOI_MASK)) {
 		vhm_apic_eoi(vcpu->apic);
 		return;
 	}
 	offered = KVM_PV_EOI_DISABLED;
-	vhm_guest_write(vcpu->vm, eoi_gpa(vcpu), &offered, sizeof(offered));
+	while (interrupted(vcpu, vhm_guest_write(vcpu, eoi_gpa(vcpu), &offered, sizeof(offered))))
+		;
 }

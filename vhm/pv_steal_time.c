@@ -91,10 +91,12 @@ static int exchange_preempted(struct vhm_vcpu *vcpu)
 /* The vCPU runs again, and has no translations that it was to drop meanwhile. */
 static void show_running(struct vhm_vcpu *vcpu)
 {
-	int old = exchange_preempted(vcpu);
+	int old = exchange_preempted(vcpu), ret;
 
-	if (old == -EFAULT && vhm_guest_fault_in(vcpu->vm, preempted_gpa(vcpu), 1))
-		old = -EAGAIN;
+	if (old == -EFAULT) {
+		ret = vhm_guest_fault_in(vcpu, preempted_gpa(vcpu), 1);
+		old = !ret || ret == -EINTR ? -EAGAIN : ret;
+	}
 	/* whoever still believes that it does not run asks there for flushes: it may not run yet */
 	vcpu->pv.shows_preempted = old == -EAGAIN;
 	if (old == -EAGAIN)
@@ -109,6 +111,7 @@ void vhm_pv_steal_update(struct vhm_vcpu *vcpu)
 	struct vhm_pv *pv = &vcpu->pv;
 	u64 delay_ns = run_delay_ns(), gpa = steal_gpa(vcpu);
 	struct kvm_steal_time page;
+	int ret;
 
 	if (!vhm_pv_enabled(vcpu, VHM_PV_STEAL_TIME))
 		return;
@@ -119,11 +122,17 @@ void vhm_pv_steal_update(struct vhm_vcpu *vcpu)
 		pv->steal_thread = current;
 		pv->steal_delay_ns = delay_ns;
 	}
-	if (delay_ns == pv->steal_delay_ns ||
-	    vhm_guest_read(vcpu->vm, gpa, &page, sizeof(page)))
+	if (delay_ns == pv->steal_delay_ns)
 		return;
-	page.steal += delay_ns - pv->steal_delay_ns;
-	pv->steal_delay_ns = delay_ns;
-	vhm_pv_write_versioned(vcpu, gpa + offsetof(struct kvm_steal_time, version), page.version,
-			       gpa, &page.steal, sizeof(page.steal));
+	ret = vhm_guest_read(vcpu, gpa, &page, sizeof(page));
+	if (!ret) {
+		page.steal += delay_ns - pv->steal_delay_ns;
+		ret = vhm_pv_write_versioned(vcpu, gpa + offsetof(struct kvm_steal_time, version),
+					     page.version, gpa, &page.steal, sizeof(page.steal));
+	}
+	/* else it is due before the guest runs */
+	if (ret == -EINTR)
+		set_bit(VHM_REQ_PV, &vcpu->requests);
+	else
+		pv->steal_delay_ns = delay_ns;
 }

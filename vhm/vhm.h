@@ -94,9 +94,11 @@ const struct vhm_memory_slot *vhm_slot_find(const struct vhm_slot_table *table, 
 /* vhm/guest_memory.c */
 void __user *vhm_guest_pointer(struct vhm_vm *vm, gpa_t gpa, u32 bytes);
 int vhm_guest_write_nofault(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes);
-bool vhm_guest_fault_in(struct vhm_vm *vm, gpa_t gpa, u32 bytes);
-int vhm_guest_write(struct vhm_vm *vm, gpa_t gpa, const void *data, u32 bytes);
-int vhm_guest_read(struct vhm_vm *vm, gpa_t gpa, void *data, u32 bytes);
+int vhm_host_fault(struct vhm_vcpu *vcpu, unsigned long address, bool write);
+int vhm_guest_fault_in(struct vhm_vcpu *vcpu, gpa_t gpa, u32 bytes);
+bool vhm_guest_wait(struct vhm_vm *vm, gpa_t gpa, u32 bytes);
+int vhm_guest_write(struct vhm_vcpu *vcpu, gpa_t gpa, const void *data, u32 bytes);
+int vhm_guest_read(struct vhm_vcpu *vcpu, gpa_t gpa, void *data, u32 bytes);
 
 /* -------------------------------------------------------------------- VM -- */
 

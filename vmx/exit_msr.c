@@ -60,6 +60,9 @@ enum vmx_exit_outcome vmx_exit_wrmsr(struct vmx_vcpu *v)
 	u64 value = (u32)v->base.regs.rax | v->base.regs.rdx << 32;
 	int error = vmx_guest_wrmsr(v, index, value);
 
+	/* not carried out: the guest executes it again */
+	if (error == -EINTR)
+		return VMX_SIGNAL;
 	if (error)
 		return refuse(v, index, VHM_MSR_WRITE, value, error);
 	return vmx_skip_insn(v);

@@ -531,6 +531,44 @@ TEST_F(memory, userfaultfd_write_protected)
 	close(fd);
 }
 
+GUEST_CODE(ask_for_wall_clock, 64,
+	"mov	$0x4b564d00, %ecx\n"
+	"mov	%ebx, %eax\n"
+	"xor	%edx, %edx\n"
+	"wrmsr\n"
+	"out	%eax, $0x10\n");
+
+/* So is the host's own wait for a page that the guest has its clock in; then it is written. */
+TEST_F(memory, userfaultfd_clock)
+{
+	struct uffdio_zeropage zeros = {
+		.range = { .start = (uintptr_t)self->window, .len = PAGE_BYTES },
+	};
+	struct vhm_paravirt paravirt;
+	int fd;
+
+	vcpu_set_cpuid(&self->vcpu);
+	fd = watch(self->window, UFFDIO_REGISTER_MODE_MISSING);
+	prepare_access(&self->vcpu, ask_for_wall_clock, CODE_BYTES(ask_for_wall_clock), 0);
+	EXPECT_INTERRUPTIBLE(fd, &self->vcpu);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zeros));
+	EXPECT_EQ(VHM_EXIT_IO, guest_exit(&self->vcpu));
+	EXPECT_NE(0, *word(self->window, 0));		/* version */
+	EXPECT_EQ(0, *word(self->window, 0) % 2);
+
+	zeros.range.start += PAGE_BYTES;
+	vcpu_get(&self->vcpu, VHM_SECTION_PARAVIRT, &paravirt);
+	paravirt.system_time = (WINDOW + PAGE_BYTES) | 1;
+	must(vcpu_set(&self->vcpu, VHM_SECTION_PARAVIRT, &paravirt));
+	prepare_access(&self->vcpu, read_word, CODE_BYTES(read_word), 0);
+	EXPECT_INTERRUPTIBLE(fd, &self->vcpu);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zeros));
+	EXPECT_EQ(VHM_EXIT_IO, guest_exit(&self->vcpu));
+	EXPECT_NE(0, *word(self->window, PAGE_BYTES));
+	EXPECT_EQ(0, *word(self->window, PAGE_BYTES) % 2);
+	close(fd);
+}
+
 /* VHM_VM_POPULATE says how far it came before the signal. */
 TEST_F(memory, userfaultfd_populate)
 {
