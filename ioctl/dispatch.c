@@ -5,8 +5,6 @@
  */
 #include "ioctl.h"
 
-#include <linux/nospec.h>
-
 static const struct vhm_command *find(const struct vhm_command *table, unsigned int rows,
 				      unsigned int number)
 {

@@ -6,9 +6,7 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
-#include <linux/module.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
 #include "vhm/apic.h"
 #include "vhm/compat.h"

@@ -12,12 +12,8 @@
  */
 #include "vmx.h"
 
-#include <linux/smp.h>
 #include <asm/apicdef.h>
 #include <asm/irq_vectors.h>
-#include <asm/msr.h>
-
-#include "instruction.h"
 
 #define X2APIC_MSRS	0x800u
 

@@ -4,9 +4,6 @@
  */
 #include "vmx.h"
 
-#include <linux/slab.h>
-#include <asm/tsc.h>
-
 #include "vhm/cpuid.h"
 #include "vhm/tsc.h"
 

@@ -7,7 +7,6 @@
 #include "caps.h"
 
 #include <linux/cpufeature.h>
-#include <linux/module.h>
 #include <asm/msr.h>
 #include <asm/vmx.h>
 

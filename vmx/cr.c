@@ -9,13 +9,9 @@
  */
 #include "vmx.h"
 
-#include <linux/mm.h>
 #include <linux/uaccess.h>
-#include <asm/msr.h>
-#include <asm/processor-flags.h>
 #include <asm/tlbflush.h>
 
-#include "instruction.h"
 #include "vhm/cpuid.h"
 
 /* caching is the host's business: a guest's CD would make its accesses uncached */

@@ -11,8 +11,6 @@
 
 #include <asm/debugreg.h>
 
-#include "registers.h"
-
 #define HOST_VECTORS	(BIT(X86_TRAP_NMI) | BIT(X86_TRAP_MC))
 
 #define DR6_BD		BIT_ULL(13)

@@ -9,7 +9,6 @@
 #include <linux/linkage.h>
 #include <asm/alternative.h>
 #include <asm/asm.h>
-#include <asm/cpufeatures.h>
 #include <asm/msr-index.h>
 #include <asm/segment.h>
 #include <asm/nospec-branch.h>

@@ -7,11 +7,9 @@
  */
 #include "vmx.h"
 
-#include <linux/nospec.h>
 #include <uapi/linux/kvm_para.h>
 #include <asm/msr-index.h>
 
-#include "registers.h"
 #include "vhm/cpuid.h"
 #include "vhm/trace.h"
 

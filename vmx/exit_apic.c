@@ -6,8 +6,6 @@
 
 #include <asm/apicdef.h>
 
-#include "registers.h"
-
 /* table 28-6, Exit Qualification for APIC-Access VM Exits */
 #define ACCESS_OFFSET(q)	((q) & 0xfff)
 #define ACCESS_TYPE(q)		(((q) >> 12) & 0xf)

@@ -4,9 +4,6 @@
  */
 #include "vmx.h"
 
-#include <asm/fpu/xcr.h>
-
-#include "registers.h"
 #include "vhm/cpuid.h"
 
 /* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */

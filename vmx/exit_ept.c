@@ -4,7 +4,6 @@
  */
 #include "vmx.h"
 
-#include "registers.h"
 #include "vhm/trace.h"
 
 /* SDM vol. 3, table 28-7, Exit Qualification for EPT Violations */

@@ -6,8 +6,6 @@
 
 #include <asm/cpu.h>
 
-#include "registers.h"
-
 /*
  * #DB: what delivery would have done to DR6 and DR7.GD is in the qualification
  * (SDM vol. 3, table 28-1), then the exception goes to the guest.

@@ -2,8 +2,6 @@
 /* Port accesses. All go to user space; nothing about them is kept here. */
 #include "vmx.h"
 
-#include "registers.h"
-
 /* SDM vol. 3, table 28-5, Exit Qualification for I/O Instructions */
 #define IO_SIZE(q)	(((q) & 7) + 1)
 #define IO_IN		BIT(3)

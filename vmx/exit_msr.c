@@ -5,8 +5,6 @@
 #include <asm/apicdef.h>
 #include <asm/msr-index.h>
 
-#include "registers.h"
-
 static enum vmx_exit_outcome refuse(struct vmx_vcpu *v, u32 index, u32 flags, u64 value, int error)
 {
 	struct vhm_exit_msr *msr = &v->base.run->msr;

@@ -8,9 +8,6 @@
  */
 #include "vmx.h"
 
-#include <asm/debugreg.h>
-
-#include "registers.h"
 #include "vhm/trace.h"
 
 /* vectors with an error code: #DF #TS #NP #SS #GP #PF #AC (SDM vol. 3, table 6-1, 27.2.1.3) */

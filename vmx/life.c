@@ -11,16 +11,11 @@
 #include "vmx.h"
 
 #include <linux/cpu.h>
-#include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/perf_event.h>
 #include <linux/reboot.h>
 #include <linux/syscore_ops.h>
 #include <asm/reboot.h>
 #include <asm/tlbflush.h>
-
-#include "instruction.h"
-#include "vhm/compat.h"
 
 /**
  * struct vmx_cpu - what this module has on one CPU

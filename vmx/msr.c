@@ -8,11 +8,9 @@
  */
 #include "vmx.h"
 
-#include <linux/nospec.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 
-#include "instruction.h"
 #include "vhm/cpuid.h"
 
 #define MISC_ENABLE_RESET	(MSR_IA32_MISC_ENABLE_FAST_STRING | \

@@ -15,12 +15,9 @@
 #include <linux/tick.h>
 #include <linux/vtime.h>
 #include <asm/mce.h>
-#include <asm/msr.h>
 #include <asm/ptrace.h>
-#include <asm/tsc.h>
 
 #include "enter.h"
-#include "registers.h"
 #include "work.h"
 #include "vhm/trace.h"
 

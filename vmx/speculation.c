@@ -14,11 +14,7 @@
 #include "vmx.h"
 
 #include <linux/cpu.h>
-#include <linux/mm.h>
-#include <linux/module.h>
-#include <asm/cpu_device_id.h>
 #include <asm/hardirq.h>
-#include <asm/nospec-branch.h>
 
 #include "enter.h"
 

@@ -10,10 +10,7 @@
 
 #include <linux/string.h>
 #include <asm/debugreg.h>
-#include <asm/fpu/xcr.h>
-#include <asm/tsc.h>
 
-#include "registers.h"
 #include "vhm/tsc.h"
 
 /* A field of the n-th segment: two apart, in our order (SDM vol. 3, appendix B, Field Encoding). */

@@ -22,10 +22,8 @@
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/perf_event.h>
-#include <asm/pkru.h>
 
 #include "enter.h"
-#include "registers.h"
 
 static const u32 lazy_msr_index[VMX_LAZY_COUNT] = {
 	[VMX_LAZY_STAR]		= MSR_STAR,

@@ -5,15 +5,11 @@
 #include "vmx.h"
 
 #include <linux/idr.h>
-#include <linux/slab.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/mmu_context.h>
 #include <asm/msr.h>
-#include <asm/tsc.h>
 
 #include "enter.h"
-#include "registers.h"
 #include "vhm/tsc.h"
 
 static DEFINE_IDA(vpids);	/* 0 is the host's */
