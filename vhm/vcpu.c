@@ -247,7 +247,7 @@ static bool take_init(struct vhm_vcpu *vcpu)
 		return false;
 	vhm_apic_reset(vcpu);
 	vhm_pv_reset(vcpu);
-	vhm_backend->vcpu_reset(vcpu, true);
+	vhm_backend->vcpu_reset(vcpu);
 	vcpu->run_state = vcpu->id ? VHM_RUN_STATE_WAIT_SIPI : VHM_RUN_STATE_RUNNABLE;
 	return vcpu->id == 0;
 }

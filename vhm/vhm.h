@@ -422,8 +422,8 @@ struct vhm_backend_ops {
 	struct vhm_vcpu *(*vcpu_alloc)(struct vhm_vm *vm);
 	int (*vcpu_init)(struct vhm_vcpu *vcpu);	/* vcpu->apic and id are set */
 	void (*vcpu_free)(struct vhm_vcpu *vcpu);
-	/* registers after power-up (init false) or INIT (init true) */
-	void (*vcpu_reset)(struct vhm_vcpu *vcpu, bool init);
+	/* registers after INIT */
+	void (*vcpu_reset)(struct vhm_vcpu *vcpu);
 	void (*vcpu_sipi)(struct vhm_vcpu *vcpu, u8 vector);
 
 	/* make the vCPU's hardware state current on this CPU; preemption off */

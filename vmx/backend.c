@@ -212,28 +212,17 @@ int vmx_init(void)
 		return ret;
 	vmx_switch_init();
 	init_cpuid();
-	ret = vmx_speculation_init();
+	ret = vmx_speculation_init() ?: ept_module_init();
 	if (ret)
-		return ret;
-	ret = ept_module_init();
-	if (ret)
-		goto err_speculation;
-	ret = vmx_life_init();
-	if (ret)
-		goto err_ept;
-	return 0;
-
-err_ept:
-	ept_module_exit();
-err_speculation:
-	vmx_speculation_exit();
+		vmx_speculation_exit();
+	else
+		vmx_life_init();
 	return ret;
 }
 
 void vmx_exit(void)
 {
 	vmx_life_exit();
-	vmx_lazy_msrs_restore_all();
 	vmx_speculation_exit();
 	ept_module_exit();
 }

@@ -42,9 +42,8 @@ static const struct {
 void vmx_init_cr_masks(struct vmx_vcpu *v)
 {
 	u64 allowed = CR4_BASIC | X86_CR4_MCE;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(cr4_by_cpuid); i++)
+	for (u32 i = 0; i < ARRAY_SIZE(cr4_by_cpuid); i++)
 		if (vhm_cpuid_has(&v->base, cr4_by_cpuid[i].feature))
 			allowed |= cr4_by_cpuid[i].cr4;
 	v->cr4_allowed = allowed & vmx_caps.cr4_fixed1;
@@ -66,23 +65,11 @@ u64 vmx_read_cr4(struct vmx_vcpu *v)
 }
 
 /* SDM vol. 3, 2.5 and 4.1.1: combinations that MOV to CR0 refuses with #GP(0). */
-bool vmx_cr0_valid(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer)
+bool vmx_cr0_valid(u64 cr0, u64 cr4, u64 efer)
 {
-	if (cr0 >> 32)
-		return false;
-	if ((cr0 & X86_CR0_NW && !(cr0 & X86_CR0_CD)) || (cr0 & X86_CR0_PG && !(cr0 & X86_CR0_PE)))
-		return false;
-	return !(cr0 & X86_CR0_PG && efer & EFER_LME && !(cr4 & X86_CR4_PAE));
-}
-
-bool vmx_cr4_valid(struct vmx_vcpu *v, u64 cr4)
-{
-	return !(cr4 & ~v->cr4_allowed);
-}
-
-bool vmx_efer_valid(u64 efer)
-{
-	return !(efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX));
+	return !(cr0 >> 32) && (!(cr0 & X86_CR0_NW) || cr0 & X86_CR0_CD) &&
+	       (!(cr0 & X86_CR0_PG) ||
+		(cr0 & X86_CR0_PE && (!(efer & EFER_LME) || cr4 & X86_CR4_PAE)));
 }
 
 /* IA32_EFER.LMA and the entry control go together (SDM vol. 3, 27.3.1.1). */

@@ -7,17 +7,11 @@
 #include "vhm/cpuid.h"
 
 /* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */
-#define CR_NUMBER(q)	((q) & 15)
-#define CR_ACCESS(q)	(((q) >> 4) & 3)
+#define CR_ACCESS(q)	((q) & 0x3f)		/* number and type */
 #define CR_REGISTER(q)	(((q) >> 8) & 15)
 #define CR_LMSW_DATA(q)	(((q) >> 16) & 0xffff)
 
-enum cr_access {
-	CR_MOV_TO,
-	CR_MOV_FROM,
-	CR_CLTS,
-	CR_LMSW,
-};
+enum cr_access { CR_TO_CR0 = 0x00, CR_TO_CR4 = 0x04, CR_CLTS = 0x20, CR_LMSW = 0x30 };
 
 /* With PAE paging, a write that changes how addresses are translated reloads the PDPTEs. */
 #define CR0_RELOADS	(X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
@@ -27,9 +21,7 @@ static bool guest_write_cr0(struct vmx_vcpu *v, u64 cr0)
 {
 	u64 old = vmx_read_cr0(v), cr4 = vmx_read_cr4(v), efer = vmread(GUEST_IA32_EFER);
 
-	if (!vmx_cr0_valid(v, cr0, cr4, efer))
-		return false;
-	if (!(cr0 & X86_CR0_PG) && cr4 & X86_CR4_PCIDE)
+	if (!vmx_cr0_valid(cr0, cr4, efer) || (!(cr0 & X86_CR0_PG) && cr4 & X86_CR4_PCIDE))
 		return false;
 	/* long mode is neither entered nor left in 64-bit code (SDM vol. 3, 9.8.5) */
 	if ((old ^ cr0) & X86_CR0_PG && efer & EFER_LME && vmread(GUEST_CS_AR_BYTES) & BIT(13))
@@ -44,9 +36,7 @@ static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
 {
 	u64 old = vmx_read_cr4(v), cr0 = vmx_read_cr0(v), efer = vmread(GUEST_IA32_EFER);
 
-	if (!vmx_cr4_valid(v, cr4))
-		return false;
-	if (efer & EFER_LMA && !(cr4 & X86_CR4_PAE))
+	if (cr4 & ~v->cr4_allowed || (efer & EFER_LMA && !(cr4 & X86_CR4_PAE)))
 		return false;
 	if (cr4 & X86_CR4_PCIDE && !(old & X86_CR4_PCIDE) &&
 	    (!(efer & EFER_LMA) || vmread(GUEST_CR3) & 0xfff))
@@ -57,55 +47,28 @@ static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
 	return true;
 }
 
-/* Only without a TPR shadow. */
-static bool guest_write_cr8(struct vmx_vcpu *v, u64 cr8)
+enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 {
-	if (cr8 & ~0xfull)
-		return false;
-	vhm_apic_set_cr8(v->base.apic, cr8);
-	return true;
-}
+	u64 qualification = vmx_qualification(v), cr0 = vmx_read_cr0(v);
+	bool ok = true;
 
-static enum vmx_exit_outcome mov_to_cr(struct vmx_vcpu *v, u32 cr, u64 value)
-{
-	bool ok;
-
-	switch (cr) {
-	case 0:
-		ok = guest_write_cr0(v, value);
+	switch (CR_ACCESS(qualification)) {
+	case CR_TO_CR0:
+		ok = guest_write_cr0(v, vmx_read_gpr(v, CR_REGISTER(qualification)));
 		break;
-	case 4:
-		ok = guest_write_cr4(v, value);
+	case CR_TO_CR4:
+		ok = guest_write_cr4(v, vmx_read_gpr(v, CR_REGISTER(qualification)));
 		break;
-	case 8:
-		ok = guest_write_cr8(v, value);
+	case CR_CLTS:
+		vmx_write_cr0(v, cr0 & ~(u64)X86_CR0_TS);
 		break;
-	default:
+	case CR_LMSW:	/* sets PE, MP, EM, TS; cannot clear PE (SDM vol. 2, LMSW) */
+		ok = guest_write_cr0(v, (cr0 & ~0xeull) | (CR_LMSW_DATA(qualification) & 0xf));
+		break;
+	default:	/* CR3 and CR8 do not exit */
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	}
 	return ok ? vmx_skip_insn(v) : vmx_queue_gp(v);
-}
-
-enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
-{
-	u64 qualification = vmx_qualification(v), cr0;
-
-	switch (CR_ACCESS(qualification)) {
-	case CR_MOV_TO:
-		return mov_to_cr(v, CR_NUMBER(qualification),
-				 vmx_read_gpr(v, CR_REGISTER(qualification)));
-	case CR_MOV_FROM:	/* CR8 alone: CR3 stores do not exit */
-		vmx_write_gpr(v, CR_REGISTER(qualification), vhm_apic_get_cr8(v->base.apic));
-		break;
-	case CR_CLTS:
-		vmx_write_cr0(v, vmx_read_cr0(v) & ~(u64)X86_CR0_TS);
-		break;
-	case CR_LMSW:	/* sets PE, MP, EM, TS; cannot clear PE (SDM vol. 2, LMSW) */
-		cr0 = vmx_read_cr0(v);
-		cr0 = (cr0 & ~0xeull) | (CR_LMSW_DATA(qualification) & 0xf);
-		return mov_to_cr(v, 0, cr0);
-	}
-	return vmx_skip_insn(v);
 }
 
 /* SDM vol. 1, 13.3: what XSETBV refuses. */
@@ -113,13 +76,10 @@ bool vmx_xcr0_valid(struct vmx_vcpu *v, u64 xcr0)
 {
 	const u64 avx512 = XFEATURE_MASK_AVX512, tiles = XFEATURE_MASK_XTILE;
 
-	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~vmx_guest_xcr0(v->fpu.xfeatures))
-		return false;
-	if (xcr0 & XFEATURE_MASK_YMM && !(xcr0 & XFEATURE_MASK_SSE))
-		return false;
-	if (xcr0 & tiles && (xcr0 & tiles) != tiles)
-		return false;
-	return !(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM);
+	return xcr0 & XFEATURE_MASK_FP && !(xcr0 & ~vmx_guest_xcr0(v->fpu.xfeatures)) &&
+	       (!(xcr0 & XFEATURE_MASK_YMM) || xcr0 & XFEATURE_MASK_SSE) &&
+	       (!(xcr0 & tiles) || (xcr0 & tiles) == tiles) &&
+	       (!(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM));
 }
 
 static u64 xcr0_of_cpuid(struct vmx_vcpu *v)

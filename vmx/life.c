@@ -320,17 +320,15 @@ static struct notifier_block life_reboot_notifier = {
 	.notifier_call = life_reboot,
 };
 
-int vmx_life_init(void)
+/* Cannot fail: the chain refuses only a notifier that it has already. */
+void vmx_life_init(void)
 {
-	int cpu, ret;
+	int cpu;
 
 	for_each_possible_cpu(cpu)
 		INIT_LIST_HEAD(&per_cpu(vmx_cpus, cpu).active);
-	ret = register_reboot_notifier(&life_reboot_notifier);
-	if (ret)
-		return ret;
+	register_reboot_notifier(&life_reboot_notifier);
 	register_syscore_ops(&life_syscore_ops);
-	return 0;
 }
 
 void vmx_life_exit(void)

@@ -26,7 +26,7 @@
 #define MTRRCAP_VALUE		(BIT_ULL(10) | BIT_ULL(8) | VMX_VARIABLE_MTRRS)	/* WC, fixed */
 
 /* SDM vol. 3, 3.3.7.1, Canonical Addressing */
-static bool canonical(u32 index, u64 address)
+static bool canonical(struct vmx_vcpu *v, u32 index, u64 address)
 {
 	return __is_canonical_address(address, boot_cpu_has(X86_FEATURE_LA57) ? 57 : 48);
 }
@@ -40,33 +40,20 @@ static bool canonical(u32 index, u64 address)
 /* Eight of a byte each. */
 static bool types_valid(u64 value, u32 types)
 {
-	int i;
-
-	for (i = 0; i < 8; i++, value >>= 8)
+	for (int i = 0; i < 8; i++, value >>= 8)
 		if ((u8)value > 7 || !(types & BIT((u8)value)))
 			return false;
 	return true;
 }
 
-static bool pat_valid(u32 index, u64 value)
-{
-	return types_valid(value, PAT_TYPES);
-}
-
-/* SDM vol. 3, 12.11.2, Setting Memory Ranges with MTRRs */
-static bool mtrr_valid(u32 index, u64 value)
-{
-	return types_valid(value, MTRR_TYPES);
-}
-
 /* One type, in the lowest byte; 0 is a type, too. */
-static bool mtrr_def_type_valid(u32 index, u64 value)
+static bool mtrr_def_type_valid(struct vmx_vcpu *v, u32 index, u64 value)
 {
 	return types_valid((u8)value, MTRR_TYPES);
 }
 
-/* A base, with a type, or a mask */
-static bool variable_mtrr_valid(u32 index, u64 value)
+/* A base, with a type, or a mask (SDM vol. 3, 12.11.2, Setting Memory Ranges with MTRRs) */
+static bool variable_mtrr_valid(struct vmx_vcpu *v, u32 index, u64 value)
 {
 	u64 address_reserved = GENMASK_ULL(63, boot_cpu_data.x86_phys_bits);
 
@@ -86,6 +73,7 @@ void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write)
 	__assign_bit(bit + VMX_MSR_BITMAP_WRITE, v->msr_bitmap, write);
 }
 
+/* Power-up, where the vCPU is new and what is not named here is 0. The VMCS is current. */
 void vmx_msr_init(struct vmx_vcpu *v)
 {
 	memset64((u64 *)v->msr_bitmap, U64_MAX, PAGE_SIZE / sizeof(u64));
@@ -96,6 +84,9 @@ void vmx_msr_init(struct vmx_vcpu *v)
 	vmx_msr_intercept(v, MSR_IA32_SYSENTER_ESP, false, false);
 	vmx_msr_intercept(v, MSR_IA32_SYSENTER_EIP, false, false);
 	vmx_msr_intercept(v, MSR_IA32_TSC, false, true);
+	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
+	v->misc_enable = MISC_ENABLE_RESET;
+	v->xcr0 = XFEATURE_MASK_FP;
 }
 
 static bool guest_has(struct vmx_vcpu *v, u32 feature)
@@ -131,18 +122,6 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 	vmx_lazy_msr_changed(v, vmread(GUEST_IA32_EFER));
 }
 
-/* Power-up, where the vCPU is new and what is not named here is 0. The VMCS is current. */
-void vmx_msr_reset(struct vmx_vcpu *v)
-{
-	vmwrite(GUEST_SYSENTER_CS, 0);
-	vmwrite(GUEST_SYSENTER_ESP, 0);
-	vmwrite(GUEST_SYSENTER_EIP, 0);
-	vmwrite(GUEST_IA32_DEBUGCTL, 0);
-	vmwrite(GUEST_IA32_PAT, 0x0007040600070406ull);
-	v->misc_enable = MISC_ENABLE_RESET;
-	v->xcr0 = XFEATURE_MASK_FP;
-}
-
 /* ------------------------------------------------------------------ values -- */
 
 static u64 guest_tsc(struct vmx_vcpu *v)
@@ -155,8 +134,7 @@ static int set_efer(struct vmx_vcpu *v, u64 efer)
 	u64 old = vmread(GUEST_IA32_EFER);
 
 	/* LME cannot change with paging on; LMA is the processor's (SDM vol. 3, 2.2.1) */
-	if (!vmx_efer_valid(efer) ||
-	    ((old ^ efer) & EFER_LME && vmx_read_cr0(v) & X86_CR0_PG))
+	if (efer & ~VMX_EFER_DEFINED || ((old ^ efer) & EFER_LME && vmx_read_cr0(v) & X86_CR0_PG))
 		return -EINVAL;
 	vmx_write_efer(v, (efer & ~(u64)EFER_LMA) | (old & EFER_LMA));
 	return 0;
@@ -190,22 +168,9 @@ static int set_spec_ctrl(struct vmx_vcpu *v, u64 value)
 }
 
 /* What the guest may disable: the tiles, if it has them. */
-static int set_disabled(struct vmx_vcpu *v, u64 value, u64 *msr)
+static bool disabled_valid(struct vmx_vcpu *v, u32 index, u64 value)
 {
-	if (value & ~(v->fpu.xfeatures & XFEATURE_MASK_XTILE_DATA))
-		return -EINVAL;
-	*msr = value;
-	return 0;
-}
-
-static int set_xfd(struct vmx_vcpu *v, u64 value)
-{
-	return set_disabled(v, value, &v->xfd);
-}
-
-static int set_xfd_err(struct vmx_vcpu *v, u64 value)
-{
-	return set_disabled(v, value, &v->xfd_err);
+	return !(value & ~(v->fpu.xfeatures & XFEATURE_MASK_XTILE_DATA));
 }
 
 static int set_tsc(struct vmx_vcpu *v, u64 value)
@@ -225,27 +190,26 @@ static int set_tsc(struct vmx_vcpu *v, u64 value)
  * @more: so many more MSRs with the numbers behind it are the same, their values behind its own
  * @lazy: it is one of enum vmx_lazy_msr
  * @needs: X86_FEATURE_*; a guest whose CPUID has none of them does not have it; none: all do
+ * @types: it is eight memory types, of these; 0: it is not
  * @reserved: bits that must be 0
  * @valid: may it have this value? NULL: any
  * @get: reads it, instead
  * @set: checks and writes it, instead; 0 or -EINVAL
  */
 struct msr_model {
-	u32 index;
-	u32 field;
-	u32 offset;
-	u32 more;
+	u32 index, field, offset, more;
 	bool lazy;
 	u32 needs[3];
+	u32 types;
 	u64 reserved;
-	bool (*valid)(u32 index, u64 value);
+	bool (*valid)(struct vmx_vcpu *v, u32 index, u64 value);
 	u64 (*get)(struct vmx_vcpu *v);
 	int (*set)(struct vmx_vcpu *v, u64 value);
 };
 
 #define IN_VCPU(member)	.offset = offsetof(struct vmx_vcpu, member)
 #define LAZY(name)	MSR_##name, IN_VCPU(lazy_msrs[VMX_LAZY_##name]), .lazy = true
-#define MTRR(n)		IN_VCPU(mtrrs[n]), .valid = mtrr_valid
+#define MTRR(n)		IN_VCPU(mtrrs[n]), .types = MTRR_TYPES
 #define HIGH_HALF	GENMASK_ULL(63, 32)
 
 static const struct msr_model msrs[] = {
@@ -258,7 +222,7 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_SYSENTER_CS, GUEST_SYSENTER_CS },
 	{ MSR_IA32_SYSENTER_ESP, GUEST_SYSENTER_ESP, .valid = canonical },
 	{ MSR_IA32_SYSENTER_EIP, GUEST_SYSENTER_EIP, .valid = canonical },
-	{ MSR_IA32_CR_PAT, GUEST_IA32_PAT, .valid = pat_valid },
+	{ MSR_IA32_CR_PAT, GUEST_IA32_PAT, .types = PAT_TYPES },
 	{ MSR_IA32_DEBUGCTLMSR, GUEST_IA32_DEBUGCTL, .reserved = ~(u64)DEBUGCTLMSR_BTF },
 	/* the guest's accesses do not exit, and a section's come while the host's is loaded */
 	{ MSR_KERNEL_GS_BASE, IN_VCPU(kernel_gs_base), .valid = canonical },
@@ -266,8 +230,9 @@ static const struct msr_model msrs[] = {
 	{ MSR_IA32_TSC_ADJUST, IN_VCPU(tsc_adjust), .needs = { X86_FEATURE_TSC_ADJUST } },
 	{ MSR_IA32_SPEC_CTRL, IN_VCPU(args.guest_spec_ctrl), .set = set_spec_ctrl,
 	  .needs = { X86_FEATURE_SPEC_CTRL, X86_FEATURE_INTEL_STIBP, X86_FEATURE_SPEC_CTRL_SSBD } },
-	{ MSR_IA32_XFD, IN_VCPU(xfd), .set = set_xfd, .needs = { X86_FEATURE_XFD } },
-	{ MSR_IA32_XFD_ERR, IN_VCPU(xfd_err), .set = set_xfd_err, .needs = { X86_FEATURE_XFD } },
+	{ MSR_IA32_XFD, IN_VCPU(xfd), .valid = disabled_valid, .needs = { X86_FEATURE_XFD } },
+	{ MSR_IA32_XFD_ERR, IN_VCPU(xfd_err), .valid = disabled_valid,
+	  .needs = { X86_FEATURE_XFD } },
 	{ MSR_IA32_MCG_STATUS, IN_VCPU(mcg_status) },
 	{ MSR_MTRR_DEF_TYPE, IN_VCPU(mtrr_def_type), .reserved = ~0xcffull,
 	  .valid = mtrr_def_type_valid },
@@ -290,9 +255,7 @@ static const struct msr_model msrs[] = {
 
 static const struct msr_model *find_msr(u32 index)
 {
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+	for (u32 i = 0; i < ARRAY_SIZE(msrs); i++)
 		if (index - msrs[i].index <= msrs[i].more)
 			return &msrs[i];
 	return NULL;
@@ -318,7 +281,8 @@ static int set_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index, u
 {
 	if (msr->set)
 		return msr->set(v, value);
-	if (value & msr->reserved || (msr->valid && !msr->valid(index, value)))
+	if (value & msr->reserved || (msr->types && !types_valid(value, msr->types)) ||
+	    (msr->valid && !msr->valid(v, index, value)))
 		return -EINVAL;
 	if (msr->field)
 		vmwrite(msr->field, value);
@@ -344,13 +308,11 @@ static const struct {
 
 static bool constant_msr(struct vmx_vcpu *v, u32 index, u64 *value)
 {
-	u32 i;
-
 	if (index == MSR_IA32_ARCH_CAPABILITIES) {
 		*value = vmx_guest_arch_capabilities();
 		return guest_has(v, X86_FEATURE_ARCH_CAPABILITIES);
 	}
-	for (i = 0; i < ARRAY_SIZE(constants); i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(constants); i++) {
 		*value = constants[i].value;
 		if (constants[i].index == index)
 			return true;
@@ -366,9 +328,7 @@ static bool is_apic_msr(u32 index)
 
 static bool hidden_by_cpuid(struct vmx_vcpu *v, const struct msr_model *msr)
 {
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(msr->needs) && msr->needs[i]; i++)
+	for (u32 i = 0; i < ARRAY_SIZE(msr->needs) && msr->needs[i]; i++)
 		if (guest_has(v, msr->needs[i]))
 			return false;
 	return msr->needs[0];
@@ -422,9 +382,9 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 
 u32 vmx_msrs_bytes(struct vhm_vcpu *vcpu)
 {
-	u32 i, count = SAVED_MSRS;
+	u32 count = SAVED_MSRS;
 
-	for (i = 0; i < SAVED_MSRS; i++)
+	for (u32 i = 0; i < SAVED_MSRS; i++)
 		count += msrs[i].more;
 	return count * sizeof(struct vhm_msr_value);
 }
@@ -433,10 +393,9 @@ void vmx_msrs_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	const struct msr_model *msr;
 	struct vhm_msr_value *out = state;
-	u32 i;
 
 	for (msr = msrs; msr < msrs + SAVED_MSRS; msr++) {
-		for (i = 0; i <= msr->more; i++, out++) {
+		for (u32 i = 0; i <= msr->more; i++, out++) {
 			out->index = msr->index + i;
 			out->value = get_msr(to_vmx(vcpu), msr, out->index);
 		}

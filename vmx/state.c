@@ -39,9 +39,8 @@ static void sregisters_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	struct vhm_sregisters *out = state;
-	int i;
 
-	for (i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++)
 		read_segment(i, &out->segment[i]);
 	out->gdt.base = vmread(GUEST_GDTR_BASE);
 	out->gdt.limit = vmread(GUEST_GDTR_LIMIT);
@@ -56,7 +55,7 @@ static void sregisters_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 	out->apic_base = vcpu->apic->base_msr;
 	if (vmx_pae_paging(out->cr0, out->cr4, out->efer)) {
 		out->flags = VHM_SREGISTERS_PDPTE;
-		for (i = 0; i < 4; i++)
+		for (int i = 0; i < 4; i++)
 			out->pdpte[i] = vmread(GUEST_PDPTR0 + 2 * i);
 	}
 }
@@ -66,21 +65,16 @@ static int sregisters_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	const struct vhm_sregisters *in = state;
 	bool long_mode = in->efer & EFER_LME && in->cr0 & X86_CR0_PG;
-	int i;
 
-	for (i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++)
 		if (in->segment[i].reserved || in->segment[i].selector >> 16 ||
 		    in->segment[i].access_rights & ~ACCESS_RIGHTS_DEFINED)
 			return -EINVAL;
-	if (in->gdt.reserved || in->idt.reserved || in->gdt.limit >> 16 || in->idt.limit >> 16)
-		return -EINVAL;
-	if (in->flags & ~VHM_SREGISTERS_PDPTE)
-		return -EINVAL;
-	if (!vmx_efer_valid(in->efer) || long_mode != !!(in->efer & EFER_LMA))
-		return -EINVAL;
-	if (!vmx_cr4_valid(v, in->cr4) || !vmx_cr0_valid(v, in->cr0, in->cr4, in->efer))
-		return -EINVAL;
-	if (in->cr3 & GENMASK_ULL(63, boot_cpu_data.x86_phys_bits) || in->cr8 & ~0xfull)
+	if (in->gdt.reserved || in->idt.reserved || in->gdt.limit >> 16 || in->idt.limit >> 16 ||
+	    in->flags & ~VHM_SREGISTERS_PDPTE ||
+	    in->efer & ~VMX_EFER_DEFINED || long_mode != !!(in->efer & EFER_LMA) ||
+	    in->cr4 & ~v->cr4_allowed || !vmx_cr0_valid(in->cr0, in->cr4, in->efer) ||
+	    in->cr3 & GENMASK_ULL(63, boot_cpu_data.x86_phys_bits) || in->cr8 & ~0xfull)
 		return -EINVAL;
 	return vhm_apic_check_base(vcpu->apic, in->apic_base);
 }
@@ -89,9 +83,8 @@ static int sregisters_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	const struct vhm_sregisters *in = state;
-	int i;
 
-	for (i = 0; i < 8; i++)
+	for (int i = 0; i < 8; i++)
 		vmx_write_segment(i, &in->segment[i]);
 	vmwrite(GUEST_GDTR_BASE, in->gdt.base);
 	vmwrite(GUEST_GDTR_LIMIT, in->gdt.limit);
@@ -110,7 +103,7 @@ static int sregisters_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 		return 0;
 	/* entries that are not valid fail the next entry, which says so (27.3.1.6) */
 	if (in->flags & VHM_SREGISTERS_PDPTE)
-		for (i = 0; i < 4; i++)
+		for (int i = 0; i < 4; i++)
 			vmwrite(GUEST_PDPTR0 + 2 * i, in->pdpte[i]);
 	else
 		vmx_load_pdptes(v);
@@ -146,12 +139,9 @@ static int xsave_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	u64 features = vmx_guest_xcr0(to_vmx(vcpu)->fpu.xfeatures) | XFEATURE_MASK_FPSSE;
 	const struct xregs_state *area = in;
 
-	if (area->header.xfeatures & ~features)
-		return -EINVAL;
-	if (area->header.xcomp_bv ||
-	    memchr_inv(area->header.reserved, 0, sizeof(area->header.reserved)))
-		return -EINVAL;
-	return area->i387.mxcsr >> 16 ? -EINVAL : 0;
+	return area->header.xfeatures & ~features || area->header.xcomp_bv ||
+	       memchr_inv(area->header.reserved, 0, sizeof(area->header.reserved)) ||
+	       area->i387.mxcsr >> 16 ? -EINVAL : 0;
 }
 
 static int xsave_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
@@ -306,21 +296,15 @@ static int events_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 {
 	const struct vhm_events *in = state;
 
-	if (in->run_state > VHM_RUN_STATE_SHUTDOWN || in->interruptibility & ~BLOCKED_BITS)
+	if (in->run_state > VHM_RUN_STATE_SHUTDOWN || in->interruptibility & ~BLOCKED_BITS ||
+	    in->nmi_pending > 2 || in->interrupt_pending > 1 || in->interrupt_vector > 255 ||
+	    in->init_pending > 1 || in->sipi_pending > 1 || in->sipi_vector > 255 ||
+	    in->eoi_pending > 1 || in->eoi_vector > 255 || in->pending_debug & ~0x1500full ||
+	    (in->exception.flags && vmx_check_exception(&in->exception)))
 		return -EINVAL;
 	/* 27.3.1.5: never both */
-	if ((in->interruptibility & (VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS)) ==
-	    (VHM_BLOCKED_BY_STI | VHM_BLOCKED_BY_MOV_SS))
-		return -EINVAL;
-	if (in->nmi_pending > 2 || in->interrupt_pending > 1 || in->interrupt_vector > 255)
-		return -EINVAL;
-	if (in->init_pending > 1 || in->sipi_pending > 1 || in->sipi_vector > 255)
-		return -EINVAL;
-	if (in->eoi_pending > 1 || in->eoi_vector > 255)
-		return -EINVAL;
-	if (in->exception.flags && vmx_check_exception(&in->exception))
-		return -EINVAL;
-	return in->pending_debug & ~0x1500full ? -EINVAL : 0;
+	return in->interruptibility & VHM_BLOCKED_BY_STI &&
+	       in->interruptibility & VHM_BLOCKED_BY_MOV_SS ? -EINVAL : 0;
 }
 
 static int events_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)

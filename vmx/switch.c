@@ -45,10 +45,8 @@ static const u32 lazy_msr_index[VMX_LAZY_COUNT] = {
  */
 struct lazy_cpu {
 	struct user_return_notifier notifier;
-	bool registered;
-	bool known;
-	u64 host[VMX_LAZY_COUNT];
-	u64 current_value[VMX_LAZY_COUNT];
+	bool registered, known;
+	u64 host[VMX_LAZY_COUNT], current_value[VMX_LAZY_COUNT];
 };
 
 static DEFINE_PER_CPU(struct lazy_cpu, lazy_cpus);
@@ -65,9 +63,7 @@ static bool lazy_msr_exists(int i)
 
 static void lazy_msrs_restore(struct lazy_cpu *cpu)
 {
-	int i;
-
-	for (i = 0; i < VMX_LAZY_COUNT; i++) {
+	for (int i = 0; i < VMX_LAZY_COUNT; i++) {
 		if (cpu->current_value[i] == cpu->host[i])
 			continue;
 		if (!wrmsrl_safe(lazy_msr_index[i], cpu->host[i]))
@@ -80,7 +76,7 @@ static void lazy_on_user_return(struct user_return_notifier *notifier)
 	struct lazy_cpu *cpu = container_of(notifier, struct lazy_cpu, notifier);
 	unsigned long flags;
 
-	/* vmx_lazy_msrs_restore_all() may interrupt */
+	/* vmx_lazy_msrs_forget() may interrupt */
 	local_irq_save(flags);
 	if (cpu->registered) {
 		cpu->registered = false;
@@ -92,9 +88,7 @@ static void lazy_on_user_return(struct user_return_notifier *notifier)
 
 static noinline void lazy_cpu_learn(struct lazy_cpu *cpu)
 {
-	int i;
-
-	for (i = 0; i < VMX_LAZY_COUNT; i++) {
+	for (int i = 0; i < VMX_LAZY_COUNT; i++) {
 		if (!lazy_msr_exists(i) || rdmsrl_safe(lazy_msr_index[i], &cpu->host[i]))
 			cpu->host[i] = 0;
 		cpu->current_value[i] = cpu->host[i];
@@ -153,27 +147,17 @@ void vmx_lazy_msr_changed(struct vmx_vcpu *v, u64 efer)
 	local_irq_restore(flags);
 }
 
-static void lazy_restore_ipi(void *unused)
+/*
+ * Interrupts off, VMX goes off here: the CPU may come back with other values, and once the last
+ * VM is gone it must not call back into a module that is unloaded.
+ */
+void vmx_lazy_msrs_forget(void)
 {
 	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
 
 	if (cpu->registered)
 		lazy_on_user_return(&cpu->notifier);
-}
-
-/* Interrupts off, VMX goes off here: the CPU may come back with other values. */
-void vmx_lazy_msrs_forget(void)
-{
-	struct lazy_cpu *cpu = this_cpu_ptr(&lazy_cpus);
-
-	lazy_restore_ipi(NULL);
 	cpu->known = false;
-}
-
-/* Module unload: no CPU may call back into us. */
-void vmx_lazy_msrs_restore_all(void)
-{
-	on_each_cpu(lazy_restore_ipi, NULL, 1);
 }
 
 void vmx_switch_init(void)
@@ -213,18 +197,14 @@ unsigned long vmx_host_interrupt(u8 vector)
 
 /* ---------------------------------------------------------------- constant -- */
 
-/* SDM vol. 3, 25.5, Host-State Area; checks in 27.2.2 and 27.2.3. */
+/* SDM vol. 3, 25.5, Host-State Area; checks in 27.2.2, 27.2.3. Those that are 0: vmx/vcpu.c. */
 void vmx_host_constant_state(struct vmx_vcpu *v)
 {
 	vmwrite(HOST_CR0, read_cr0() & ~X86_CR0_TS);
 	vmwrite(HOST_CS_SELECTOR, __KERNEL_CS);
 	vmwrite(HOST_SS_SELECTOR, __KERNEL_DS);
 	vmwrite(HOST_TR_SELECTOR, GDT_ENTRY_TSS * 8);
-	vmwrite(HOST_DS_SELECTOR, 0);
-	vmwrite(HOST_ES_SELECTOR, 0);
-	vmwrite(HOST_FS_SELECTOR, 0);
 	vmwrite(HOST_FS_BASE, v->host.fs_base);
-	vmwrite(HOST_GS_SELECTOR, 0);
 	vmwrite(HOST_IDTR_BASE, (unsigned long)host_idt);
 	vmwrite(HOST_RIP, (unsigned long)vmx_exit_point);
 	/* architectural on all CPUs with VMX */

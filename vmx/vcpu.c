@@ -14,16 +14,12 @@
 
 static DEFINE_IDA(vpids);	/* 0 is the host's */
 
-#define VPID_COUNT	65536
-
 /*
  * PAUSEs no further apart than the gap are a loop, which exits after the window (SDM vol. 3,
  * 26.1.3). A lock is held for less than the window unless its holder was preempted.
  */
 #define PAUSE_LOOP_GAP_TSC	128
 #define PAUSE_LOOP_WINDOW_TSC	4096
-
-static DEFINE_PER_CPU(const struct vmx_vcpu *, last_vcpu);
 
 struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 {
@@ -38,37 +34,25 @@ struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm)
 	v->msr_bitmap = (unsigned long *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (vmx_caps.write_log)
 		v->write_log = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!v->vmcs || !v->msr_bitmap || (vmx_caps.write_log && !v->write_log))
-		goto err_pages;
-	if (!fpu_alloc_guest_fpstate(&v->fpu))
-		goto err_pages;
-	if (vmx_caps.vpid) {
-		int vpid = ida_alloc_range(&vpids, 1, VPID_COUNT - 1, GFP_KERNEL_ACCOUNT);
-
-		/* none left: this vCPU flushes by running untagged */
-		v->vpid = vpid > 0 ? vpid : 0;
+	if (!v->vmcs || !v->msr_bitmap || (vmx_caps.write_log && !v->write_log) ||
+	    !fpu_alloc_guest_fpstate(&v->fpu)) {
+		vmx_vcpu_free(&v->base);
+		return NULL;
 	}
+	/* none left: this vCPU flushes by running untagged */
+	if (vmx_caps.vpid)
+		v->vpid = max(ida_alloc_range(&vpids, 1, U16_MAX, GFP_KERNEL_ACCOUNT), 0);
 	v->share = ept_add_share(&to_vmx_vm(vm)->ept);
 	return &v->base;
-
-err_pages:
-	free_page((unsigned long)v->write_log);
-	free_page((unsigned long)v->msr_bitmap);
-	free_page((unsigned long)v->vmcs);
-	kfree(v);
-	return NULL;
 }
 
+/* One that vmx_vcpu_alloc() has not completed, too. */
 void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	int cpu;
 
 	vmx_vmcs_clear(v);
 	free_page((unsigned long)v->vmcs);
-	/* a new vCPU at this address is another one to the branch predictors */
-	for_each_possible_cpu(cpu)
-		cmpxchg(per_cpu_ptr(&last_vcpu, cpu), v, NULL);
 	if (v->vpid)
 		ida_free(&vpids, v->vpid);
 	fpu_free_guest_fpstate(&v->fpu);
@@ -76,6 +60,14 @@ void vmx_vcpu_free(struct vhm_vcpu *vcpu)
 	free_page((unsigned long)v->msr_bitmap);
 	kfree(v);
 }
+
+/* Fields that are 0 from power-up on; the guest may come to change its own. */
+static const u16 zero_fields[] = {
+	PAGE_FAULT_ERROR_CODE_MASK, PAGE_FAULT_ERROR_CODE_MATCH, CR3_TARGET_COUNT,
+	VM_EXIT_MSR_STORE_COUNT, VM_EXIT_MSR_LOAD_COUNT, VM_ENTRY_MSR_LOAD_COUNT,
+	HOST_DS_SELECTOR, HOST_ES_SELECTOR, HOST_FS_SELECTOR, HOST_GS_SELECTOR,
+	GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP, GUEST_IA32_DEBUGCTL,
+};
 
 /* Control fields as a vCPU starts with them (SDM vol. 3, 25.6-25.8); a reset writes the others. */
 static void vmcs_write_controls(struct vmx_vcpu *v)
@@ -89,12 +81,8 @@ static void vmcs_write_controls(struct vmx_vcpu *v)
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, v->primary);
 	vmwrite(VM_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite(EXCEPTION_BITMAP, VMX_HOST_EXCEPTIONS);
-	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
-	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
-	vmwrite(CR3_TARGET_COUNT, 0);
-	vmwrite(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmwrite(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmwrite(VM_ENTRY_MSR_LOAD_COUNT, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(zero_fields); i++)
+		vmwrite(zero_fields[i], 0);
 	vmwrite(MSR_BITMAP, __pa(v->msr_bitmap));
 	vmwrite(VMCS_LINK_POINTER, ~0ull);
 	if (v->vpid)
@@ -126,26 +114,24 @@ int vmx_vcpu_init(struct vhm_vcpu *vcpu)
 	int ret = -EIO;
 
 	v->args.regs = &vcpu->regs;
-	vmx_msr_init(v);
 	/* all vCPUs of a VM start at the same guest TSC: 0 when the first was created */
-	v->tsc_khz = tsc_khz;
-	v->tsc_multiplier = VHM_TSC_UNSCALED;
-	v->tsc_offset = -vhm_host_tsc();
-	if (first) {
-		v->tsc_khz = to_vmx(first)->tsc_khz;
-		v->tsc_multiplier = to_vmx(first)->tsc_multiplier;
-		v->tsc_offset = to_vmx(first)->tsc_offset;
-	}
+	v->tsc_khz = first ? to_vmx(first)->tsc_khz : tsc_khz;
+	v->tsc_multiplier = first ? to_vmx(first)->tsc_multiplier : VHM_TSC_UNSCALED;
+	v->tsc_offset = first ? to_vmx(first)->tsc_offset : -vhm_host_tsc();
+
+	/* of power-up; a reset keeps them, as INIT does */
+	v->cr0_shadow = X86_CR0_NW | X86_CR0_CD;
 
 	preempt_disable();
 	/* VMCLEAR sets the launch state, which a fresh region does not have (25.11.3) */
 	if (vmclear(__pa(v->vmcs)) && vmx_vmcs_make_current(v, smp_processor_id())) {
 		vmcs_write_controls(v);
+		vmx_msr_init(v);
 		vmx_init_cr_masks(v);
 		vmx_host_constant_state(v);
 		vmx_apicv_vcpu_init(v);
 		vmx_vcpu_load(vcpu, smp_processor_id());
-		vmx_vcpu_reset(vcpu, false);
+		vmx_vcpu_reset(vcpu);
 		vmx_vcpu_unload(vcpu);
 		ret = 0;
 	}
@@ -158,9 +144,8 @@ static void reset_segments(void)
 	/* ES, CS, SS, DS, FS, GS; an LDT, a busy TSS of 32 bits */
 	static const u32 access_rights[] = { 0x93, 0x9b, 0x93, 0x93, 0x93, 0x93, 0x82, 0x8b };
 	struct vhm_segment segment = { .limit = 0xffff };
-	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(access_rights); i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(access_rights); i++) {
 		segment.access_rights = access_rights[i];
 		vmx_write_segment(i, &segment);
 	}
@@ -172,27 +157,13 @@ static void reset_segments(void)
 	vmwrite(GUEST_IDTR_LIMIT, 0xffff);
 }
 
-static void reset_vmcs_state(void)
-{
-	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
-	vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
-	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
-	vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
-}
-
 /*
  * SDM vol. 3, table 9-1, Processor State Following Power-up, Reset, or INIT. INIT keeps
  * the FPU, most MSRs and CR0.CD and NW.
  */
-void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
+void vmx_vcpu_reset(struct vhm_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	u64 cr0 = X86_CR0_ET | X86_CR0_NW | X86_CR0_CD;
-
-	if (init)
-		cr0 = X86_CR0_ET | (v->cr0_shadow & (X86_CR0_NW | X86_CR0_CD));
-	else
-		vmx_msr_reset(v);
 
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.rdx = 0x600;		/* family 6; the model is the VMM's choice by CPUID */
@@ -201,8 +172,11 @@ void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init)
 	vmwrite(GUEST_RSP, 0);
 
 	reset_segments();
-	reset_vmcs_state();
-	vmx_reset_cr(v, cr0);
+	vmwrite(GUEST_INTERRUPTIBILITY_INFO, 0);
+	vmwrite(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+	vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
+	vmwrite(VM_ENTRY_INTR_INFO_FIELD, 0);
+	vmx_reset_cr(v, X86_CR0_ET | (v->cr0_shadow & (X86_CR0_NW | X86_CR0_CD)));
 	v->cr2 = 0;
 	v->dr6 = DR6_RESERVED;
 	memset(v->db, 0, sizeof(v->db));
@@ -227,10 +201,7 @@ void vmx_vcpu_sipi(struct vhm_vcpu *vcpu, u8 vector)
 /* Host-state fields that differ between CPUs (SDM vol. 3, 25.5). */
 static void write_host_cpu_state(struct vmx_vcpu *v, int cpu)
 {
-	v->host.gdt = (struct desc_ptr) {
-		.size = GDT_SIZE - 1,
-		.address = (unsigned long)get_current_gdt_ro(),
-	};
+	v->host.gdt = (struct desc_ptr) { GDT_SIZE - 1, (unsigned long)get_current_gdt_ro() };
 	vmwrite(HOST_TR_BASE, (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
 	vmwrite(HOST_GDTR_BASE, v->host.gdt.address);
 	vmwrite(HOST_GS_BASE, __rdmsr(MSR_GS_BASE));
@@ -253,10 +224,8 @@ static noinline void come_to_cpu(struct vmx_vcpu *v, int cpu)
 	}
 	if (unlikely(v->tsc_lost != vhm_tsc_lost))
 		vmx_write_tsc(v);
-	if (this_cpu_read(last_vcpu) != v) {
-		this_cpu_write(last_vcpu, v);
-		indirect_branch_prediction_barrier();
-	}
+	/* what was in the guest here last was another vCPU, as far as anybody knows */
+	indirect_branch_prediction_barrier();
 }
 
 void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu)

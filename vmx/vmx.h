@@ -375,7 +375,7 @@ vmx_insn_to_user(struct vmx_vcpu *v, enum vhm_exit_reason reason)
 struct vhm_vcpu *vmx_vcpu_alloc(struct vhm_vm *vm);
 int vmx_vcpu_init(struct vhm_vcpu *vcpu);
 void vmx_vcpu_free(struct vhm_vcpu *vcpu);
-void vmx_vcpu_reset(struct vhm_vcpu *vcpu, bool init);
+void vmx_vcpu_reset(struct vhm_vcpu *vcpu);
 void vmx_vcpu_sipi(struct vhm_vcpu *vcpu, u8 vector);
 void vmx_vcpu_load(struct vhm_vcpu *vcpu, int cpu);
 void vmx_vcpu_unload(struct vhm_vcpu *vcpu);
@@ -404,16 +404,15 @@ vmx_exit_handler vmx_exit_triple_fault, vmx_exit_task_switch;		/* exit_event.c *
 vmx_exit_handler vmx_exit_apic_access, vmx_exit_apic_write, vmx_exit_eoi;
 
 /* vmx/cr.c */
+#define VMX_EFER_DEFINED	((u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
 void vmx_init_cr_masks(struct vmx_vcpu *v);
-bool vmx_cr0_valid(struct vmx_vcpu *v, u64 cr0, u64 cr4, u64 efer);
-bool vmx_cr4_valid(struct vmx_vcpu *v, u64 cr4);
+bool vmx_cr0_valid(u64 cr0, u64 cr4, u64 efer);
 void vmx_write_cr0(struct vmx_vcpu *v, u64 cr0);
 void vmx_write_cr4(struct vmx_vcpu *v, u64 cr4);
 u64 vmx_read_cr0(struct vmx_vcpu *v);
 u64 vmx_read_cr4(struct vmx_vcpu *v);
 void vmx_write_efer(struct vmx_vcpu *v, u64 efer);
 void vmx_reset_cr(struct vmx_vcpu *v, u64 cr0);
-bool vmx_efer_valid(u64 efer);
 int vmx_load_pdptes(struct vmx_vcpu *v);
 static inline bool vmx_pae_paging(u64 cr0, u64 cr4, u64 efer)
 {
@@ -454,7 +453,6 @@ void vmx_apicv_vcpu_init(struct vmx_vcpu *v);
 
 /* vmx/msr.c */
 void vmx_msr_init(struct vmx_vcpu *v);
-void vmx_msr_reset(struct vmx_vcpu *v);
 #define VMX_MSR_BITMAP_WRITE	0x4000	/* bits from here on: writes (SDM vol. 3, 25.6.9) */
 void vmx_msr_intercept(struct vmx_vcpu *v, u32 index, bool read, bool write);
 /* section VHM_SECTION_MSRS, see struct vhm_section_ops */
@@ -470,7 +468,6 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 
 /* vmx/switch.c: host state displaced by a loaded guest */
 void vmx_switch_init(void);
-void vmx_lazy_msrs_restore_all(void);
 void vmx_lazy_msrs_forget(void);
 void __vmx_guest_state_load(struct vmx_vcpu *v);
 void __vmx_host_state_restore(struct vmx_vcpu *v);
@@ -554,7 +551,7 @@ static inline bool vmx_is_current(const struct vmx_vcpu *v)
 	return this_cpu_read(vmx_current) == v;
 }
 
-int vmx_life_init(void);
+void vmx_life_init(void);
 void vmx_life_exit(void);
 int vmx_get(void);
 void vmx_put(void);
