@@ -6,7 +6,7 @@
  *   xAPIC	APIC accesses and APIC-register virtualization on the APIC-access page
  *   x2APIC	virtualized x2APIC MSRs
  *   both	virtual-interrupt delivery
- *   without	TPR shadow and threshold; or, without that, CR8 exits
+ *   without	TPR shadow and threshold
  *
  * The register page of vhm/apic.c is the virtual-APIC page.
  */
@@ -15,12 +15,9 @@
 #include <asm/apicdef.h>
 #include <asm/irq_vectors.h>
 
-#define X2APIC_MSRS	0x800u
-
 void vmx_apicv_vcpu_init(struct vmx_vcpu *v)
 {
-	if (vmx_caps.tpr_shadow)
-		vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
+	vmwrite(VIRTUAL_APIC_PAGE_ADDR, __pa(v->base.apic->regs));
 	if (vmx_caps.apicv)
 		vmwrite(APIC_ACCESS_ADDR, __pa(to_vmx_vm(v->base.vm)->apic_access_page));
 	if (vmx_caps.posted) {
@@ -42,8 +39,8 @@ static void intercept_x2apic(struct vmx_vcpu *v, bool virtualized)
 		write = BIT_ULL(APIC_TASKPRI >> 4) | BIT_ULL(APIC_EOI >> 4) |
 			BIT_ULL(APIC_SELF_IPI >> 4);
 	}
-	v->msr_bitmap[X2APIC_MSRS / BITS_PER_LONG] = ~read;
-	v->msr_bitmap[(X2APIC_MSRS + VMX_MSR_BITMAP_WRITE) / BITS_PER_LONG] = ~write;
+	v->msr_bitmap[VMX_X2APIC_MSR(0) / BITS_PER_LONG] = ~read;
+	v->msr_bitmap[(VMX_X2APIC_MSR(0) + VMX_MSR_BITMAP_WRITE) / BITS_PER_LONG] = ~write;
 }
 
 /* The VMCS is current. */
@@ -91,13 +88,12 @@ void vmx_apic_state_changed(struct vhm_vcpu *vcpu)
 static void write_eoi_exit_bitmap(struct vmx_vcpu *v)
 {
 	DECLARE_BITMAP(level, 256);
-	int i;
 
 	vhm_apic_level_vectors(v->base.apic, level);
 	if (bitmap_equal(level, v->eoi_exit_bitmap, 256))
 		return;
 	bitmap_copy(v->eoi_exit_bitmap, level, 256);
-	for (i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++)
 		vmwrite(EOI_EXIT_BITMAP0 + 2 * i, level[i]);
 }
 
@@ -139,8 +135,9 @@ void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
 		return;
 	}
 	/*
-	 * The vector is there already. First the bit, which the next entry looks at, then where the
-	 * vCPU is (full barrier; pairs with smp_store_mb() of the mode): where it was may be the past.
+	 * The vector is there already. First the bit, which the next entry looks at, then where
+	 * the vCPU is (full barrier; pairs with smp_store_mb() of the mode): where it was may be
+	 * the past.
 	 */
 	if (test_and_set_bit(VHM_POSTED_NOTIFIED, &vcpu->apic->posted.control))
 		return;
@@ -159,11 +156,9 @@ void vmx_interrupt_posted(struct vhm_vcpu *vcpu)
 void vmx_apic_before_entry(struct vmx_vcpu *v)
 {
 	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
-	bool news = READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) ||
-		    vhm_apic_notified(v->base.apic) ||
-		    vhm_tsc_passed(v->base.apic->timer_target_tsc);
 
-	if (news) {
+	if (READ_ONCE(v->base.requests) & BIT(VHM_REQ_APIC) || vhm_apic_notified(v->base.apic) ||
+	    vhm_tsc_passed(v->base.apic->timer_target_tsc)) {
 		vhm_request_test_clear(&v->base, VHM_REQ_APIC);
 		vhm_apic_sync(v->base.apic);
 		if (virtual_delivery) {
@@ -171,6 +166,6 @@ void vmx_apic_before_entry(struct vmx_vcpu *v)
 			write_eoi_exit_bitmap(v);
 		}
 	}
-	if (vmx_caps.tpr_shadow && !virtual_delivery)
+	if (!virtual_delivery)
 		write_tpr_threshold(v);
 }

@@ -40,7 +40,7 @@ MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can 
 			 CPU_BASED_RDPMC_EXITING | CPU_BASED_MOV_DR_EXITING | \
 			 CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
 			 CPU_BASED_MONITOR_EXITING | CPU_BASED_USE_TSC_OFFSETTING | \
-			 CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+			 CPU_BASED_TPR_SHADOW | CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 #define PRIMARY_FORBIDDEN (CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | \
 			 CPU_BASED_INVLPG_EXITING)
 #define SECONDARY_REQUIRED (SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST)
@@ -90,8 +90,7 @@ static const struct control_field control_fields[] = {
 	{ "pin-based", MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
 	  &vmx_caps.pin, PIN_REQUIRED, PIN_BASED_VMX_PREEMPTION_TIMER | PIN_BASED_POSTED_INTR },
 	{ "processor-based", MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
-	  &vmx_caps.primary, PRIMARY_REQUIRED, CPU_BASED_TPR_SHADOW | CPU_BASED_MONITOR_TRAP_FLAG,
-	  PRIMARY_FORBIDDEN },
+	  &vmx_caps.primary, PRIMARY_REQUIRED, CPU_BASED_MONITOR_TRAP_FLAG, PRIMARY_FORBIDDEN },
 	{ "secondary (EPT, unrestricted guest)", MSR_IA32_VMX_PROCBASED_CTLS2,
 	  MSR_IA32_VMX_PROCBASED_CTLS2, &vmx_caps.secondary, SECONDARY_REQUIRED,
 	  SECONDARY_OPTIONAL | VMX_APICV_CONTROLS },
@@ -105,12 +104,10 @@ static bool adjust_controls(bool true_controls)
 {
 	const struct control_field *field;
 	u64 capability;
-	u32 i, missing;
+	u32 missing;
 
-	for (i = 0; i < ARRAY_SIZE(control_fields); i++) {
-		field = &control_fields[i];
-		if (!read_capability(true_controls ? field->true_index : field->index,
-				     &capability))
+	for (field = control_fields; field < control_fields + ARRAY_SIZE(control_fields); field++) {
+		if (!read_capability(true_controls ? field->true_index : field->index, &capability))
 			return false;
 		missing = vmx_adjust_controls(field->required, field->optional, field->forbidden,
 					      capability, field->value);
@@ -122,25 +119,23 @@ static bool adjust_controls(bool true_controls)
 	return true;
 }
 
-/* Errata of Nehalem and Westmere: the control may load a wrong value (AAK155 and its kin). */
+/*
+ * Errata of Westmere: the control may load a wrong value (as Nehalem's AAK155; that has no
+ * unrestricted guest and is refused).
+ */
 static bool perf_global_ctrl_broken(void)
 {
-	switch (boot_cpu_data.x86_model) {
-	case 26: case 30: case 37: case 44: case 46:
-		return boot_cpu_data.x86 == 6;
-	}
-	return false;
+	return boot_cpu_data.x86 == 6 &&
+	       (boot_cpu_data.x86_model == 37 || boot_cpu_data.x86_model == 44);
 }
 
-/* Errata of Nehalem to early Ivy Bridge: the timer may count at the wrong rate (AAK139 and kin). */
+/* Errata of Westmere to early Ivy Bridge: the timer may count at the wrong rate (as AAK139). */
 static bool preemption_timer_broken(void)
 {
-	switch (cpuid_eax(1)) {
-	case 0x106a4: case 0x106a5: case 0x106e4: case 0x106e5: case 0x20652: case 0x20655:
-	case 0x206c2: case 0x206e6: case 0x306a8:
-		return true;
-	}
-	return false;
+	u32 signature = cpuid_eax(1);
+
+	return signature == 0x20652 || signature == 0x20655 || signature == 0x206c2 ||
+	       signature == 0x306a8;
 }
 
 static void settle_preemption_timer(struct vmx_caps *c)
@@ -166,15 +161,11 @@ static void settle_perf_global_ctrl(struct vmx_caps *c)
 /* The APIC-virtualization controls are used together or not at all. */
 static void settle_optional(struct vmx_caps *c)
 {
-	c->tpr_shadow = c->primary & CPU_BASED_TPR_SHADOW;
-	c->apicv = apicv && c->tpr_shadow &&
-		   (c->secondary & VMX_APICV_CONTROLS) == VMX_APICV_CONTROLS;
+	c->apicv = apicv && (c->secondary & VMX_APICV_CONTROLS) == VMX_APICV_CONTROLS;
 	c->posted = posted_interrupts && c->apicv && c->pin & PIN_BASED_POSTED_INTR;
 	/* each vCPU turns on the set of its APIC's mode (vmx/apicv.c) */
 	c->pin &= ~PIN_BASED_POSTED_INTR;
 	c->secondary &= ~VMX_APICV_CONTROLS;
-	if (!c->tpr_shadow)
-		c->primary |= CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING;
 
 	/* on while there are trackers */
 	c->write_log = write_log && c->secondary & SECONDARY_EXEC_ENABLE_PML &&

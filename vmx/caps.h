@@ -50,7 +50,6 @@ static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden,
  * @cr0_fixed0: CR0 bits that must be 1, without PE and PG (unrestricted guest)
  * @cr4_fixed0: CR4 bits that must be 1
  * @cr4_fixed1: CR4 bits that may be 1
- * @tpr_shadow: CR8 needs no exits
  * @apicv: APIC-register virtualization, virtual-interrupt delivery, both modes
  * @single_step: monitor trap flag
  * @posted: posted interrupts
@@ -62,24 +61,11 @@ static inline u32 vmx_adjust_controls(u32 required, u32 optional, u32 forbidden,
  */
 struct vmx_caps {
 	u32 revision;
-	u32 pin;
-	u32 primary;
-	u32 secondary;
-	u32 exit;
-	u32 entry;
-	u32 ept_features;
-	u32 vpid_features;
+	u32 pin, primary, secondary, exit, entry;
+	u32 ept_features, vpid_features;
 	u64 misc;
-	u64 cr0_fixed0;
-	u64 cr4_fixed0, cr4_fixed1;
-	bool tpr_shadow;
-	bool apicv;
-	bool single_step;
-	bool posted;
-	bool vpid;
-	bool write_log;
-	bool tsc_scaling;
-	bool preemption_timer;
+	u64 cr0_fixed0, cr4_fixed0, cr4_fixed1;
+	bool apicv, single_step, posted, vpid, write_log, tsc_scaling, preemption_timer;
 	u8 preemption_timer_shift;
 };
 
