@@ -4,7 +4,6 @@
  */
 #include "ioctl.h"
 
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <asm/tsc.h>
 
@@ -15,14 +14,10 @@ static long get_info(struct file *file, void *arg, void __user *user)
 	struct vhm_info *info = arg;
 
 	*info = (struct vhm_info) {
-		.size = info->size,
-		.abi_version = VHM_ABI_VERSION,
-		.max_vcpus = VHM_MAX_VCPUS,
-		.max_slots = VHM_MAX_SLOTS,
-		.max_cpuid_entries = VHM_MAX_CPUID_ENTRIES,
-		.run_page_bytes = PAGE_SIZE,
-		.tsc_khz = tsc_khz,
-		.apic_timer_hz = VHM_APIC_TIMER_HZ,
+		.size = info->size, .abi_version = VHM_ABI_VERSION,
+		.max_vcpus = VHM_MAX_VCPUS, .max_slots = VHM_MAX_SLOTS,
+		.max_cpuid_entries = VHM_MAX_CPUID_ENTRIES, .run_page_bytes = PAGE_SIZE,
+		.tsc_khz = tsc_khz, .apic_timer_hz = VHM_APIC_TIMER_HZ,
 		.state_bytes = PAGE_ALIGN(vhm_state_bytes(NULL, 0)),
 	};
 	vhm_backend->describe(info);
@@ -46,28 +41,23 @@ static long get_cpuid(struct file *file, void *arg, void __user *user)
 
 /*
  * Who has created a VM through this descriptor is likely to create another: what is costly to
- * bring about and to end stays until the descriptor is closed. file->private_data has it.
+ * bring about and to end stays until the descriptor is closed. file->private_data has it, and until
+ * then &vhm_device, by misc_open().
  */
 static void keep_for_next(struct file *file, struct vhm_vm *vm)
 {
 	void *kept;
 
-	if (READ_ONCE(file->private_data))
+	if (READ_ONCE(file->private_data) != &vhm_device)
 		return;
 	kept = vhm_backend->keep(vm);
-	if (kept && cmpxchg(&file->private_data, NULL, kept))
+	if (kept && cmpxchg(&file->private_data, (void *)&vhm_device, kept) != &vhm_device)
 		vhm_backend->unkeep(kept);	/* another thread was quicker */
-}
-
-static int device_open(struct inode *inode, struct file *file)
-{
-	file->private_data = NULL;	/* the misc layer's until now */
-	return 0;
 }
 
 static int device_release(struct inode *inode, struct file *file)
 {
-	if (file->private_data)
+	if (file->private_data != &vhm_device)
 		vhm_backend->unkeep(file->private_data);
 	return 0;
 }
@@ -105,25 +95,14 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
-	.open = device_open,
 	.release = device_release,
 	.unlocked_ioctl = device_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static struct miscdevice vhm_device = {
+struct miscdevice vhm_device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "vhm",
 	.fops = &device_fops,
 	.mode = 0660,
 };
-
-int vhm_device_register(void)
-{
-	return misc_register(&vhm_device);
-}
-
-void vhm_device_unregister(void)
-{
-	misc_deregister(&vhm_device);
-}

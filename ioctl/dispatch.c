@@ -5,19 +5,12 @@
  */
 #include "ioctl.h"
 
-static const struct vhm_command *find(const struct vhm_command *table, unsigned int rows,
-				      unsigned int number)
+/* Apart, since running a vCPU must not pay for the stack that the copy takes. */
+static noinline long execute_with_copy(const struct vhm_command *command, struct file *file,
+				       void __user *user)
 {
-	unsigned int i;
-
-	for (i = 0; i < rows; i++)
-		if (table[i].number == number)
-			return &table[array_index_nospec(i, rows)];
-	return NULL;
-}
-
-static int copy_in(const struct vhm_command *command, void *copy, void __user *user)
-{
+	/* filled as far as the command may look at it: clearing all first costs as much again */
+	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] __attribute__((__uninitialized__));
 	u32 bytes;
 	int ret;
 
@@ -29,23 +22,7 @@ static int copy_in(const struct vhm_command *command, void *copy, void __user *u
 		return -E2BIG;
 	ret = copy_struct_from_user(copy, command->bytes, user, bytes);
 	*(u32 *)copy = bytes;	/* the one that was checked */
-	return ret;
-}
-
-/* Apart, since running a vCPU must not pay for the stack that the copy takes. */
-static noinline long execute_with_copy(const struct vhm_command *command, struct file *file,
-				       void __user *user)
-{
-	/* copy_in() fills what the command may look at: clearing all first costs as much again */
-	u64 copy[VHM_COMMAND_MAX_BYTES / sizeof(u64)] __attribute__((__uninitialized__));
-	int ret;
-
-	if (WARN_ON_ONCE(command->bytes > sizeof(copy)))
-		return -EINVAL;
-	ret = copy_in(command, copy, user);
-	if (ret)
-		return ret;
-	return command->execute(file, copy, user);
+	return ret ?: command->execute(file, copy, user);
 }
 
 /**
@@ -62,12 +39,14 @@ long vhm_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 		  const struct vhm_command *table, unsigned int rows)
 {
 	const struct vhm_command *command;
+	unsigned int row = 0;
 
-	if (_IOC_TYPE(cmd) != VHM_IOCTL_TYPE || _IOC_DIR(cmd) != _IOC_NONE || _IOC_SIZE(cmd))
+	while (row < rows && table[row].number != _IOC_NR(cmd))
+		row++;
+	if (row == rows || _IOC_TYPE(cmd) != VHM_IOCTL_TYPE || _IOC_DIR(cmd) != _IOC_NONE ||
+	    _IOC_SIZE(cmd))
 		return -ENOTTY;
-	command = find(table, rows, _IOC_NR(cmd));
-	if (!command)
-		return -ENOTTY;
+	command = &table[array_index_nospec(row, rows)];
 	if (!command->bytes)
 		return arg ? -EINVAL : command->execute(file, NULL, NULL);
 	return execute_with_copy(command, file, (void __user *)arg);

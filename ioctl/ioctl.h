@@ -7,6 +7,7 @@
 #define IOCTL_IOCTL_H
 
 #include <linux/fs.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 #include "vhm/vhm.h"
@@ -21,26 +22,25 @@
  */
 struct vhm_command {
 	u8 number;
-	u16 min_bytes;
-	u16 bytes;
+	u16 min_bytes, bytes;
 	long (*execute)(struct file *file, void *arg, void __user *user);
 };
 
+#define VHM_COMMAND_MAX_BYTES	512
+
 #define VHM_COMMAND(cmd, type, function)				\
-	{ .number = _IOC_NR(cmd), .min_bytes = sizeof(type), .bytes = sizeof(type),	\
+	{ .number = _IOC_NR(cmd), .min_bytes = sizeof(type),		\
+	  .bytes = sizeof(type) + BUILD_BUG_ON_ZERO(sizeof(type) > VHM_COMMAND_MAX_BYTES),	\
 	  .execute = (function) }
 
 #define VHM_COMMAND_NO_ARGUMENT(cmd, function)				\
 	{ .number = _IOC_NR(cmd), .execute = (function) }
 
-#define VHM_COMMAND_MAX_BYTES	512
-
 long vhm_dispatch(struct file *file, unsigned int cmd, unsigned long arg,
 		  const struct vhm_command *table, unsigned int rows);
 long vhm_copy_back(void __user *user, const void *arg, u32 bytes);
 
-int vhm_device_register(void);
-void vhm_device_unregister(void);
+extern struct miscdevice vhm_device;
 long vhm_vm_open(struct vhm_vm *vm);
 long vhm_vcpu_open(struct vhm_vm *vm, u32 id);
 long vhm_tracker_open(struct vhm_vm *vm);

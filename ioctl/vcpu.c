@@ -197,13 +197,12 @@ static long vcpu_get_stats(struct file *file, void *arg, void __user *user)
 {
 	struct vhm_vcpu *vcpu = file->private_data;
 	struct vhm_stats *stats = arg;
-	int i;
 
 	static_assert(ARRAY_SIZE(stats->count) >= VHM_STAT_COUNT);
 	if (stats->flags)
 		return -EINVAL;
 	memset(stats->count, 0, sizeof(stats->count));
-	for (i = 0; i < VHM_STAT_COUNT; i++)
+	for (u32 i = 0; i < VHM_STAT_COUNT; i++)
 		stats->count[i] = READ_ONCE(vcpu->stats[i]);
 	return vhm_copy_back(user, stats, sizeof(*stats));
 }

@@ -37,7 +37,6 @@ static long slot_edit(struct file *file, void *arg, void __user *user)
 	struct vhm_slot_edits *edits = arg;
 	struct vhm_slot *slots;
 	long ret = 0;
-	u32 i;
 
 	if (edits->flags || edits->reserved || !edits->count || edits->count > 2 * VHM_MAX_SLOTS)
 		return -EINVAL;
@@ -45,7 +44,7 @@ static long slot_edit(struct file *file, void *arg, void __user *user)
 			     array_size(edits->count, sizeof(*slots)));
 	if (IS_ERR(slots))
 		return PTR_ERR(slots);
-	for (i = 0; i < edits->count && !ret; i++)
+	for (u32 i = 0; i < edits->count && !ret; i++)
 		ret = slots[i].size == sizeof(*slots) ? 0 : -EINVAL;
 	ret = ret ?: vhm_slots_edit(file->private_data, slots, edits->count);
 	kvfree(slots);

@@ -21,7 +21,7 @@ static int __init vhm_init(void)
 		return ret;
 	preempt_notifier_inc();
 	/* last: from here on user space can come */
-	ret = vhm_device_register();
+	ret = misc_register(&vhm_device);
 	if (ret) {
 		preempt_notifier_dec();
 		vmx_exit();
@@ -31,7 +31,7 @@ static int __init vhm_init(void)
 
 static void __exit vhm_exit(void)
 {
-	vhm_device_unregister();
+	misc_deregister(&vhm_device);
 	preempt_notifier_dec();
 	vmx_exit();
 }
