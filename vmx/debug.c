@@ -102,9 +102,8 @@ enum vmx_exit_outcome vmx_exit_dr(struct vmx_vcpu *v)
 
 enum vmx_exit_outcome vmx_report_exception(struct vmx_vcpu *v, const struct vhm_event *event)
 {
-	vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
 	v->base.run->exception = *event;
-	return VMX_TO_USER;
+	return vmx_exit_to_user(v, VHM_EXIT_EXCEPTION);
 }
 
 /* One that is in control.exceptions, as vhm_run.inject takes it back. */
@@ -132,11 +131,10 @@ enum vmx_exit_outcome vmx_exit_wanted_exception(struct vmx_vcpu *v, u32 info)
 u64 vmx_take_hits(struct vmx_vcpu *v, u64 *causes)
 {
 	u64 hits = 0;
-	int i;
 
 	if (!vmx_has_breakpoints(v))
 		return 0;
-	for (i = 0; i < 4; i++)
+	for (u32 i = 0; i < 4; i++)
 		if (*causes & BIT(i) && v->control.dr7 & (3u << (2 * i)))
 			hits |= BIT(i);
 	*causes &= ~(u64)DR_TRAP_BITS;
@@ -189,16 +187,12 @@ void vmx_hold_interrupts(struct vmx_vcpu *v)
 static int check_control(const struct vhm_vcpu_control *control)
 {
 	if (control->flags & ~(VHM_CONTROL_SINGLE_STEP | VHM_CONTROL_BREAKPOINTS) ||
-	    control->reserved || control->exceptions & HOST_VECTORS)
-		return -EINVAL;
-	if (control->dr7 & ~DR7_VMM)
+	    control->reserved || control->exceptions & HOST_VECTORS || control->dr7 & ~DR7_VMM)
 		return -EINVAL;
 	if (!(control->flags & VHM_CONTROL_BREAKPOINTS) &&
 	    (control->dr7 || memchr_inv(control->breakpoint, 0, sizeof(control->breakpoint))))
 		return -EINVAL;
-	if (control->flags & VHM_CONTROL_SINGLE_STEP && !vmx_caps.single_step)
-		return -EOPNOTSUPP;
-	return 0;
+	return control->flags & VHM_CONTROL_SINGLE_STEP && !vmx_caps.single_step ? -EOPNOTSUPP : 0;
 }
 
 int vmx_set_control(struct vhm_vcpu *vcpu, const struct vhm_vcpu_control *control)

@@ -53,15 +53,10 @@ enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, u32 exit_reason, gpa_
 				       gva_t linear)
 {
 	v->base.run->mmio = (struct vhm_exit_mmio) {
-		.gpa = gpa,
-		.flags = flags,
-		.linear_address = linear,
+		.gpa = gpa, .flags = flags, .linear_address = linear,
 		.cs_base = vmread(GUEST_CS_BASE),
-		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES),
-		.cpl = vmx_cpl(),
-		.cr0 = vmx_read_cr0(v),
-		.cr3 = vmread(GUEST_CR3),
-		.cr4 = vmx_read_cr4(v),
+		.cs_access_rights = (u32)vmread(GUEST_CS_AR_BYTES), .cpl = vmx_cpl(),
+		.cr0 = vmx_read_cr0(v), .cr3 = vmread(GUEST_CR3), .cr4 = vmx_read_cr4(v),
 		.efer = vmread(GUEST_IA32_EFER),
 	};
 	return vmx_exit_to_user(v, exit_reason);

@@ -10,12 +10,10 @@
 #define ACCESS_OFFSET(q)	((q) & 0xfff)
 #define ACCESS_TYPE(q)		(((q) >> 12) & 0xf)
 
-enum access_type {
-	ACCESS_LINEAR_READ	= 0,
-	ACCESS_LINEAR_WRITE	= 1,
-	ACCESS_LINEAR_FETCH	= 2,
-	ACCESS_EVENT_DELIVERY	= 3,
-};
+/* of linear accesses: the number of the bit that says so to user space */
+#define ACCESS_READ		0
+#define ACCESS_FETCH		2
+static_assert(BIT(ACCESS_READ) == VHM_MMIO_READ && BIT(ACCESS_FETCH) == VHM_MMIO_FETCH);
 
 /*
  * An access the processor does not virtualize (unaligned, wide, read-modify-write, not a
@@ -25,15 +23,13 @@ enum vmx_exit_outcome vmx_exit_apic_access(struct vmx_vcpu *v)
 {
 	u64 qualification = vmx_qualification(v);
 	u32 type = ACCESS_TYPE(qualification);
-	u32 access = type == ACCESS_LINEAR_READ ? VHM_MMIO_READ :
-		     type == ACCESS_LINEAR_WRITE ? VHM_MMIO_WRITE : VHM_MMIO_FETCH;
 
-	/* ACCESS_EVENT_DELIVERY, and guest-physical ones */
-	if (type > ACCESS_LINEAR_FETCH)
+	/* delivery of an event, and guest-physical ones */
+	if (type > ACCESS_FETCH)
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
 	return vmx_mmio_to_user(v, VHM_EXIT_MMIO,
 				APIC_DEFAULT_PHYS_BASE | ACCESS_OFFSET(qualification),
-				VHM_MMIO_APIC | access, 0);
+				VHM_MMIO_APIC | BIT(type), 0);
 }
 
 /* Trap-like: the register holds the new value and the instruction is done (30.4.3.3). */

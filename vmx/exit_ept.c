@@ -10,12 +10,10 @@
 #define EPT_ACCESS		GENMASK(2, 0)	/* as VHM_MMIO_READ, _WRITE, _FETCH */
 #define EPT_LINEAR_VALID	BIT(7)
 #define EPT_FINAL_ACCESS	BIT(8)
-#define EPT_IRET_UNBLOCKED_NMI	BIT(12)
 
 static bool is_apic_page(struct vmx_vcpu *v, gpa_t gpa)
 {
-	return (gpa & PAGE_MASK) == 0xfee00000 &&
-	       vhm_apic_mode(v->base.apic) == VHM_APIC_XAPIC;
+	return (gpa & PAGE_MASK) == 0xfee00000 && vhm_apic_mode(v->base.apic) == VHM_APIC_XAPIC;
 }
 
 static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_fault *fault,
@@ -39,13 +37,10 @@ static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_faul
 static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct ept_fault *fault,
 					       int error)
 {
-	struct vhm_exit_memory_fault *out = &v->base.run->memory_fault;
-
-	vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
-	out->gpa = fault->gpa;
-	out->flags = fault->access;
-	out->error = error;
-	return VMX_TO_USER;
+	v->base.run->memory_fault = (struct vhm_exit_memory_fault) {
+		.gpa = fault->gpa, .flags = fault->access, .error = error,
+	};
+	return vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
 }
 
 /* Under APIC virtualization EPT must map the page that the processor then intercepts. */
@@ -75,20 +70,15 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 
 	if (qualification & EPT_LINEAR_VALID && !(qualification & EPT_FINAL_ACCESS))
 		fault.access |= VHM_MMIO_WALK;
-	/* the IRET that unblocked NMIs did not finish: block again (28.2.3) */
-	if (qualification & EPT_IRET_UNBLOCKED_NMI)
-		vmx_block_nmi_again(v);
-
-	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, v->share, &v->base, &fault,
-				  &error);
+	vmx_block_nmi_again(v, qualification);
+	result = ept_fault_handle(&to_vmx_vm(v->base.vm)->ept, v->share, &v->base, &fault, &error);
 	trace_vhm_ept_fault(&v->base, fault.gpa, fault.access, result);
 	switch (result) {
 	case EPT_FAULT_FIXED:
 		return VMX_RESUME;
 	case EPT_FAULT_MMIO:
-		if (map_apic_access_page(v, &fault))
-			return VMX_RESUME;
-		return exit_mmio(v, &fault, VHM_EXIT_MMIO);
+		return map_apic_access_page(v, &fault) ? VMX_RESUME :
+							 exit_mmio(v, &fault, VHM_EXIT_MMIO);
 	case EPT_FAULT_DENIED:
 		return exit_mmio(v, &fault, VHM_EXIT_DENIED);
 	case EPT_FAULT_INTERRUPTED:
@@ -102,8 +92,7 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 /* What was in the log is with the trackers since this vCPU left the guest. */
 enum vmx_exit_outcome vmx_exit_log_full(struct vmx_vcpu *v)
 {
-	if (vmx_qualification(v) & EPT_IRET_UNBLOCKED_NMI)
-		vmx_block_nmi_again(v);
+	vmx_block_nmi_again(v, vmx_qualification(v));
 	return VMX_RESUME;
 }
 

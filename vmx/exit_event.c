@@ -36,13 +36,10 @@ static enum vmx_exit_outcome debug_exception(struct vmx_vcpu *v, u32 info)
  * #AC that the guest did not ask for is the host's split-lock detection. The host warns and
  * lets this thread go on, or its policy is fatal: then user space hears of it.
  */
-static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 error_code)
+static enum vmx_exit_outcome alignment_check(struct vmx_vcpu *v, u32 info)
 {
-	const struct vhm_event event = {
-		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE,
-		.vector = X86_TRAP_AC,
-		.error_code = error_code,
-	};
+	u32 error_code = (u32)vmread(VM_EXIT_INTR_ERROR_CODE);
+	const struct vhm_event event = vmx_exception_event(info, error_code);
 
 	if (!boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
 	    (vmx_read_cr0(v) & X86_CR0_AM && vmx_rflags(v) & X86_EFLAGS_AC && vmx_cpl() == 3)) {
@@ -62,15 +59,14 @@ enum vmx_exit_outcome vmx_exit_exception(struct vmx_vcpu *v)
 	/* served in vmx/run.c */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		return VMX_RESUME;
-	if (info & INTR_INFO_UNBLOCK_NMI)
-		vmx_block_nmi_again(v);
+	vmx_block_nmi_again(v, info);
 	if (v->control.exceptions & BIT(vector & 31))
 		return vmx_exit_wanted_exception(v, info);
 	switch (vector) {
 	case X86_TRAP_DB:
 		return debug_exception(v, info);
 	case X86_TRAP_AC:
-		return alignment_check(v, (u32)vmread(VM_EXIT_INTR_ERROR_CODE));
+		return alignment_check(v, info);
 	case X86_TRAP_MC:
 		return VMX_RESUME;	/* the host's, served in vmx/run.c */
 	default:

@@ -7,13 +7,9 @@
 
 static enum vmx_exit_outcome refuse(struct vmx_vcpu *v, u32 index, u32 flags, u64 value, int error)
 {
-	struct vhm_exit_msr *msr = &v->base.run->msr;
-
 	if (error != -ENOENT || !(v->base.vm->flags & VHM_VM_EXIT_UNKNOWN_MSR))
 		return vmx_queue_gp(v);
-	msr->index = index;
-	msr->flags = flags;
-	msr->value = value;
+	v->base.run->msr = (struct vhm_exit_msr) { .index = index, .flags = flags, .value = value };
 	return vmx_insn_to_user(v, VHM_EXIT_MSR);
 }
 

@@ -19,11 +19,6 @@
 /* what holds interrupts back for one instruction, IF set or not */
 #define SHADOW		(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
 
-static bool protected_mode(struct vmx_vcpu *v)
-{
-	return vmx_read_cr0(v) & X86_CR0_PE;
-}
-
 /* INT3, INTO and INT1: RIP is at them, and the exception's frame behind (SDM vol. 3, 27.2.1.3). */
 static u32 software_type(const struct vhm_event *e)
 {
@@ -40,7 +35,7 @@ static u32 exception_info(struct vmx_vcpu *v)
 	u32 info = INTR_INFO_VALID_MASK | e->vector;
 
 	info |= software_type(e) ?: INTR_TYPE_HARD_EXCEPTION;
-	if (e->flags & VHM_EVENT_HAS_ERROR_CODE && protected_mode(v))
+	if (e->flags & VHM_EVENT_HAS_ERROR_CODE && vmx_read_cr0(v) & X86_CR0_PE)
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	return info;
 }
@@ -83,8 +78,7 @@ void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 erro
 	v->injected = 0;
 	v->exception = (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | (has_error ? VHM_EVENT_HAS_ERROR_CODE : 0),
-		.vector = vector,
-		.error_code = error,
+		.vector = vector, .error_code = error,
 	};
 }
 
@@ -123,8 +117,7 @@ struct vhm_event vmx_debug_event(u64 causes)
 {
 	return (struct vhm_event) {
 		.flags = VHM_EVENT_VALID | VHM_EVENT_HAS_PAYLOAD,
-		.vector = X86_TRAP_DB,
-		.payload = causes,
+		.vector = X86_TRAP_DB, .payload = causes,
 	};
 }
 
@@ -133,15 +126,13 @@ int vmx_check_exception(const struct vhm_event *event)
 {
 	bool has_error = event->flags & VHM_EVENT_HAS_ERROR_CODE;
 
-	if (!(event->flags & VHM_EVENT_VALID) || event->reserved ||
-	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD))
-		return -EINVAL;
 	/* no guest has CET, and whether #CP takes a code depends on the processor */
-	if (event->vector > 31 || event->vector == X86_TRAP_NMI || event->vector == X86_TRAP_CP)
-		return -EINVAL;
-	if (has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff)
-		return -EINVAL;
-	if (event->flags & VHM_EVENT_HAS_PAYLOAD && event->vector != 14 && event->vector != 1)
+	if (!(event->flags & VHM_EVENT_VALID) || event->reserved ||
+	    event->flags & ~(VHM_EVENT_VALID | VHM_EVENT_HAS_ERROR_CODE | VHM_EVENT_HAS_PAYLOAD) ||
+	    event->vector > 31 || event->vector == X86_TRAP_NMI || event->vector == X86_TRAP_CP ||
+	    has_error != !!(BIT(event->vector) & HAS_ERROR_CODE) || event->error_code > 0xffff ||
+	    (event->flags & VHM_EVENT_HAS_PAYLOAD && event->vector != X86_TRAP_PF &&
+	     event->vector != X86_TRAP_DB))
 		return -EINVAL;
 	return 0;
 }
@@ -174,8 +165,7 @@ static void deliver_payload(struct vmx_vcpu *v)
 		v->dr6 = (v->dr6 & ~0xfull) | (e->payload & DR6_CAUSES);
 		/* delivery of #DB clears GD and BTF (17.2.4, 17.4.3) */
 		vmx_write_dr7(v, vmx_read_dr7(v) & ~BIT_ULL(13));
-		vmwrite(GUEST_IA32_DEBUGCTL,
-			vmread(GUEST_IA32_DEBUGCTL) & ~(u64)DEBUGCTLMSR_BTF);
+		vmwrite(GUEST_IA32_DEBUGCTL, vmread(GUEST_IA32_DEBUGCTL) & ~(u64)DEBUGCTLMSR_BTF);
 		v->debug_live = true;
 	}
 }
@@ -201,8 +191,7 @@ static void write_injection(struct vmx_vcpu *v)
 
 static bool interrupt_possible(struct vmx_vcpu *v)
 {
-	return vmx_rflags(v) & X86_EFLAGS_IF &&
-	       !(vmread(GUEST_INTERRUPTIBILITY_INFO) & SHADOW);
+	return vmx_rflags(v) & X86_EFLAGS_IF && !(vmread(GUEST_INTERRUPTIBILITY_INFO) & SHADOW);
 }
 
 /* They go on behind the instruction; what exited tells its length, prefixes included. */

@@ -95,7 +95,7 @@ static void read_exit_facts(struct vmx_vcpu *v, int failed)
 		v->facts.reason = ~0u;
 		return;
 	}
-	/* bits 16-30 say more of the exit, from an enclave for one, and nothing here asks (25.9.1) */
+	/* bits 16-30 say more of the exit, from an enclave for one: nothing asks (25.9.1) */
 	reason = vmread(VM_EXIT_REASON) & (VMX_EXIT_REASONS_FAILED_VMENTRY | U16_MAX);
 	v->facts.reason = reason;
 	/* a launch that failed on the guest's state leaves the VMCS clear (27.8) */
@@ -216,12 +216,6 @@ static void set_host_timer(struct vmx_vcpu *v)
 	vhm_vcpu_arm_wake_timer(&v->base, next);
 }
 
-/* It has since set_host_timer(): what it was for is due, or it was early and is set again. */
-static bool host_timer_fired(struct vmx_vcpu *v)
-{
-	return !vmx_caps.preemption_timer && READ_ONCE(v->base.wake_timer_fired);
-}
-
 /* Into the guest and back, the state of both as the rest of this file leaves it. */
 static void switch_worlds(struct vmx_vcpu *v)
 {
@@ -275,12 +269,6 @@ static enum vmx_exit_outcome enter_guest(struct vmx_vcpu *v)
 	return outcome;
 }
 
-/* False where VMX is off, or went off since the vCPU was loaded. */
-static bool vmx_loaded_here(struct vmx_vcpu *v)
-{
-	return READ_ONCE(v->base.cpu) == smp_processor_id();
-}
-
 /* Interrupts off: what the entry delivers, and what the processor is to tell us of. */
 static void prepare_events(struct vmx_vcpu *v)
 {
@@ -302,15 +290,19 @@ static enum vmx_exit_outcome try_enter(struct vmx_vcpu *v)
 		set_host_timer(v);
 	preempt_disable();
 	local_irq_disable();
-	if (unlikely(!vmx_loaded_here(v)))
+	/* VMX is off, or went off since the vCPU was loaded */
+	if (unlikely(READ_ONCE(v->base.cpu) != smp_processor_id()))
 		goto out;
-	vmx_guest_state_load(v);
+	if (!v->host.loaded)
+		vmx_guest_state_load(v);
 	/* pairs with smp_mb() in vhm_vcpu_kick() and in vhm_vm_flush_guest_cpus() */
 	smp_store_mb(v->base.mode, VHM_IN_GUEST);
 
 	prepare_events(v);
 	tick_nohz_user_enter_prepare();
-	if (likely(nothing_wanted(v) && !host_timer_fired(v))) {
+	/* a host's timer that fired since set_host_timer() is due, or was early and is set again */
+	if (likely(nothing_wanted(v) &&
+		   (vmx_caps.preemption_timer || !READ_ONCE(v->base.wake_timer_fired)))) {
 		v->base.has_run = true;
 		outcome = enter_guest(v);
 	} else {
@@ -332,11 +324,6 @@ static void wait_for_vmx(struct vhm_vcpu *vcpu)
 	preempt_disable();
 	vmx_vcpu_load(vcpu, smp_processor_id());
 	preempt_enable();
-}
-
-static bool deadline_passed(const struct vhm_vcpu *vcpu)
-{
-	return vcpu->deadline_tsc != VHM_TSC_NEVER && vhm_host_tsc() >= vcpu->deadline_tsc;
 }
 
 #define GO_ON	(-1)
@@ -380,7 +367,8 @@ static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 		/* what this thread alone changes; try_enter() looks at all else */
 		if (unlikely(vcpu->run_state != VHM_RUN_STATE_RUNNABLE))
 			return VHM_RUN_NOT_RUNNABLE;
-		if (unlikely(deadline_passed(vcpu)))
+		if (unlikely(vcpu->deadline_tsc != VHM_TSC_NEVER &&
+			     vhm_host_tsc() >= vcpu->deadline_tsc))
 			return VHM_RUN_NOT_RUNNABLE;
 		if (unlikely(vcpu->apic->level_eoi >= 0))
 			return report_level_eoi(v);

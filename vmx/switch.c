@@ -234,7 +234,7 @@ static noinstr u64 inactive_gs_base(void)
 }
 
 /* Interrupts off, before the first entry after the thread came to this CPU. */
-void __vmx_guest_state_load(struct vmx_vcpu *v)
+void vmx_guest_state_load(struct vmx_vcpu *v)
 {
 	struct vmx_host_state *host = &v->host;
 	u64 fs_base = static_cpu_has(X86_FEATURE_FSGSBASE) ? rdfsbase() : __rdmsr(MSR_FS_BASE);
@@ -274,7 +274,7 @@ static noinline void restore_selectors(const struct vmx_host_state *host)
 }
 
 /* Interrupts off, before anything else may run in the thread's place. */
-void __vmx_host_state_restore(struct vmx_vcpu *v)
+void vmx_host_state_restore(struct vmx_vcpu *v)
 {
 	struct vmx_host_state *host = &v->host;
 

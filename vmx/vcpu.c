@@ -245,6 +245,6 @@ void vmx_vcpu_unload(struct vhm_vcpu *vcpu)
 	if (!v->host.loaded)
 		return;
 	local_irq_save(flags);
-	__vmx_host_state_restore(v);
+	vmx_host_state_restore(v);
 	local_irq_restore(flags);
 }

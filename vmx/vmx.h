@@ -25,11 +25,7 @@
 
 /* MSRs that hold the guest's value until the thread returns to user space (vmx/switch.c) */
 enum vmx_lazy_msr {
-	VMX_LAZY_STAR,
-	VMX_LAZY_LSTAR,
-	VMX_LAZY_CSTAR,
-	VMX_LAZY_SYSCALL_MASK,
-	VMX_LAZY_TSC_AUX,
+	VMX_LAZY_STAR, VMX_LAZY_LSTAR, VMX_LAZY_CSTAR, VMX_LAZY_SYSCALL_MASK, VMX_LAZY_TSC_AUX,
 	VMX_LAZY_COUNT,
 };
 
@@ -56,8 +52,7 @@ struct vmx_vm {
  * @qualification_read: @qualification is valid
  */
 struct vmx_exit_facts {
-	u32 reason;
-	u32 idt_vectoring;
+	u32 reason, idt_vectoring;
 	u64 qualification;
 	bool qualification_read;
 };
@@ -74,8 +69,7 @@ struct vmx_exit_facts {
 struct vmx_entry_args {
 	struct vhm_registers *regs;
 	u64 host_rsp;
-	u64 guest_spec_ctrl;
-	u64 host_spec_ctrl;
+	u64 guest_spec_ctrl, host_spec_ctrl;
 };
 
 /**
@@ -100,13 +94,10 @@ struct vmx_entry_args {
 struct vmx_host_state {
 	int cpu;
 	bool loaded;
-	u64 fs_base;
-	u64 kernel_gs_base;
+	u64 fs_base, kernel_gs_base;
 	struct desc_ptr gdt;
 	u16 fs_selector, gs_selector, ds_selector, es_selector, ldt_selector;
-	unsigned long cr3;
-	unsigned long cr4;
-	unsigned long debugctl;
+	unsigned long cr3, cr4, debugctl;
 	u32 pkru;
 	int perf_msr_count;
 	struct perf_guest_switch_msr *perf_msrs;
@@ -192,44 +183,30 @@ struct vmx_vcpu {
 	struct vmx_exit_facts facts;
 	struct vmx_host_state host;
 	struct fpu_guest fpu;
-	u64 xcr0;
-	u64 xfd;
-	u64 xfd_err;
+	u64 xcr0, xfd, xfd_err;
 	u32 pkru;
-	u64 cr0_shadow;
-	u64 cr4_shadow;
-	u64 cr4_owned;
-	u64 cr4_allowed;
+	u64 cr0_shadow, cr4_shadow, cr4_owned, cr4_allowed;
 	u64 cr2;
-	u64 db[4];
-	u64 dr6;
+	u64 db[4], dr6;
 	bool debug_live;
 	struct vhm_vcpu_control control;
 	u64 dr7;
 	u64 lazy_msrs[VMX_LAZY_COUNT];
 	u32 lazy_live;
 	u64 kernel_gs_base;
-	u64 mtrrs[VMX_MTRRS];
-	u64 mtrr_def_type;
+	u64 mtrrs[VMX_MTRRS], mtrr_def_type;
 	u64 mcg_status;
 	bool spec_ctrl_passthrough;
 	u64 misc_enable;
 	u32 tsc_khz;
-	u64 tsc_multiplier;
-	u64 tsc_offset;
-	u64 tsc_lost;
-	u64 tsc_adjust;
+	u64 tsc_multiplier, tsc_offset, tsc_lost, tsc_adjust;
 	u32 preemption_timer;
 	u64 armed_tsc;
 	u32 parked;
-	u32 injected;
-	u32 injected_error;
-	u32 injected_length;
+	u32 injected, injected_error, injected_length;
 	struct vhm_event exception;
 	DECLARE_BITMAP(eoi_exit_bitmap, 256);
-	u32 pin;
-	u32 primary;
-	u32 secondary;
+	u32 pin, primary, secondary;
 	bool l1d_flush;
 	bool rip_read, rip_dirty;
 	bool rflags_read, rflags_dirty;
@@ -331,10 +308,14 @@ static inline void vmx_set_primary(struct vmx_vcpu *v, u32 control, bool on)
 	vmwrite(CPU_BASED_VM_EXEC_CONTROL, primary);
 }
 
-/* An exit that says so came out of an IRET that had unblocked NMIs: block them again (28.2.3). */
-static inline void vmx_block_nmi_again(struct vmx_vcpu *v)
+/*
+ * The exit came out of an IRET that had unblocked NMIs, if @field says so: block them again
+ * (28.2.3). It is the same bit of the exit qualification and of the interruption information.
+ */
+static inline void vmx_block_nmi_again(struct vmx_vcpu *v, u64 field)
 {
-	if (!(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+	if (field & INTR_INFO_UNBLOCK_NMI &&
+	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 }
@@ -469,14 +450,8 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
 /* vmx/switch.c: host state displaced by a loaded guest */
 void vmx_switch_init(void);
 void vmx_lazy_msrs_forget(void);
-void __vmx_guest_state_load(struct vmx_vcpu *v);
-void __vmx_host_state_restore(struct vmx_vcpu *v);
-static inline void vmx_guest_state_load(struct vmx_vcpu *v)
-{
-	if (!v->host.loaded)
-		__vmx_guest_state_load(v);
-}
-
+void vmx_guest_state_load(struct vmx_vcpu *v);
+void vmx_host_state_restore(struct vmx_vcpu *v);
 void vmx_entry_state_load(struct vmx_vcpu *v);
 void vmx_entry_state_restore(struct vmx_vcpu *v);
 unsigned long vmx_host_interrupt(u8 vector);
