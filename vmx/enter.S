@@ -18,24 +18,22 @@
 #define VMCS_HOST_RSP	0x6c14
 
 /* offsets in struct vhm_registers; R8-R15 have their number times 8 */
-#define R_RAX	(0 * 8)
-#define R_RCX	(1 * 8)
-#define R_RDX	(2 * 8)
-#define R_RBX	(3 * 8)
-#define R_RBP	(5 * 8)
-#define R_RSI	(6 * 8)
-#define R_RDI	(7 * 8)
+.set .Lr_rax, 0 * 8
+.set .Lr_rcx, 1 * 8
+.set .Lr_rdx, 2 * 8
+.set .Lr_rbx, 3 * 8
+.set .Lr_rbp, 5 * 8
+.set .Lr_rsi, 6 * 8
+.set .Lr_rdi, 7 * 8
 
 .section .noinstr.text, "ax"
 
 SYM_FUNC_START(vmx_enter)
 	push	%rbp
 	mov	%rsp, %rbp
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
-	push	%rbx
+	.irp r, r15, r14, r13, r12, rbx
+	push	%\r
+	.endr
 	push	%rdi			/* args */
 	push	%rsi			/* flags */
 
@@ -55,16 +53,13 @@ SYM_FUNC_START(vmx_enter)
 	mov	ARGS_REGS(%rdi), %rax
 	/* CF says VMRESUME from here on: MOV keeps it, VERW changes ZF alone */
 	bt	$VMX_ENTER_RESUME_BIT, %esi
-	mov	R_RCX(%rax), %rcx
-	mov	R_RDX(%rax), %rdx
-	mov	R_RBX(%rax), %rbx
-	mov	R_RBP(%rax), %rbp
-	mov	R_RSI(%rax), %rsi
-	mov	R_RDI(%rax), %rdi
+	.irp r, rcx, rdx, rbx, rbp, rsi, rdi
+	mov	.Lr_\r(%rax), %\r
+	.endr
 	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	\n * 8(%rax), %r\n
 	.endr
-	mov	R_RAX(%rax), %rax
+	mov	.Lr_rax(%rax), %rax
 
 	/* after the last load of host data: MDS, TAA, RFDS, MMIO stale data */
 	ALTERNATIVE_2 "jmp .Lverw_done", "", X86_FEATURE_CLEAR_CPU_BUF, \
@@ -92,13 +87,11 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	push	%rax
 	mov	2 * 8(%rsp), %rax
 	mov	ARGS_REGS(%rax), %rax
-	mov	%rcx, R_RCX(%rax)
-	pop	R_RAX(%rax)
-	mov	%rdx, R_RDX(%rax)
-	mov	%rbx, R_RBX(%rax)
-	mov	%rbp, R_RBP(%rax)
-	mov	%rsi, R_RSI(%rax)
-	mov	%rdi, R_RDI(%rax)
+	mov	%rcx, .Lr_rcx(%rax)
+	pop	.Lr_rax(%rax)
+	.irp r, rdx, rbx, rbp, rsi, rdi
+	mov	%\r, .Lr_\r(%rax)
+	.endr
 	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
 	mov	%r\n, \n * 8(%rax)
 	.endr
@@ -106,14 +99,8 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	xor	%ebx, %ebx
 .Lleave:
 	/* no value of the guest's may be used speculatively */
-	xor	%eax, %eax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
-	xor	%r\n\()d, %r\n\()d
+	.irp r, eax, ecx, edx, ebp, esi, edi, r8d, r9d, r10d, r11d, r12d, r13d, r14d, r15d
+	xor	%\r, %\r
 	.endr
 
 	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
@@ -140,12 +127,9 @@ SYM_INNER_LABEL(vmx_exit_point, SYM_L_GLOBAL)
 	CLEAR_BHB_AFTER_EXIT
 
 	mov	%ebx, %eax
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
+	.irp r, rbx, r12, r13, r14, r15, rbp
+	pop	%\r
+	.endr
 	RET
 
 .Lfaulted:
