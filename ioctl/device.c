@@ -31,12 +31,10 @@ static long get_cpuid(struct file *file, void *arg, void __user *user)
 	u32 room = cpuid->entry_count;
 
 	cpuid->entry_count = table->count;
-	if (room < table->count)
-		return vhm_copy_back(user, cpuid, sizeof(*cpuid)) ?: -ENOSPC;
-	if (copy_to_user(u64_to_user_ptr(cpuid->entries), table->entries,
-			 table->count * sizeof(*table->entries)))
+	if (room >= table->count && copy_to_user(u64_to_user_ptr(cpuid->entries), table->entries,
+						 table->count * sizeof(*table->entries)))
 		return -EFAULT;
-	return vhm_copy_back(user, cpuid, sizeof(*cpuid));
+	return vhm_copy_back(user, cpuid, sizeof(*cpuid)) ?: room < table->count ? -ENOSPC : 0;
 }
 
 /*

@@ -42,20 +42,18 @@ static struct vhm_vm *vm_alloc(void)
 		.write_log = vmx_caps.write_log,
 	};
 	struct vmx_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-	int ret = -ENOMEM;
+	int ret;
 
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	vm->base.ept = &vm->ept;
 	vm->base.mm = current->mm;
-	if (vmx_caps.apicv) {
+	if (vmx_caps.apicv)
 		vm->apic_access_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!vm->apic_access_page)
-			goto err_vm;
-	}
-	ret = ept_init(&vm->ept, &vm->base, &caps);
+	ret = vmx_caps.apicv && !vm->apic_access_page ? -ENOMEM :
+							ept_init(&vm->ept, &vm->base, &caps);
 	if (ret)
-		goto err_page;
+		goto err_vm;
 	ret = vmx_get();
 	if (ret)
 		goto err_ept;
@@ -65,9 +63,8 @@ static struct vhm_vm *vm_alloc(void)
 	vmx_put();
 err_ept:
 	ept_uninit(&vm->ept);
-err_page:
-	free_page((unsigned long)vm->apic_access_page);
 err_vm:
+	free_page((unsigned long)vm->apic_access_page);
 	kfree(vm);
 	return ERR_PTR(ret);
 }

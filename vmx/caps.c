@@ -34,8 +34,7 @@ static bool write_log = true;
 module_param(write_log, bool, 0444);
 MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can (PML)");
 
-#define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | \
-			 PIN_BASED_VIRTUAL_NMIS)
+#define PIN_REQUIRED	(PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING | PIN_BASED_VIRTUAL_NMIS)
 #define PRIMARY_REQUIRED (CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING | \
 			 CPU_BASED_RDPMC_EXITING | CPU_BASED_MOV_DR_EXITING | \
 			 CPU_BASED_UNCOND_IO_EXITING | CPU_BASED_USE_MSR_BITMAPS | \
@@ -50,16 +49,15 @@ MODULE_PARM_DESC(write_log, "have the CPU log what guests write to where it can 
 			 SECONDARY_EXEC_PAUSE_LOOP_EXITING | SECONDARY_EXEC_TSC_SCALING | \
 			 SECONDARY_EXEC_ENABLE_PML)
 #define EXIT_REQUIRED	(VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE | \
-			 VM_EXIT_ACK_INTR_ON_EXIT | \
-			 VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT | \
-			 VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER)
+			 VM_EXIT_ACK_INTR_ON_EXIT | VM_EXIT_SAVE_IA32_PAT | \
+			 VM_EXIT_LOAD_IA32_PAT | VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER)
 #define ENTRY_REQUIRED	(VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_PAT | \
 			 VM_ENTRY_LOAD_IA32_EFER)
 
 #define BASIC_TRUE_CONTROLS	BIT_ULL(55)	/* SDM vol. 3, A.1, Basic VMX Information */
 #define BASIC_MEMORY_TYPE(b)	((u32)((b) >> 50) & 0xf)
-#define EPT_NEEDED		(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
-#define INVEPT_NEEDED		(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
+#define EPT_NEEDED		(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT | \
+				 VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
 
 static bool read_capability(u32 index, u64 *value)
 {
@@ -207,13 +205,11 @@ static bool check_ept(void)
 		return false;
 	vmx_caps.ept_features = (u32)features;
 	vmx_caps.vpid_features = features >> 32;
-	if ((vmx_caps.ept_features & EPT_NEEDED) != EPT_NEEDED ||
-	    (vmx_caps.ept_features & INVEPT_NEEDED) != INVEPT_NEEDED) {
-		pr_err("EPT lacks 4-level write-back tables or INVEPT (capabilities %#x)\n",
-		       vmx_caps.ept_features);
-		return false;
-	}
-	return true;
+	if ((vmx_caps.ept_features & EPT_NEEDED) == EPT_NEEDED)
+		return true;
+	pr_err("EPT lacks 4-level write-back tables or INVEPT (capabilities %#x)\n",
+	       vmx_caps.ept_features);
+	return false;
 }
 
 static bool check_processor(void)
@@ -253,9 +249,8 @@ int vmx_caps_init(void)
 	u64 basic;
 
 	if (!check_processor() || !read_capability(MSR_IA32_VMX_BASIC, &basic) ||
-	    !check_basic(basic) || !adjust_controls(basic & BASIC_TRUE_CONTROLS) || !check_ept())
-		return -ENODEV;
-	if (!read_capability(MSR_IA32_VMX_MISC, &c->misc) ||
+	    !check_basic(basic) || !adjust_controls(basic & BASIC_TRUE_CONTROLS) || !check_ept() ||
+	    !read_capability(MSR_IA32_VMX_MISC, &c->misc) ||
 	    !read_capability(MSR_IA32_VMX_CR0_FIXED0, &c->cr0_fixed0) ||
 	    !read_capability(MSR_IA32_VMX_CR4_FIXED0, &c->cr4_fixed0) ||
 	    !read_capability(MSR_IA32_VMX_CR4_FIXED1, &c->cr4_fixed1))

@@ -67,9 +67,10 @@ u64 vmx_read_cr4(struct vmx_vcpu *v)
 /* SDM vol. 3, 2.5 and 4.1.1: combinations that MOV to CR0 refuses with #GP(0). */
 bool vmx_cr0_valid(u64 cr0, u64 cr4, u64 efer)
 {
-	return !(cr0 >> 32) && (!(cr0 & X86_CR0_NW) || cr0 & X86_CR0_CD) &&
-	       (!(cr0 & X86_CR0_PG) ||
-		(cr0 & X86_CR0_PE && (!(efer & EFER_LME) || cr4 & X86_CR4_PAE)));
+	if (cr0 >> 32 || (cr0 & X86_CR0_NW && !(cr0 & X86_CR0_CD)))
+		return false;
+	return !(cr0 & X86_CR0_PG) ||
+	       (cr0 & X86_CR0_PE && (!(efer & EFER_LME) || cr4 & X86_CR4_PAE));
 }
 
 /* IA32_EFER.LMA and the entry control go together (SDM vol. 3, 27.3.1.1). */

@@ -166,7 +166,6 @@ static const struct exit_row exit_table[] = {
 	[EXIT_REASON_INVVPID]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_XSETBV]		= { vmx_exit_xsetbv, VHM_STAT_EXIT_CR },
 	[EXIT_REASON_APIC_WRITE]	= { vmx_exit_apic_write, VHM_STAT_EXIT_APIC },
-	[EXIT_REASON_VMFUNC]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 	[EXIT_REASON_ENCLS]		= { vmx_queue_ud, VHM_STAT_EXIT_OTHER },
 };
 

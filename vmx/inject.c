@@ -32,12 +32,10 @@ static u32 software_type(const struct vhm_event *e)
 static u32 exception_info(struct vmx_vcpu *v)
 {
 	const struct vhm_event *e = &v->exception;
-	u32 info = INTR_INFO_VALID_MASK | e->vector;
+	bool has_error = e->flags & VHM_EVENT_HAS_ERROR_CODE && vmx_read_cr0(v) & X86_CR0_PE;
 
-	info |= software_type(e) ?: INTR_TYPE_HARD_EXCEPTION;
-	if (e->flags & VHM_EVENT_HAS_ERROR_CODE && vmx_read_cr0(v) & X86_CR0_PE)
-		info |= INTR_INFO_DELIVER_CODE_MASK;
-	return info;
+	return INTR_INFO_VALID_MASK | e->vector | (software_type(e) ?: INTR_TYPE_HARD_EXCEPTION) |
+	       (has_error ? INTR_INFO_DELIVER_CODE_MASK : 0);
 }
 
 /* A second exception while one is being delivered: SDM vol. 3, 6.15, Interrupt 8. */
@@ -45,9 +43,7 @@ static bool escalates(u32 first, u32 second)
 {
 	if (BIT(first) & CONTRIBUTORY)
 		return BIT(second) & CONTRIBUTORY;
-	if (BIT(first) & PF_BIT)
-		return BIT(second) & (CONTRIBUTORY | PF_BIT);
-	return false;
+	return BIT(first) & PF_BIT && BIT(second) & (CONTRIBUTORY | PF_BIT);
 }
 
 void vmx_queue_exception(struct vmx_vcpu *v, u8 vector, bool has_error, u32 error)

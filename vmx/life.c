@@ -246,21 +246,19 @@ int vmx_get(void)
 	int ret = 0;
 
 	mutex_lock(&life_lock);
-	if (!life_users) {
+	if (!life_users)
 		ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "virt/vhm:online", vmx_cpu_on,
 					vmx_cpu_off);
-		if (ret > 0) {
-			life_hotplug_state = ret;
-			/*
-			 * The host has one crash hook for all hypervisors and warns about a
-			 * second one. Where KVM takes it for as long as it is loaded, its hook
-			 * executes VMXOFF for us.
-			 */
-			life_crash_hooked = !vhm_kvm_has_crash_hook();
-			if (life_crash_hooked)
-				cpu_emergency_register_virt_callback(life_crash);
-			ret = 0;
-		}
+	if (ret > 0) {
+		life_hotplug_state = ret;
+		/*
+		 * The host has one crash hook for all hypervisors and warns about a second one.
+		 * Where KVM takes it for as long as it is loaded, its hook executes VMXOFF for us.
+		 */
+		life_crash_hooked = !vhm_kvm_has_crash_hook();
+		if (life_crash_hooked)
+			cpu_emergency_register_virt_callback(life_crash);
+		ret = 0;
 	}
 	if (!ret)
 		life_users++;

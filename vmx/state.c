@@ -340,8 +340,7 @@ const struct vhm_section_ops vmx_sections[VHM_SECTION_COUNT] = {
 	[VHM_SECTION_DEBUG] = { 1, sizeof(struct vhm_debug_registers), .get = debug_get,
 				.check = debug_check, .set = debug_set },
 	[VHM_SECTION_MSRS] = { 1, 0, sizeof(struct vhm_msr_value), vmx_msrs_bytes,
-			       .get = vmx_msrs_get, .check = vmx_msrs_check,
-			       .set = vmx_msrs_set },
+			       .get = vmx_msrs_get, .check = vmx_msrs_check, .set = vmx_msrs_set },
 	[VHM_SECTION_EVENTS] = { 1, sizeof(struct vhm_events), .get = events_get,
 				 .check = events_check, .set = events_set },
 };

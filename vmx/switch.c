@@ -26,11 +26,8 @@
 #include "enter.h"
 
 static const u32 lazy_msr_index[VMX_LAZY_COUNT] = {
-	[VMX_LAZY_STAR]		= MSR_STAR,
-	[VMX_LAZY_LSTAR]	= MSR_LSTAR,
-	[VMX_LAZY_CSTAR]	= MSR_CSTAR,
-	[VMX_LAZY_SYSCALL_MASK]	= MSR_SYSCALL_MASK,
-	[VMX_LAZY_TSC_AUX]	= MSR_TSC_AUX,
+	[VMX_LAZY_STAR] = MSR_STAR, [VMX_LAZY_LSTAR] = MSR_LSTAR, [VMX_LAZY_CSTAR] = MSR_CSTAR,
+	[VMX_LAZY_SYSCALL_MASK] = MSR_SYSCALL_MASK, [VMX_LAZY_TSC_AUX] = MSR_TSC_AUX,
 };
 
 /**
@@ -135,10 +132,7 @@ void vmx_lazy_msr_changed(struct vmx_vcpu *v, u64 efer)
 {
 	unsigned long flags;
 
-	v->lazy_live = 0;
-	if (efer & EFER_SCE)
-		v->lazy_live |= BIT(VMX_LAZY_STAR) | BIT(VMX_LAZY_LSTAR) |
-				BIT(VMX_LAZY_CSTAR) | BIT(VMX_LAZY_SYSCALL_MASK);
+	v->lazy_live = efer & EFER_SCE ? GENMASK(VMX_LAZY_SYSCALL_MASK, VMX_LAZY_STAR) : 0;
 	if (vmx_guest_has_tsc_aux(v) && lazy_msr_exists(VMX_LAZY_TSC_AUX))
 		v->lazy_live |= BIT(VMX_LAZY_TSC_AUX);
 	local_irq_save(flags);
@@ -226,10 +220,9 @@ static noinstr u64 inactive_gs_base(void)
 {
 	u64 base;
 
-	if (static_cpu_has(X86_FEATURE_FSGSBASE))
-		asm volatile("swapgs; rdgsbase %0; swapgs" : "=r" (base) : : "memory");
-	else
-		base = __rdmsr(MSR_KERNEL_GS_BASE);
+	if (!static_cpu_has(X86_FEATURE_FSGSBASE))
+		return __rdmsr(MSR_KERNEL_GS_BASE);
+	asm volatile("swapgs; rdgsbase %0; swapgs" : "=r" (base) : : "memory");
 	return base;
 }
 
@@ -345,10 +338,8 @@ static noinline void load_debug_registers(struct vmx_vcpu *v)
 	const u64 *db = vmx_has_breakpoints(v) ? v->control.breakpoint : v->db;
 
 	set_debugreg(0, 7);	/* no breakpoint of the host's at the guest's addresses */
-	set_debugreg(db[0], 0);
-	set_debugreg(db[1], 1);
-	set_debugreg(db[2], 2);
-	set_debugreg(db[3], 3);
+	for (int i = 0; i < 4; i++)
+		set_debugreg(db[i], i);
 	set_debugreg(v->dr6, 6);
 }
 
@@ -358,10 +349,8 @@ static noinline void save_debug_registers(struct vmx_vcpu *v)
 		set_debugreg(DR6_RESERVED, 6);
 		return;		/* the guest's are all in v */
 	}
-	get_debugreg(v->db[0], 0);
-	get_debugreg(v->db[1], 1);
-	get_debugreg(v->db[2], 2);
-	get_debugreg(v->db[3], 3);
+	for (int i = 0; i < 4; i++)
+		get_debugreg(v->db[i], i);
 	get_debugreg(v->dr6, 6);
 	set_debugreg(DR6_RESERVED, 6);
 	/* without breakpoints of its own the guest does not have them until its next MOV DR */

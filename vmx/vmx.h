@@ -314,8 +314,7 @@ static inline void vmx_set_primary(struct vmx_vcpu *v, u32 control, bool on)
  */
 static inline void vmx_block_nmi_again(struct vmx_vcpu *v, u64 field)
 {
-	if (field & INTR_INFO_UNBLOCK_NMI &&
-	    !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
+	if (field & INTR_INFO_UNBLOCK_NMI && !(v->facts.idt_vectoring & VECTORING_INFO_VALID_MASK))
 		vmwrite(GUEST_INTERRUPTIBILITY_INFO,
 			vmread(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 }
@@ -373,10 +372,8 @@ enum vmx_exit_outcome vmx_mmio_to_user(struct vmx_vcpu *v, u32 exit_reason, gpa_
 void vmx_retire(struct vhm_vcpu *vcpu, u32 insn_bytes);
 
 /* exit families, one file each */
-vmx_exit_handler vmx_exit_io;
-vmx_exit_handler vmx_exit_rdmsr, vmx_exit_wrmsr;
+vmx_exit_handler vmx_exit_io, vmx_exit_rdmsr, vmx_exit_wrmsr, vmx_exit_cr, vmx_exit_xsetbv;
 bool vmx_wrmsr_is_quick(struct vmx_vcpu *v);
-vmx_exit_handler vmx_exit_cr, vmx_exit_xsetbv;
 vmx_exit_handler vmx_exit_ept_violation, vmx_exit_ept_misconfig, vmx_exit_log_full;
 void vmx_follow_tables(struct vmx_vcpu *v);
 void vmx_empty_log(struct vmx_vcpu *v);

@@ -14,7 +14,6 @@
 
 #include "work.h"
 
-#ifdef CONFIG_KVM_XFER_TO_GUEST_WORK
 static struct kvm_run nobodys_run;
 static struct kvm_vcpu nobody = { .run = &nobodys_run };
 
@@ -28,9 +27,3 @@ int vmx_do_host_work(void)
 {
 	return xfer_to_guest_mode_handle_work(&nobody);
 }
-#else
-int vmx_do_host_work(void)
-{
-	return -EINTR;
-}
-#endif
