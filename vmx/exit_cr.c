@@ -82,20 +82,15 @@ bool vmx_xcr0_valid(struct vmx_vcpu *v, u64 xcr0)
 	       (!(xcr0 & avx512) || ((xcr0 & avx512) == avx512 && xcr0 & XFEATURE_MASK_YMM));
 }
 
-static u64 xcr0_of_cpuid(struct vmx_vcpu *v)
-{
-	const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, 0xd, 0);
-
-	return e ? e->eax | (u64)e->edx << 32 : 0;
-}
-
 /* The processor has checked CPL and CR4.OSXSAVE; its index and value are ours to check. */
 enum vmx_exit_outcome vmx_exit_xsetbv(struct vmx_vcpu *v)
 {
+	const struct vhm_cpuid_entry *e = vhm_cpuid_find(&v->base, 0xd, 0);
+	u64 offered = e ? e->eax | (u64)e->edx << 32 : 0;
 	struct vhm_registers *regs = &v->base.regs;
 	u64 value = (u32)regs->rax | regs->rdx << 32;
 
-	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(v, value) || value & ~xcr0_of_cpuid(v))
+	if ((u32)regs->rcx != 0 || !vmx_xcr0_valid(v, value) || value & ~offered)
 		return vmx_queue_gp(v);
 	v->xcr0 = value;
 	return vmx_skip_insn(v);

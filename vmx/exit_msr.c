@@ -26,12 +26,6 @@ enum vmx_exit_outcome vmx_exit_rdmsr(struct vmx_vcpu *v)
 	return vmx_skip_insn(v);
 }
 
-/* A processor, or those of one cluster */
-static bool has_few_targets(struct vmx_vcpu *v)
-{
-	return !(v->base.regs.rax & APIC_DEST_ALLINC) && (u32)v->base.regs.rdx != U32_MAX;
-}
-
 /*
  * May this write be carried out with interrupts off? Those of the local APIC that guests make
  * all the time: interprocessor interrupts and the timer. Without virtual-interrupt delivery
@@ -41,8 +35,9 @@ bool vmx_wrmsr_is_quick(struct vmx_vcpu *v)
 {
 	u32 index = (u32)v->base.regs.rcx;
 
+	/* to a processor, or those of one cluster */
 	if (index == VMX_X2APIC_MSR(APIC_ICR))
-		return has_few_targets(v);
+		return !(v->base.regs.rax & APIC_DEST_ALLINC) && (u32)v->base.regs.rdx != U32_MAX;
 	/* the host's timer is set outside of the loop */
 	return vmx_caps.preemption_timer &&
 	       (index == MSR_IA32_TSC_DEADLINE || index == VMX_X2APIC_MSR(APIC_TMICT));

@@ -262,8 +262,6 @@ static void select_interrupt(struct vmx_vcpu *v)
  */
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
-	bool virtual_delivery = v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
-
 	vhm_request_test_clear(&v->base, VHM_REQ_NMI);
 	if (unlikely(v->control.flags & VHM_CONTROL_SINGLE_STEP))
 		vmx_hold_interrupts(v);
@@ -278,7 +276,7 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 	}
 	if (v->parked || v->base.irq_window_requested)
 		vmx_set_primary(v, CPU_BASED_INTR_WINDOW_EXITING, true);
-	if (!virtual_delivery) {
+	if (!(v->secondary & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)) {
 		select_interrupt(v);
 		vhm_pv_eoi_offer(&v->base);
 	}

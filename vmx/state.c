@@ -263,8 +263,7 @@ static void describe_injected(struct vmx_vcpu *v, struct vhm_events *out)
 		if (vector == X86_TRAP_DB)
 			out->exception = vmx_debug_event(v->dr6 & DR6_CAUSES);
 		break;
-	default:
-		break;	/* INT n: RIP is at the instruction, which runs again */
+	/* INT n: RIP is at the instruction, which runs again */
 	}
 }
 
