@@ -9,7 +9,7 @@
 /* SDM vol. 3, table 28-3, Exit Qualification for Control-Register Accesses */
 #define CR_ACCESS(q)	((q) & 0x3f)		/* number and type */
 #define CR_REGISTER(q)	(((q) >> 8) & 15)
-#define CR_LMSW_DATA(q)	(((q) >> 16) & 0xffff)
+#define CR_LMSW_DATA(q)	(((q) >> 16) & 0xf)
 
 enum cr_access { CR_TO_CR0 = 0x00, CR_TO_CR4 = 0x04, CR_CLTS = 0x20, CR_LMSW = 0x30 };
 
@@ -49,7 +49,7 @@ static bool guest_write_cr4(struct vmx_vcpu *v, u64 cr4)
 
 enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 {
-	u64 qualification = vmx_qualification(v), cr0 = vmx_read_cr0(v);
+	u64 qualification = vmx_qualification(v);
 	bool ok = true;
 
 	switch (CR_ACCESS(qualification)) {
@@ -60,10 +60,10 @@ enum vmx_exit_outcome vmx_exit_cr(struct vmx_vcpu *v)
 		ok = guest_write_cr4(v, vmx_read_gpr(v, CR_REGISTER(qualification)));
 		break;
 	case CR_CLTS:
-		vmx_write_cr0(v, cr0 & ~(u64)X86_CR0_TS);
+		vmx_write_cr0(v, vmx_read_cr0(v) & ~(u64)X86_CR0_TS);
 		break;
 	case CR_LMSW:	/* sets PE, MP, EM, TS; cannot clear PE (SDM vol. 2, LMSW) */
-		ok = guest_write_cr0(v, (cr0 & ~0xeull) | (CR_LMSW_DATA(qualification) & 0xf));
+		ok = guest_write_cr0(v, (vmx_read_cr0(v) & ~0xeull) | CR_LMSW_DATA(qualification));
 		break;
 	default:	/* CR3 and CR8 do not exit */
 		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
