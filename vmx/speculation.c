@@ -4,7 +4,7 @@
  * IA32_SPEC_CTRL, return-stack buffer and branch-history clearing):
  *
  *   L1TF		flush of the L1 data cache before an entry
- *   branch predictor	IBPB when another vCPU was last on this CPU (vmx/vcpu.c)
+ *   branch predictor	IBPB when another vCPU comes to this CPU (vmx/vcpu.c)
  *   VMSCAPE		IBPB before the VMM's own code, left to the host's exit-to-user path
  *   iTLB multihit	no large pages that the guest may execute (ept/)
  *
