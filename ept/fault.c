@@ -287,12 +287,13 @@ static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_c
 /* Until the host has finished what is in the way, or the thread is wanted elsewhere (true). */
 static bool wait_for_host(struct ept *ept, const struct attempt *attempt)
 {
+	const unsigned long bytes = ept_level_bytes(attempt->level);
+	struct vhm_process *process = ept->process;
 	bool wanted = attempt->vcpu && !vhm_vcpu_wait_begin(attempt->vcpu);
 
 	if (!wanted)
-		wanted = wait_event_interruptible(ept->process->wait,
-						  !ept_process_busy(ept->process, attempt->hva,
-								    ept_level_bytes(attempt->level)));
+		wanted = wait_event_interruptible(process->wait,
+						  !ept_process_busy(process, attempt->hva, bytes));
 	if (attempt->vcpu)
 		vhm_vcpu_wait_end(attempt->vcpu);
 	return wanted;

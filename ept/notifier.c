@@ -5,9 +5,9 @@
  * One struct vhm_process per address space that has VMs, however many, so that a
  * VM more costs a reference. Locks: process->lock, then ept->lock of one VM after
  * another. The callbacks run in whatever context changes the address space, the OOM
- * reaper included: they do not allocate, and sleep only where they are told that they may. Those about ageing come with a page-table
- * lock of the host held. Does not resolve pages (fault.c) and does not know entries
- * (table.c, age.c).
+ * reaper included: they do not allocate, and sleep only where they are told that they may.
+ * Those about ageing come with a page-table lock of the host held. Does not resolve pages
+ * (fault.c) and does not know entries (table.c, age.c).
  */
 #include "ept/notifier.h"
 
@@ -52,7 +52,7 @@ static bool flush(struct ept *ept, gfn_t start, gfn_t end)
 }
 
 /* How much is zapped in one go: bounds how long the locks are held. */
-#define PIECE_BYTES	(1UL << 30)
+#define PIECE_BYTES	BIT(30)
 
 /*
  * Zap user addresses @start to @last in all VMs, which nobody maps meanwhile; @may_sleep between

@@ -13,7 +13,8 @@
 
 /**
  * struct ept_rights_range - pages with the same rights
- * @first, @last: pages, both included
+ * @first: a page
+ * @last: a page, included
  * @rights: bits of enum vhm_right
  */
 struct ept_rights_range {

@@ -108,7 +108,8 @@ static int handle_host_fault(unsigned long address, bool write)
  * @address: of the page, user space
  * @write: to be written
  *
- * Where the host waits, for a userfaultfd perhaps for ever, a signal ends that, and a kick of the vCPU.
+ * Where the host waits, for a userfaultfd perhaps for ever, a signal ends that, and a kick of the
+ * vCPU.
  *
  * Context: may sleep.
  * Return: 0: it was there; -EINTR, -EFAULT, -EHWPOISON, -ENOMEM.

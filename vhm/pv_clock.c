@@ -104,8 +104,8 @@ void vhm_pv_clock_update(struct vhm_vcpu *vcpu)
 }
 
 /*
- * Time of day at which the clock was 0; written once, when the guest asks for it. Return: 0; -EINTR:
- * it has to ask again.
+ * Time of day at which the clock was 0; written once, when the guest asks for it. Return: 0;
+ * -EINTR: it has to ask again.
  */
 int vhm_pv_clock_write_wall(struct vhm_vcpu *vcpu)
 {
