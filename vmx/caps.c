@@ -231,7 +231,12 @@ static bool check_processor(void)
 		return false;
 	}
 	if (!tsc_khz) {
-		pr_err("the host does not know the frequency of its TSC, which guests' time is made of\n");
+		pr_err("the host does not know the frequency of its TSC\n");
+		return false;
+	}
+	/* where a spinlock may sleep: some are taken with interrupts off, and in the scheduler */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		pr_err("real-time kernels (PREEMPT_RT) are not supported\n");
 		return false;
 	}
 #ifdef X86_FEATURE_FRED
