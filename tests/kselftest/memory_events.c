@@ -3,15 +3,18 @@
 #define _GNU_SOURCE
 #include "memory_events.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
@@ -59,6 +62,26 @@ static void start_swap(void)
 		give_up("swapon: %s", strerror(errno));
 }
 
+/* The host's own threads give way to everybody: among many others they would hardly ever run. */
+static void prefer_thread(const char *name)
+{
+	char comm[16], path[64];
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	FILE *file;
+
+	while (proc && (entry = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%15s", comm) == 1 && !strcmp(comm, name))
+			setpriority(PRIO_PROCESS, (id_t)atoi(entry->d_name), -10);
+		fclose(file);
+	}
+	closedir(proc);
+}
+
 static pid_t starter;
 
 __attribute__((constructor)) static void prepare_host(void)
@@ -73,6 +96,8 @@ __attribute__((constructor)) static void prepare_host(void)
 		write_file(KSM "smart_scan", "0");
 	write_file(KHUGEPAGED "scan_sleep_millisecs", "10");
 	write_file(KHUGEPAGED "alloc_sleep_millisecs", "10");
+	prefer_thread("khugepaged");
+	prefer_thread("ksmd");
 	write_file(BALANCING "scan_delay_ms", "10");
 	write_file(BALANCING "scan_period_min_ms", "20");
 	write_file(BALANCING "scan_period_max_ms", "40");
