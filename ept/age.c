@@ -15,9 +15,6 @@
  */
 #include "ept/table.h"
 
-#include "ept/format.h"
-#include "ept/iter.h"
-
 static bool is_young(const struct ept *ept, const struct ept_iter *iter)
 {
 	return ept_entry_is_leaf(iter->value, iter->level) && !(iter->value & EPT_ENTRY_FIXED) &&

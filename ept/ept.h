@@ -36,11 +36,7 @@
 #ifndef VHM_EPT_H
 #define VHM_EPT_H
 
-#include <linux/cache.h>
-#include <linux/mutex.h>
-#include <linux/spinlock.h>
 #include "ept/page_set.h"
-#include "vhm/vhm.h"
 
 #define EPT_LEVELS	4	/* of page tables; leaves are at levels 1 to 3 */
 #define EPT_GPA_BITS	48	/* width of a guest-physical address with 4 levels */
@@ -58,12 +54,7 @@ struct vhm_process;
  * @write_log: page-modification logging (29.3.6)
  */
 struct ept_caps {
-	bool execute_only;
-	bool page_2m;
-	bool page_1g;
-	bool large_execute;
-	bool accessed_dirty;
-	bool write_log;
+	bool execute_only, page_2m, page_1g, large_execute, accessed_dirty, write_log;
 };
 
 #define EPT_SHARES	16	/* more would nest too many locks */
@@ -123,8 +114,7 @@ struct ept {
 	gfn_t hand;
 	struct list_head dead;
 	struct ept_rights *rights;
-	bool maps_devices;
-	bool tracked;
+	bool maps_devices, tracked;
 	struct mutex track_lock;	/* trackers of one VM */
 	struct list_head trackers;
 	struct ept_page_set written;
@@ -218,11 +208,7 @@ struct ept_fault {
  *	or a kick has ended its wait for the host
  */
 enum ept_fault_result {
-	EPT_FAULT_FIXED,
-	EPT_FAULT_MMIO,
-	EPT_FAULT_ERROR,
-	EPT_FAULT_DENIED,
-	EPT_FAULT_INTERRUPTED,
+	EPT_FAULT_FIXED, EPT_FAULT_MMIO, EPT_FAULT_ERROR, EPT_FAULT_DENIED, EPT_FAULT_INTERRUPTED,
 };
 
 /**

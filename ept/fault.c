@@ -9,14 +9,9 @@
  * Locks: the host's while it resolves the page, then that of the vCPU's share of the tables or
  * ept_lock(), never both. Does not decode exits.
  */
-#include "ept/ept.h"
-
 #include <linux/memremap.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
-#include <linux/sched/signal.h>
 
-#include "ept/format.h"
 #include "ept/host.h"
 #include "ept/notifier.h"
 #include "ept/rights.h"
@@ -34,10 +29,10 @@ static_assert(VHM_MMIO_FETCH == EPT_ENTRY_EXECUTE && VHM_RIGHT_EXECUTE == EPT_EN
  * @share: what it locks, NULL: the tables as a whole
  * @vcpu: whose fault it is, NULL: ept_populate()'s
  * @seq: process->seq before the host's page table was read
- * @slot_edits: vm->slot_edits when it began
  * @hva: user address of the page
- * @rights: EPT_ENTRY_RIGHTS that slot, VMM and, once resolved, the host let the guest have
+ * @slot_edits: vm->slot_edits when it began
  * @level: largest that slot and, once resolved, the host's mapping allow; then what is installed
+ * @rights: EPT_ENTRY_RIGHTS that slot, VMM and, once resolved, the host let the guest have
  * @marks: EPT_ENTRY_SPLIT() of the levels that it would have but for the tracking of writes
  * @page: the host's
  */
@@ -46,12 +41,10 @@ struct attempt {
 	u32 access;
 	struct ept_share *share;
 	struct vhm_vcpu *vcpu;
-	unsigned long seq;
+	unsigned long seq, hva;
 	s64 slot_edits;
-	unsigned long hva;
-	u64 rights;
 	int level;
-	u64 marks;
+	u64 rights, marks;
 	struct ept_host_page page;
 };
 

@@ -10,8 +10,6 @@
 #include "ept/host.h"
 
 #include <linux/mm.h>
-#include <linux/pgtable.h>
-#include <linux/sched.h>
 #include <asm/msr.h>
 
 #include "ept/format.h"

@@ -19,8 +19,7 @@
 struct ept_host_page {
 	u64 pfn;
 	int level;
-	bool writable;
-	bool has_page;
+	bool writable, has_page;
 	u64 memory_type;
 };
 

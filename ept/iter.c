@@ -4,10 +4,6 @@
  */
 #include "ept/iter.h"
 
-#include <linux/io.h>
-
-#include "ept/format.h"
-
 u64 *ept_entry_table(u64 entry)
 {
 	return __va(entry & EPT_ENTRY_ADDRESS);

@@ -29,8 +29,7 @@ struct ept_iter {
 	u64 *entry;
 	u64 value;
 	int level;
-	gfn_t gfn;
-	gfn_t end;
+	gfn_t gfn, end;
 	unsigned int work;
 };
 

@@ -11,9 +11,6 @@
  */
 #include "ept/notifier.h"
 
-#include <linux/sched.h>
-#include <linux/sched/mm.h>
-
 #include "ept/table.h"
 
 static struct vhm_process *to_process(struct mmu_notifier *notifier)

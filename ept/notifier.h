@@ -24,10 +24,7 @@
 #ifndef VHM_EPT_NOTIFIER_H
 #define VHM_EPT_NOTIFIER_H
 
-#include <linux/interval_tree.h>
 #include <linux/mmu_notifier.h>
-#include <linux/rbtree.h>
-#include <linux/wait.h>
 
 #include "ept/ept.h"
 
@@ -57,10 +54,7 @@ struct vhm_process {
 	spinlock_t lock;	/* host-mm notifier of a process */
 	struct rb_root_cached slots;
 	struct list_head epts;
-	unsigned long in_progress;
-	unsigned long start;
-	unsigned long end;
-	unsigned long seq;
+	unsigned long in_progress, start, end, seq;
 	wait_queue_head_t wait;
 };
 

@@ -9,7 +9,6 @@
  */
 #include "ept/page_set.h"
 
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #define CHUNK_SHIFT	12

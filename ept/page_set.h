@@ -13,8 +13,6 @@
 #ifndef VHM_EPT_PAGE_SET_H
 #define VHM_EPT_PAGE_SET_H
 
-#include <linux/xarray.h>
-
 #include "vhm/vhm.h"
 
 #define EPT_SET_WORD_PAGES	64

@@ -17,10 +17,7 @@
  * them taken by its own thread.
  */
 #include <linux/debugfs.h>
-#include <linux/list_lru.h>
-#include <linux/sched.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
 
 #include "ept/notifier.h"
 #include "ept/table.h"

@@ -9,13 +9,8 @@
  */
 #include "ept/table.h"
 
-#include <linux/gfp.h>
-#include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
 
-#include "ept/format.h"
-#include "ept/iter.h"
 #include "ept/notifier.h"
 
 #define MAX_WORK	65536	/* entries: bounds how long a lock is held */
@@ -41,10 +36,8 @@ void ept_page_cache_drain(struct ept_page_cache *cache)
 /* To sparse, which cannot count in a loop, those of the shares are not taken. */
 void ept_lock(struct ept *ept) __acquires(&ept->lock)
 {
-	unsigned int i;
-
 	spin_lock(&ept->lock);
-	for (i = 0; i < ept->shares; i++) {
+	for (unsigned int i = 0; i < ept->shares; i++) {
 		spin_lock_nest_lock(&ept->share[i].lock, &ept->lock);
 		__release(&ept->share[i].lock);
 	}
@@ -52,8 +45,6 @@ void ept_lock(struct ept *ept) __acquires(&ept->lock)
 
 void ept_unlock(struct ept *ept) __releases(&ept->lock)
 {
-	unsigned int i;
-
 	/*
 	 * Once for all that was done: the flush that follows meets whoever enters the guest before.
 	 * Partner of the read in the backend's entry into the guest. Where the entry was changed
@@ -62,7 +53,7 @@ void ept_unlock(struct ept *ept) __releases(&ept->lock)
 	if (ept->stale)
 		WRITE_ONCE(ept->generation, ept->generation + 1);
 	ept->stale = false;
-	for (i = ept->shares; i--;) {
+	for (unsigned int i = ept->shares; i--;) {
 		__acquire(&ept->share[i].lock);
 		spin_unlock(&ept->share[i].lock);
 	}
@@ -116,9 +107,8 @@ static s64 *counts_of(struct ept *ept, struct ept_share *share)
 u64 ept_count(const struct ept *ept, int level)
 {
 	s64 sum = 0;
-	int i;
 
-	for (i = 0; i < EPT_SHARES; i++)
+	for (int i = 0; i < EPT_SHARES; i++)
 		sum += READ_ONCE(ept->share[i].count[level]);
 	return sum;
 }
@@ -224,7 +214,6 @@ static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter 
 {
 	s64 *count = counts_of(ept, share);
 	u64 old = iter->value, *table;
-	unsigned int i;
 
 	if (!cache->count)
 		return -EAGAIN;
@@ -234,7 +223,7 @@ static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter 
 			clear_page(table);
 			return 0;
 		}
-		for (i = 0; old && i < EPT_TABLE_ENTRIES; i++)
+		for (unsigned int i = 0; old && i < EPT_TABLE_ENTRIES; i++)
 			table[i] = ept_entry_split(old, iter->level, i, ept_logs_writes(ept));
 		/*
 		 * The processor must not find the table before its entries: partner is its walk.
@@ -417,8 +406,6 @@ void ept_flush(struct ept *ept)
 
 int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 {
-	unsigned int i;
-
 	*ept = (struct ept) {
 		.vm = vm,
 		.caps = *caps,
@@ -427,7 +414,7 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 		.share[0].count[EPT_TABLES] = 1,
 	};
 	spin_lock_init(&ept->lock);
-	for (i = 0; i < EPT_SHARES; i++)
+	for (int i = 0; i < EPT_SHARES; i++)
 		spin_lock_init(&ept->share[i].lock);
 	mutex_init(&ept->track_lock);
 	INIT_LIST_HEAD(&ept->trackers);

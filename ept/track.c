@@ -17,13 +17,8 @@
  */
 #include "ept/table.h"
 
-#include <linux/bitops.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-
-#include "ept/format.h"
-#include "ept/iter.h"
 
 /**
  * struct ept_tracker - somebody who wants to know what was written
