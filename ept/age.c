@@ -21,36 +21,34 @@ static bool is_young(const struct ept *ept, const struct ept_iter *iter)
 	       (!ept->caps.accessed_dirty || iter->value & EPT_ENTRY_ACCESSED);
 }
 
-bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end)
+/* Is any page young? With @make_old none is afterwards. */
+static bool any_young(struct ept *ept, gfn_t start, gfn_t end, bool make_old)
 {
 	struct ept_iter iter;
 	bool young = false;
 
 	spin_lock(&ept->lock);
 	for_each_ept_entry(&iter, ept->root, start, end) {
-		young = is_young(ept, &iter);
-		if (young)
+		if (!is_young(ept, &iter))
+			continue;
+		young = true;
+		if (!make_old)
 			break;
+		clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)iter.entry);
 	}
 	spin_unlock(&ept->lock);
 	return young;
 }
 
+bool ept_test_young(struct ept *ept, gfn_t start, gfn_t end)
+{
+	return any_young(ept, start, end, false);
+}
+
 bool ept_make_old(struct ept *ept, gfn_t start, gfn_t end)
 {
-	struct ept_iter iter;
-	bool young = false;
-
 	/* once forgone the flags do not come back */
 	if (!READ_ONCE(ept->caps.accessed_dirty))
 		return ept_test_young(ept, start, end) && ept_zap_at_once(ept, start, end);
-	spin_lock(&ept->lock);
-	for_each_ept_entry(&iter, ept->root, start, end) {
-		if (!is_young(ept, &iter))
-			continue;
-		clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)iter.entry);
-		young = true;
-	}
-	spin_unlock(&ept->lock);
-	return young;
+	return any_young(ept, start, end, true);
 }
