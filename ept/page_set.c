@@ -62,12 +62,12 @@ static int reserve_chunk(struct ept_page_set *set, unsigned long index)
 	return ret;
 }
 
-int ept_page_set_reserve(struct ept_page_set *set, gfn_t start, gfn_t end)
+int ept_page_set_reserve(struct ept_page_set *set, gfn_t first, u64 pages)
 {
-	unsigned long index;
+	const gfn_t last = first + pages - 1;
 	int ret = 0;
 
-	for (index = start >> CHUNK_SHIFT; index <= (end - 1) >> CHUNK_SHIFT && !ret; index++) {
+	for (gfn_t index = first >> CHUNK_SHIFT; index <= last >> CHUNK_SHIFT && !ret; index++) {
 		ret = fatal_signal_pending(current) ? -EINTR : reserve_chunk(set, index);
 		cond_resched();
 	}

@@ -35,15 +35,15 @@ void ept_page_set_init(struct ept_page_set *set);
 void ept_page_set_free(struct ept_page_set *set);
 
 /**
- * ept_page_set_reserve - make room for the pages from @start to before @end
+ * ept_page_set_reserve - make room
  * @set: the set
- * @start: first page
- * @end: first page after the range
+ * @first: first page
+ * @pages: how many, not zero
  *
  * May sleep. Memory is charged to the caller's cgroup.
  * Return: 0, -ENOMEM, -EINTR a signal kills the thread; room that was made stays.
  */
-int ept_page_set_reserve(struct ept_page_set *set, gfn_t start, gfn_t end);
+int ept_page_set_reserve(struct ept_page_set *set, gfn_t first, u64 pages);
 
 /**
  * ept_page_set_add - add pages

@@ -79,15 +79,6 @@ void ept_track_locked(struct ept *ept, gfn_t first, u64 pages)
 		ept_mark_stale(ept);
 }
 
-static bool track_table(u64 *table, bool logs)
-{
-	bool changed = false;
-
-	for (int i = 0; i < EPT_TABLE_ENTRIES; i++)
-		changed |= track_leaf(table + i, 1, logs);
-	return changed;
-}
-
 void ept_track_all(struct ept *ept)
 {
 	bool logs = ept_logs_writes(ept);
@@ -99,7 +90,10 @@ void ept_track_all(struct ept *ept)
 
 		ept_give_way(ept, &iter);
 		if (iter.level == 2 && ept_entry_is_table(iter.value, 2)) {
-			changed = track_table(ept_entry_table(iter.value), logs);
+			u64 *table = ept_entry_table(iter.value);
+
+			for (int i = 0; i < EPT_TABLE_ENTRIES; i++)
+				changed |= track_leaf(table + i, 1, logs);
 			iter.work += EPT_TABLE_ENTRIES;
 			ept_iter_skip(&iter);	/* on to the next */
 		} else if (ept_entry_is_leaf(iter.value, iter.level)) {
@@ -190,19 +184,11 @@ static int reserve_slots(struct ept *ept, struct ept_page_set *set)
 {
 	struct vhm_slot_table *slots;
 	int ret = 0;
-	u32 i;
 
 	slots = rcu_dereference_protected(ept->vm->slots, lockdep_is_held(&ept->vm->lock));
-	for (i = 0; slots && i < slots->count && !ret; i++)
-		ret = ept_page_set_reserve(set, slots->slot[i]->first_gfn,
-					   slots->slot[i]->first_gfn + slots->slot[i]->pages);
+	for (u32 i = 0; slots && i < slots->count && !ret; i++)
+		ret = ept_page_set_reserve(set, slots->slot[i]->first_gfn, slots->slot[i]->pages);
 	return ret;
-}
-
-static void free_tracker(struct ept_tracker *tracker)
-{
-	ept_page_set_free(&tracker->pages);
-	kfree(tracker);
 }
 
 struct ept_tracker *ept_tracker_create(struct ept *ept)
@@ -217,7 +203,8 @@ struct ept_tracker *ept_tracker_create(struct ept *ept)
 	mutex_lock(&ept->track_lock);
 	ret = reserve_slots(ept, &tracker->pages) ?: reserve_slots(ept, &ept->written);
 	if (ret) {
-		free_tracker(tracker);
+		ept_page_set_free(&tracker->pages);
+		kfree(tracker);
 		tracker = ERR_PTR(ret);
 	} else {
 		if (list_empty(&ept->trackers))
@@ -241,72 +228,48 @@ void ept_tracker_free(struct ept_tracker *tracker)
 	if (list_empty(&ept->trackers))
 		stop_tracking(ept);
 	mutex_unlock(&ept->track_lock);
-	free_tracker(tracker);
+	ept_page_set_free(&tracker->pages);
+	kfree(tracker);
 	vhm_vm_put(ept->vm);
 }
 
 int ept_track_slot(struct ept *ept, const struct vhm_memory_slot *slot)
 {
-	const gfn_t start = slot->first_gfn, end = start + slot->pages;
 	struct ept_tracker *tracker;
 	int ret = 0;
 
 	mutex_lock(&ept->track_lock);
 	if (!list_empty(&ept->trackers))
-		ret = ept_page_set_reserve(&ept->written, start, end);
+		ret = ept_page_set_reserve(&ept->written, slot->first_gfn, slot->pages);
 	list_for_each_entry(tracker, &ept->trackers, node)
-		ret = ret ?: ept_page_set_reserve(&tracker->pages, start, end);
+		ret = ret ?: ept_page_set_reserve(&tracker->pages, slot->first_gfn, slot->pages);
 	mutex_unlock(&ept->track_lock);
 	return ret;
 }
 
 /* --------------------------------------------------------------- harvest -- */
 
-/* OR @pages, which begin at @gfn, into the caller's bitmap. */
-static int give_bits(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
+/*
+ * OR @pages, which begin at @gfn, into the caller's bitmap, or append their numbers to its list.
+ * Return: 0; what stopped it before these pages; -ENOSPC: the list is full.
+ */
+static int give(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
 {
-	u64 __user *bitmap = u64_to_user_ptr(arg->data);
-	u64 __user *word = bitmap + (gfn - (arg->gpa >> PAGE_SHIFT)) / EPT_SET_WORD_PAGES;
-	u64 old;
-
-	if (get_user(old, word) || put_user(old | pages, word))
-		return -EFAULT;
-	return 0;
-}
-
-/* Append the numbers of @pages to the caller's list, which has room for them. */
-static int give_numbers(const struct vhm_harvest *arg, gfn_t gfn, u64 pages)
-{
-	u64 __user *list = u64_to_user_ptr(arg->data);
-	u64 number[EPT_SET_WORD_PAGES];
+	u64 __user *data = u64_to_user_ptr(arg->data);
+	u64 number[EPT_SET_WORD_PAGES], old;
 	unsigned int count = 0;
 
-	for (; pages; pages &= pages - 1)
-		number[count++] = gfn + __ffs64(pages);
-	return copy_to_user(list + arg->pages, number, count * sizeof(*number)) ? -EFAULT : 0;
-}
-
-/* Not in the middle of another's collect(): the next write to the pages must be noticed. */
-static u64 take_noticed(struct ept_tracker *tracker, gfn_t *gfn, gfn_t end)
-{
-	u64 pages;
-
-	mutex_lock(&tracker->ept->track_lock);
-	pages = ept_page_set_take(&tracker->pages, gfn, end);
-	mutex_unlock(&tracker->ept->track_lock);
-	return pages;
-}
-
-/* Return: 0; what stopped it before these pages; -ENOSPC: the list is full. */
-static int give(struct vhm_harvest *arg, gfn_t gfn, u64 pages)
-{
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (!(arg->flags & VHM_HARVEST_LIST))
-		return give_bits(arg, gfn, pages);
+	if (!(arg->flags & VHM_HARVEST_LIST)) {
+		data += (gfn - (arg->gpa >> PAGE_SHIFT)) / EPT_SET_WORD_PAGES;
+		return get_user(old, data) || put_user(old | pages, data) ? -EFAULT : 0;
+	}
 	if (arg->room - arg->pages < hweight64(pages))
 		return -ENOSPC;
-	return give_numbers(arg, gfn, pages);
+	for (; pages; pages &= pages - 1)
+		number[count++] = gfn + __ffs64(pages);
+	return copy_to_user(data + arg->pages, number, count * sizeof(*number)) ? -EFAULT : 0;
 }
 
 int ept_tracker_harvest(struct ept_tracker *tracker, struct vhm_harvest *arg)
@@ -321,8 +284,9 @@ int ept_tracker_harvest(struct ept_tracker *tracker, struct vhm_harvest *arg)
 		return -EINTR;
 	mutex_lock(&ept->track_lock);
 	collect(ept);
-	mutex_unlock(&ept->track_lock);
-	while (!ret && (pages = take_noticed(tracker, &gfn, end))) {
+	/* not in the middle of another's collect(): the next write to the pages must be noticed */
+	while (!ret && (pages = ept_page_set_take(&tracker->pages, &gfn, end))) {
+		mutex_unlock(&ept->track_lock);
 		ret = give(arg, gfn, pages);
 		if (ret) {
 			ept_page_set_add(&tracker->pages, gfn, pages);
@@ -331,7 +295,9 @@ int ept_tracker_harvest(struct ept_tracker *tracker, struct vhm_harvest *arg)
 			gfn += EPT_SET_WORD_PAGES;
 		}
 		cond_resched();
+		mutex_lock(&ept->track_lock);
 	}
+	mutex_unlock(&ept->track_lock);
 	mutex_unlock(&tracker->lock);
 	if (!ret)
 		gfn = end;
