@@ -31,8 +31,7 @@ static bool visit_slots(struct vhm_process *process, unsigned long start, unsign
 	lockdep_assert_held(&process->lock);
 	for (node = interval_tree_iter_first(&process->slots, start, last); node;
 	     node = interval_tree_iter_next(node, start, last)) {
-		const struct vhm_memory_slot *slot =
-			container_of(node, struct vhm_memory_slot, hva_node);
+		struct vhm_memory_slot *slot = container_of(node, struct vhm_memory_slot, hva_node);
 		gfn_t first_page = (max(start, node->start) - node->start) >> PAGE_SHIFT;
 		gfn_t last_page = (min(last, node->last) - node->start) >> PAGE_SHIFT;
 

@@ -30,11 +30,6 @@ static LIST_HEAD(all);
 static DEFINE_SPINLOCK(all_lock);	/* of all; whoever is in it stays */
 static struct dentry *directory;
 
-static struct vhm_process *to_process(struct list_head *item)
-{
-	return container_of(item, struct vhm_process, lru);
-}
-
 struct mmu_notifier *ept_process_alloc(struct mm_struct *mm)
 {
 	struct vhm_process *process;
@@ -96,7 +91,9 @@ DEFINE_SHOW_ATTRIBUTE(mapped);
 static enum lru_status add_tables(struct list_head *item, struct list_lru_one *list,
 				  spinlock_t *lock, void *sum)
 {
-	*(unsigned long *)sum += atomic_long_read(&to_process(item)->tables);
+	struct vhm_process *process = list_entry(item, struct vhm_process, lru);
+
+	*(unsigned long *)sum += atomic_long_read(&process->tables);
 	return LRU_SKIP;
 }
 
@@ -113,7 +110,7 @@ static unsigned long count_tables(struct shrinker *unused, struct shrink_control
 static enum lru_status pick(struct list_head *item, struct list_lru_one *list, spinlock_t *lock,
 			    void *picked)
 {
-	struct vhm_process *process = to_process(item);
+	struct vhm_process *process = list_entry(item, struct vhm_process, lru);
 
 	if (spin_trylock(&process->lock)) {
 		__release(&process->lock);
