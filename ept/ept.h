@@ -63,7 +63,8 @@ struct ept_caps {
 /**
  * struct ept_share - part of the lock of the tables, and what was counted under it
  * @lock: held by a fault; all of them: by ept_lock()
- * @count: leaves, by level, and tables (EPT_TABLES); negative where others removed them
+ * @count: leaves, by level, and tables (EPT_TABLES); negative where others removed them. Who locks
+ *	the tables as a whole uses the first share's
  */
 struct ept_share {
 	spinlock_t lock;	/* against those who lock the tables as a whole */

@@ -55,6 +55,23 @@ static void fit(struct attempt *attempt, gfn_t first, gfn_t last)
 		attempt->level--;
 }
 
+/* A fault needs no more than a share. */
+static void lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock)
+{
+	if (share)
+		spin_lock(&share->lock);
+	else
+		ept_lock(ept);
+}
+
+static void unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock)
+{
+	if (share)
+		spin_unlock(&share->lock);
+	else
+		ept_unlock(ept);
+}
+
 /* What it needs of the slot is copied: the slot may be freed once RCU is released. */
 static bool look_up_slot(struct ept *ept, struct attempt *attempt)
 {
@@ -86,9 +103,9 @@ static void look_up_rights(struct ept *ept, struct attempt *attempt)
 
 	if (!READ_ONCE(ept->rights))
 		return;
-	ept_lock_share(ept, attempt->share);
+	lock_share(ept, attempt->share);
 	range = ept_rights_find(ept->rights, attempt->gfn);
-	ept_unlock_share(ept, attempt->share);
+	unlock_share(ept, attempt->share);
 	attempt->rights &= range.rights;
 	/* a large leaf would have no right left at all: not present, and nothing would remove it */
 	if (!(attempt->rights & EPT_ENTRY_READ) && !ept->caps.large_execute)
@@ -149,24 +166,20 @@ static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
 	return leaf;
 }
 
-/* Writes are tracked by the small page. */
-static void prepare_tracked(struct ept *ept, struct attempt *attempt)
-{
-	for (; attempt->level > 1; attempt->level--)
-		attempt->marks |= EPT_ENTRY_SPLIT(attempt->level);
-	/* what the processor logs itself, it logs when the write is done */
-	if (!ept_logs_writes(ept))
-		ept_note_written(ept, attempt->gfn << PAGE_SHIFT, 1);
-}
-
 /* The leaf of @attempt, or a smaller one where something that must stay is in the way. */
 static int map_locked(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
 	u64 leaf;
 	int ret;
 
-	if (unlikely(ept->tracked) && attempt->access & VHM_MMIO_WRITE)
-		prepare_tracked(ept, attempt);
+	if (unlikely(ept->tracked) && attempt->access & VHM_MMIO_WRITE) {
+		/* by the small page */
+		for (; attempt->level > 1; attempt->level--)
+			attempt->marks |= EPT_ENTRY_SPLIT(attempt->level);
+		/* what the processor logs itself, it logs when the write is done */
+		if (!ept_logs_writes(ept))
+			ept_note_written(ept, attempt->gfn << PAGE_SHIFT, 1);
+	}
 	do {
 		leaf = make_leaf(ept, attempt);
 		ret = ept_map_locked(ept, attempt->share,
@@ -209,14 +222,12 @@ static void mark_page(const struct attempt *attempt)
 		folio_mark_dirty(folio);
 }
 
-/*
- * Return: as ept_map_locked(), or -EBUSY if the host or a slot edit was quicker.
- */
+/* Return: as ept_map_locked(), or -EBUSY if the host or a slot edit was quicker. */
 static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
 	int ret = -EBUSY;
 
-	ept_lock_share(ept, attempt->share);
+	lock_share(ept, attempt->share);
 	/*
 	 * An edit that zaps has raised slot_edits before it takes the lock, so after its
 	 * zap the new value is seen here.
@@ -228,22 +239,7 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 		mark_page(attempt);
 		ret = map_locked(ept, attempt, cache);
 	}
-	ept_unlock_share(ept, attempt->share);
-	return ret;
-}
-
-/* Install, with tables allocated and more locked between tries as it turns out to be needed. */
-static int install_with_tables(struct ept *ept, struct attempt *attempt,
-			       struct ept_page_cache *cache)
-{
-	int ret;
-
-	while ((ret = install(ept, attempt, cache)) == -EAGAIN || ret == -EDEADLK) {
-		if (ret == -EDEADLK)
-			attempt->share = NULL;
-		else if (ept_page_cache_fill(cache))
-			return -ENOMEM;
-	}
+	unlock_share(ept, attempt->share);
 	return ret;
 }
 
@@ -270,7 +266,13 @@ static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_c
 	ret = resolve(ept, attempt);
 	if (ret)
 		return ret;
-	ret = install_with_tables(ept, attempt, cache);
+	/* with tables allocated and more locked between tries as it turns out to be needed */
+	while ((ret = install(ept, attempt, cache)) == -EAGAIN || ret == -EDEADLK) {
+		if (ret == -EDEADLK)
+			attempt->share = NULL;
+		else if (ept_page_cache_fill(cache))
+			return -ENOMEM;
+	}
 	/* a large leaf has replaced a table */
 	if (!list_empty_careful(&ept->dead))
 		ept_flush(ept);
@@ -292,19 +294,18 @@ static bool wait_for_host(struct ept *ept, const struct attempt *attempt)
 	return wanted;
 }
 
-/* Return: as try_fault(); -EBUSY and -EAGAIN: the thread is wanted elsewhere. */
+/* Return: as try_fault(), but for -EBUSY and -EAGAIN; -EINTR: the thread is wanted elsewhere. */
 static int try_until_settled(struct ept *ept, struct attempt *attempt)
 {
 	struct ept_page_cache cache = { 0 };
 	int ret;
 
-	for (;;) {
-		ret = try_fault(ept, attempt, &cache);
-		if (ret != -EBUSY && ret != -EAGAIN)
-			break;
+	while ((ret = try_fault(ept, attempt, &cache)) == -EBUSY || ret == -EAGAIN) {
 		/* The host needs time to finish: no lock is held, so it can. */
-		if (signal_pending(current) || wait_for_host(ept, attempt))
+		if (signal_pending(current) || wait_for_host(ept, attempt)) {
+			ret = -EINTR;
 			break;
+		}
 		cond_resched();
 	}
 	ept_page_cache_drain(&cache);
@@ -335,8 +336,7 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 	case 1:
 		vcpu->stats[VHM_STAT_PAGES_MAPPED]++;
 		if (attempt.level > 1)
-			vcpu->stats[attempt.level == 2 ? VHM_STAT_PAGES_MAPPED_2M :
-							 VHM_STAT_PAGES_MAPPED_1G]++;
+			vcpu->stats[VHM_STAT_PAGES_MAPPED_2M + attempt.level - 2]++;
 		return EPT_FAULT_FIXED;
 	case 0:
 		return EPT_FAULT_FIXED;
@@ -346,8 +346,6 @@ enum ept_fault_result ept_fault_handle(struct ept *ept, struct ept_share *share,
 		return EPT_FAULT_MMIO;
 	case -EACCES:
 		return EPT_FAULT_DENIED;
-	case -EBUSY:
-	case -EAGAIN:
 	case -EINTR:
 		return EPT_FAULT_INTERRUPTED;
 	default:
@@ -368,21 +366,12 @@ static int populate_leaf(struct ept *ept, gpa_t gpa, bool write)
 		attempt.access = VHM_MMIO_READ;
 		ret = try_until_settled(ept, &attempt);
 	}
-	switch (ret) {
-	case 0:
-	case 1:
+	if (ret >= 0)
 		return attempt.level;
-	case -EEXIST:		/* a fixed page is there */
-	case -EACCES:
-		return 1;	/* nothing to do */
-	case -ENXIO:
-		return -ENOENT;
-	case -EBUSY:
-	case -EAGAIN:
-		return -EINTR;
-	default:
-		return ret;
-	}
+	/* a fixed page is there, or none is allowed: nothing to do */
+	if (ret == -EEXIST || ret == -EACCES)
+		return 1;
+	return ret == -ENXIO ? -ENOENT : ret;
 }
 
 int ept_populate(struct ept *ept, gpa_t *gpa, gpa_t end, bool write)

@@ -47,8 +47,7 @@
 #define EPT_MEMORY_WRITE_BACK		6
 
 /* EPT pointer (SDM vol. 3, 25.6.11, Extended-Page-Table Pointer) */
-#define EPT_POINTER_MEMORY_TYPE_SHIFT	0
-#define EPT_POINTER_WALK_SHIFT		3
+#define EPT_POINTER_WALK_SHIFT		3	/* below is the memory type */
 #define EPT_POINTER_ACCESSED_DIRTY	BIT_ULL(6)
 
 #define EPT_TABLE_ENTRIES	512
@@ -179,10 +178,8 @@ static inline u64 ept_entry_track(u64 leaf, int level, bool logs)
 
 static inline u64 ept_pointer_make(u64 root_hpa, int levels, bool accessed_dirty)
 {
-	return (root_hpa & EPT_ENTRY_ADDRESS) |
-	       (EPT_MEMORY_WRITE_BACK << EPT_POINTER_MEMORY_TYPE_SHIFT) |
-	       ((u64)(levels - 1) << EPT_POINTER_WALK_SHIFT) |
-	       (accessed_dirty ? EPT_POINTER_ACCESSED_DIRTY : 0);
+	return (root_hpa & EPT_ENTRY_ADDRESS) | (accessed_dirty ? EPT_POINTER_ACCESSED_DIRTY : 0) |
+	       (u64)(levels - 1) << EPT_POINTER_WALK_SHIFT | EPT_MEMORY_WRITE_BACK;
 }
 
 #endif /* VHM_EPT_FORMAT_H */

@@ -4,11 +4,6 @@
  */
 #include "ept/iter.h"
 
-u64 *ept_entry_table(u64 entry)
-{
-	return __va(entry & EPT_ENTRY_ADDRESS);
-}
-
 /* Make the entry for iter->gfn at iter->level the current one. */
 static void settle(struct ept_iter *iter)
 {
@@ -23,7 +18,7 @@ struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, g
 	iter->work = 0;
 	iter->level = EPT_LEVELS;
 	iter->table[EPT_LEVELS] = root;
-	if (ept_iter_valid(iter))
+	if (iter->gfn < iter->end)
 		settle(iter);
 	return iter;
 }
@@ -39,7 +34,7 @@ void ept_iter_next(struct ept_iter *iter)
 	}
 
 	iter->gfn = (iter->gfn | (ept_level_pages(iter->level) - 1)) + 1;
-	if (!ept_iter_valid(iter))
+	if (iter->gfn >= iter->end)
 		return;
 	/* Behind the last entry of a table: go on with the one that references the next. */
 	while (iter->level < EPT_LEVELS && !ept_level_index(iter->gfn, iter->level))

@@ -34,7 +34,10 @@ struct ept_iter {
 };
 
 /* Table that a table entry references. */
-u64 *ept_entry_table(u64 entry);
+static inline u64 *ept_entry_table(u64 entry)
+{
+	return __va(entry & EPT_ENTRY_ADDRESS);
+}
 
 /* @start and @end: pages, half-open; the walk ends at EPT_GPA_BITS. Returns @iter. */
 struct ept_iter *ept_iter_start(struct ept_iter *iter, u64 *root, gfn_t start, gfn_t end);
@@ -46,14 +49,8 @@ static inline void ept_iter_skip(struct ept_iter *iter)
 	iter->gfn |= ept_level_pages(iter->level) - 1;
 }
 
-static inline bool ept_iter_valid(const struct ept_iter *iter)
-{
-	return iter->gfn < iter->end;
-}
-
-#define for_each_ept_entry(iter, root, start, end)			\
-	for (struct ept_iter *__iter = ept_iter_start(iter, root, start, end); \
-	     ept_iter_valid(__iter);					\
-	     ept_iter_next(__iter))
+#define for_each_ept_entry(iter, root, from, to)			\
+	for (struct ept_iter *__iter = ept_iter_start(iter, root, from, to); \
+	     __iter->gfn < __iter->end; ept_iter_next(__iter))
 
 #endif /* VHM_EPT_ITER_H */

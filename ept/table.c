@@ -70,38 +70,16 @@ void ept_give_way(struct ept *ept, struct ept_iter *iter)
 	ept_iter_start(iter, ept->root, iter->gfn, iter->end);
 }
 
-void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock)
-{
-	if (share)
-		spin_lock(&share->lock);
-	else
-		ept_lock(ept);
-}
-
-void ept_unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock)
-{
-	if (share)
-		spin_unlock(&share->lock);
-	else
-		ept_unlock(ept);
-}
-
 struct ept_share *ept_add_share(struct ept *ept)
 {
-	unsigned int index;
+	struct ept_share *share;
 
 	/* whoever holds the lock as a whole holds it until there is one share more */
 	spin_lock(&ept->lock);
-	index = ept->vcpus++ % EPT_SHARES;
+	share = &ept->share[ept->vcpus++ % EPT_SHARES];
 	ept->shares = min(ept->vcpus, EPT_SHARES);
 	spin_unlock(&ept->lock);
-	return &ept->share[index];
-}
-
-/* Where is counted: who locks the tables as a whole uses the first. */
-static s64 *counts_of(struct ept *ept, struct ept_share *share)
-{
-	return (share ?: &ept->share[0])->count;
+	return share;
 }
 
 u64 ept_count(const struct ept *ept, int level)
@@ -181,10 +159,9 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 
 	if (WARN_ON_ONCE(!ept_entry_present(leaf)))
 		return -EINVAL;
-	if (old & EPT_ENTRY_FIXED)
-		return -EEXIST;
-	/* pages in it may have what this leaf lacks */
-	if (ept_entry_is_table(old, iter->level) && !ept_entry_allows(leaf, EPT_ENTRY_EXECUTE))
+	/* pages in a table may have what this leaf lacks */
+	if (old & EPT_ENTRY_FIXED ||
+	    (ept_entry_is_table(old, iter->level) && !(leaf & EPT_ENTRY_EXECUTE)))
 		return -EEXIST;
 	if (ept_entry_is_leaf(old, iter->level) &&
 	    !((old ^ leaf) & (EPT_ENTRY_ADDRESS | EPT_ENTRY_FIXED))) {
@@ -201,7 +178,7 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 	}
 	if (!try_cmpxchg(iter->entry, &none, leaf))
 		return -EDEADLK;	/* another fault was quicker */
-	counts_of(ept, share)[iter->level]++;
+	(share ?: ept->share)->count[iter->level]++;
 	return 1;
 }
 
@@ -212,7 +189,7 @@ static int set_leaf(struct ept *ept, struct ept_share *share, struct ept_iter *i
 static int link_table(struct ept *ept, struct ept_share *share, struct ept_iter *iter,
 		      struct ept_page_cache *cache)
 {
-	s64 *count = counts_of(ept, share);
+	s64 *count = (share ?: ept->share)->count;
 	u64 old = iter->value, *table;
 
 	if (!cache->count)
@@ -358,7 +335,7 @@ unsigned long ept_shrink(struct ept *ept, long *scan)
 		if (iter.level == 2)
 			ept_iter_skip(&iter);	/* nothing to see below */
 	}
-	ept->hand = ept_iter_valid(&iter) ? iter.gfn : 0;
+	ept->hand = iter.gfn < iter.end ? iter.gfn : 0;
 	all -= *tables;
 	ept_unlock(ept);
 	return all;
@@ -420,7 +397,6 @@ int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 	INIT_LIST_HEAD(&ept->trackers);
 	ept_page_set_init(&ept->written);
 	INIT_LIST_HEAD(&ept->dead);
-	INIT_LIST_HEAD(&ept->process_node);
 	ept->root = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return ept->root ? 0 : -ENOMEM;
 }
@@ -447,9 +423,8 @@ int ept_map_fixed(struct ept *ept, gpa_t gpa, hpa_t hpa)
 {
 	u64 leaf = ept_entry_make_leaf(hpa, 1, EPT_ENTRY_READ | EPT_ENTRY_WRITE) | EPT_ENTRY_FIXED;
 	struct ept_page_cache cache = { 0 };
-	int ret;
+	int ret = ept_page_cache_fill(&cache);
 
-	ret = ept_page_cache_fill(&cache);
 	if (!ret) {
 		ept_lock(ept);
 		ret = ept_map_locked(ept, NULL, gpa >> PAGE_SHIFT, 1, leaf, &cache);

@@ -30,10 +30,6 @@ void ept_unlock(struct ept *ept) __releases(&ept->lock);
  */
 void ept_give_way(struct ept *ept, struct ept_iter *iter) __must_hold(&ept->lock);
 
-/* Lock and unlock for a fault, which needs no more than a share; NULL: as a whole. */
-void ept_lock_share(struct ept *ept, struct ept_share *share) __acquires(&ept->lock);
-void ept_unlock_share(struct ept *ept, struct ept_share *share) __releases(&ept->lock);
-
 /* Fill up; 0 or -ENOMEM. May sleep. */
 int ept_page_cache_fill(struct ept_page_cache *cache);
 void ept_page_cache_drain(struct ept_page_cache *cache);
