@@ -114,11 +114,13 @@ static void look_up_rights(struct ept *ept, struct attempt *attempt)
 }
 
 /*
+ * Find the host's page, if it is mapped as the access needs it.
+ *
  * A read maps for writing too where the host's page table allows it, but never causes the
  * host to copy or allocate what a read would not: a page of zeros or a page shared
  * copy-on-write stays shared.
  */
-static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
+static bool resolve(struct ept *ept, struct attempt *attempt)
 {
 	struct ept_host_page *page = &attempt->page;
 
@@ -130,24 +132,6 @@ static bool resolve_mapped(struct ept *ept, struct attempt *attempt)
 		attempt->rights &= ~EPT_ENTRY_WRITE;
 	attempt->level = min(attempt->level, page->level);
 	return true;
-}
-
-/*
- * Find the host's page, faulting it in where needed.
- * Return: 0, -EFAULT, -EHWPOISON, -ENOMEM, -EINTR the thread is wanted in user space, -EAGAIN it
- * has been there.
- */
-static int resolve(struct ept *ept, struct attempt *attempt)
-{
-	int ret;
-
-	if (resolve_mapped(ept, attempt))
-		return 0;
-	ret = vhm_host_fault(attempt->vcpu, attempt->hva, attempt->access & VHM_MMIO_WRITE);
-	if (ret)
-		return ret;
-	/* gone again: the process itself would fault again */
-	return resolve_mapped(ept, attempt) ? 0 : -EAGAIN;
 }
 
 static u64 make_leaf(const struct ept *ept, const struct attempt *attempt)
@@ -245,7 +229,8 @@ static int install(struct ept *ept, struct attempt *attempt, struct ept_page_cac
 
 /*
  * Return: 0 or 1 done; -ENXIO: no slot; -EROFS: not to be written; -EACCES: the VMM does not allow
- * it; -EEXIST: a fixed page is in front of the slot's; -EBUSY: again; else what the host said.
+ * it; -EEXIST: a fixed page is in front of the slot's; -EBUSY, -EAGAIN: again; else what the host
+ * said: -EFAULT, -EHWPOISON, -ENOMEM, -EINTR the thread is wanted in user space.
  */
 static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_cache *cache)
 {
@@ -263,9 +248,14 @@ static int try_fault(struct ept *ept, struct attempt *attempt, struct ept_page_c
 	if (!ept_entry_allows(attempt->rights, attempt->access))
 		return -EACCES;
 
-	ret = resolve(ept, attempt);
-	if (ret)
-		return ret;
+	if (!resolve(ept, attempt)) {
+		ret = vhm_host_fault(attempt->vcpu, attempt->hva, attempt->access & VHM_MMIO_WRITE);
+		if (ret)
+			return ret;
+		/* gone again: the process itself would fault again */
+		if (!resolve(ept, attempt))
+			return -EAGAIN;
+	}
 	/* with tables allocated and more locked between tries as it turns out to be needed */
 	while ((ret = install(ept, attempt, cache)) == -EAGAIN || ret == -EDEADLK) {
 		if (ret == -EDEADLK)
@@ -395,7 +385,7 @@ int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 	/* where no page can be there is nothing to restrict */
 	gfn_t start = gpa >> PAGE_SHIFT, end = min((gpa + bytes) >> PAGE_SHIFT, EPT_GFN_END);
 	const struct ept_rights_range range = { .first = start, .last = end - 1, .rights = rights };
-	struct ept_rights *old = ept->rights, *new = old;
+	struct ept_rights *old = ept->rights, *new;
 	int ret;
 
 	lockdep_assert_held(&ept->vm->lock);
@@ -403,8 +393,7 @@ int ept_set_rights(struct ept *ept, gpa_t gpa, u64 bytes, u32 rights)
 		return -EOPNOTSUPP;
 	if (start >= end)
 		return 0;
-	if (!ept_rights_has_room(old))
-		new = ept_rights_enlarge(old);
+	new = ept_rights_with_room(old);
 	if (!new)
 		return -ENOMEM;
 	ept_lock(ept);

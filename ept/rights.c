@@ -79,11 +79,15 @@ int ept_rights_change(struct ept_rights *rights, const struct ept_rights_range *
 	return 0;
 }
 
-struct ept_rights *ept_rights_enlarge(const struct ept_rights *old)
+struct ept_rights *ept_rights_with_room(struct ept_rights *old)
 {
 	const u32 count = old ? old->count : 0, room = 2 * count + 32;
-	struct ept_rights *rights = kvmalloc(struct_size(rights, range, room), GFP_KERNEL_ACCOUNT);
+	struct ept_rights *rights;
 
+	/* one may be cut in two, and there is a new one */
+	if (old && count + 2 <= old->room)
+		return old;
+	rights = kvmalloc(struct_size(rights, range, room), GFP_KERNEL_ACCOUNT);
 	if (!rights)
 		return NULL;
 	rights->room = room;

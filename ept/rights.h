@@ -42,20 +42,14 @@ struct ept_rights {
  */
 struct ept_rights_range ept_rights_find(const struct ept_rights *rights, gfn_t gfn);
 
-/* Can the next change be made where the ranges are? */
-static inline bool ept_rights_has_room(const struct ept_rights *rights)
-{
-	/* one may be cut in two, and there is a new one */
-	return rights && rights->count + 2 <= rights->room;
-}
-
 /**
- * ept_rights_enlarge - the same ranges with more room
+ * ept_rights_with_room - the same ranges with room for the next change
  * @old: as they are, NULL: there are none
  *
- * Free both by kvfree(). Charged to the caller's cgroup; may sleep. Return: NULL: no memory.
+ * Charged to the caller's cgroup; may sleep.
+ * Return: @old if it has room; another, to be freed by kvfree() as well; NULL: no memory.
  */
-struct ept_rights *ept_rights_enlarge(const struct ept_rights *old);
+struct ept_rights *ept_rights_with_room(struct ept_rights *old);
 
 /**
  * ept_rights_change - have a range say what others say now

@@ -562,7 +562,7 @@ static void overtaken(struct kunit *test)
 	unsigned long hva = attempt.hva;
 
 	KUNIT_EXPECT_EQ(test, put_user(1, (char __user *)hva), 0);
-	KUNIT_EXPECT_EQ(test, resolve(ept, &attempt), 0);
+	KUNIT_EXPECT_TRUE(test, resolve(ept, &attempt));
 	KUNIT_EXPECT_TRUE(test, ept_entry_allows(attempt.rights, EPT_ENTRY_WRITE));
 	KUNIT_EXPECT_EQ(test, ept_page_cache_fill(&cache), 0);
 

@@ -53,11 +53,10 @@ static void random_changes(struct kunit *test)
 		for (gfn = range.first; gfn <= range.last; gfn++)
 			want[gfn] = range.rights;
 		old = rights;
-		if (!ept_rights_has_room(rights)) {
-			rights = ept_rights_enlarge(old);
-			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, rights);
+		rights = ept_rights_with_room(old);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, rights);
+		if (rights != old)
 			kvfree(old);
-		}
 		KUNIT_EXPECT_EQ(test, ept_rights_change(rights, &range), 0);
 		check(test, rights, want);
 	}
