@@ -34,7 +34,7 @@ static bool any_young(struct ept *ept, gfn_t start, gfn_t end, bool make_old)
 		young = true;
 		if (!make_old)
 			break;
-		clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)iter.entry);
+		clear_bit(EPT_ENTRY_ACCESSED_BIT, (unsigned long *)iter.entry);
 	}
 	spin_unlock(&ept->lock);
 	return young;

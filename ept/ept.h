@@ -74,10 +74,10 @@ struct ept_share {
 /**
  * struct ept - the second-level page tables of one VM
  * @vm: its VM, immutable
- * @lock: the tables as a whole, with those of all @shares; raising of @generation; see ept_lock()
- * @share: parts of the lock, see ept_add_share()
- * @shares: number of them in use; raised under @lock
- * @vcpus: of ept_add_share(), under @lock
+ * @lock: the tables as a whole, with those of each @share in use; raising of @generation; see
+ *	ept_lock()
+ * @share: parts of the lock, see ept_add_share(); as many are in use as there are vCPUs
+ * @vcpus: how many ept_add_share() was called for; raised under @lock
  * @root: level-4 table, immutable between ept_init() and ept_uninit()
  * @generation: starts at 1; raised as @lock is dropped if an entry lost rights;
  *	read without the lock when a CPU enters the guest
@@ -102,7 +102,6 @@ struct ept {
 	struct vhm_vm *vm;
 	spinlock_t lock;	/* second-level tables of one VM */
 	struct ept_share share[EPT_SHARES];
-	unsigned int shares;
 	unsigned int vcpus;
 	u64 *root;
 	u64 generation;

@@ -19,7 +19,8 @@
 #define EPT_ENTRY_MEMORY_TYPE	GENMASK_ULL(5, 3)	/* leaf */
 #define EPT_ENTRY_IGNORE_PAT	BIT_ULL(6)		/* leaf */
 #define EPT_ENTRY_LARGE		BIT_ULL(7)		/* leaf at level 2 or 3 */
-#define EPT_ENTRY_ACCESSED	BIT_ULL(8)		/* with accessed and dirty flags */
+#define EPT_ENTRY_ACCESSED_BIT	8
+#define EPT_ENTRY_ACCESSED	BIT_ULL(EPT_ENTRY_ACCESSED_BIT)	/* with accessed and dirty flags */
 #define EPT_ENTRY_DIRTY		BIT_ULL(9)		/* leaf, likewise */
 #define EPT_ENTRY_ADDRESS	GENMASK_ULL(51, 12)
 

@@ -12,8 +12,6 @@
 #include <linux/mm.h>
 #include <asm/msr.h>
 
-#include "ept/format.h"
-
 /* Type that the entry selects in IA32_PAT (SDM vol. 3, 12.12.3), whose first is write-back. */
 static u64 pat_type(u64 entry, int level)
 {

@@ -5,22 +5,21 @@
 #ifndef VHM_EPT_HOST_H
 #define VHM_EPT_HOST_H
 
-#include <linux/types.h>
+#include "ept/format.h"
 
 /**
  * struct ept_host_page - the host's mapping of a user address
  * @pfn: page number of the 4 KiB at the address
+ * @memory_type: that a guest's mapping must have, EPT_MEMORY_*
  * @level: 1 page-table entry, 2 page-directory entry (2 MiB), 3 (1 GiB)
  * @writable: the process may write to it without a fault
  * @has_page: there is a struct page, which counts the mapping; not so for what drivers map of
  *	devices (VM_PFNMAP, VM_IO) or of memory of their own
- * @memory_type: that a guest's mapping must have, EPT_MEMORY_*
  */
 struct ept_host_page {
-	u64 pfn;
+	u64 pfn, memory_type;
 	int level;
 	bool writable, has_page;
-	u64 memory_type;
 };
 
 /**

@@ -32,8 +32,8 @@
  * struct vhm_process - an address space with VMs
  * @notifier: counts the references too (mmu_notifier_get)
  * @node: among all (ept/processes.c)
- * @pid: of the process that created the first VM, in the host's first namespace; immutable
  * @lru: among all, by memory cgroup and node
+ * @pid: of the process that created the first VM, in the host's first namespace; immutable
  * @tables: of all VMs, those that may go at any time (ept_shrink())
  * @lock: all below; read without it where ept_process_read_retry() says so
  * @slots: interval tree of the VMs' slots by user address
@@ -47,9 +47,8 @@
  */
 struct vhm_process {
 	struct mmu_notifier notifier;
-	struct list_head node;
+	struct list_head node, lru;
 	pid_t pid;
-	struct list_head lru;
 	atomic_long_t tables;
 	spinlock_t lock;	/* host-mm notifier of a process */
 	struct rb_root_cached slots;
@@ -86,9 +85,8 @@ static inline bool ept_process_busy(const struct vhm_process *process, unsigned 
  * invalidation that starts now: if that one concerns this VM it has yet to zap; if
  * the one before it did, @seq tells.
  */
-static inline bool ept_process_read_retry(const struct vhm_process *process,
-					  unsigned long hva, unsigned long bytes,
-					  unsigned long seq)
+static inline bool ept_process_read_retry(const struct vhm_process *process, unsigned long hva,
+					  unsigned long bytes, unsigned long seq)
 {
 	if (ept_process_busy(process, hva, bytes))
 		return true;

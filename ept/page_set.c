@@ -24,15 +24,12 @@
 struct ept_page_chunk {
 	unsigned long index;
 	bool marked;
-	atomic64_t words;
-	atomic64_t word[BIT(CHUNK_SHIFT - WORD_SHIFT)];
+	atomic64_t words, word[BIT(CHUNK_SHIFT - WORD_SHIFT)];
 };
 
 void ept_page_set_init(struct ept_page_set *set)
 {
 	xa_init_flags(&set->chunks, XA_FLAGS_LOCK_IRQ);
-	set->recent = NULL;
-	set->unmarked = false;
 }
 
 void ept_page_set_free(struct ept_page_set *set)

@@ -31,6 +31,7 @@ struct ept_page_set {
 	bool unmarked;
 };
 
+/* @set is zeroed. */
 void ept_page_set_init(struct ept_page_set *set);
 void ept_page_set_free(struct ept_page_set *set);
 

@@ -17,12 +17,10 @@
 
 int ept_page_cache_fill(struct ept_page_cache *cache)
 {
-	while (cache->count < ARRAY_SIZE(cache->page)) {
-		u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-
-		if (!table)
+	for (; cache->count < ARRAY_SIZE(cache->page); cache->count++) {
+		cache->page[cache->count] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!cache->page[cache->count])
 			return -ENOMEM;
-		cache->page[cache->count++] = table;
 	}
 	return 0;
 }
@@ -37,7 +35,7 @@ void ept_page_cache_drain(struct ept_page_cache *cache)
 void ept_lock(struct ept *ept) __acquires(&ept->lock)
 {
 	spin_lock(&ept->lock);
-	for (unsigned int i = 0; i < ept->shares; i++) {
+	for (unsigned int i = 0; i < min(ept->vcpus, EPT_SHARES); i++) {
 		spin_lock_nest_lock(&ept->share[i].lock, &ept->lock);
 		__release(&ept->share[i].lock);
 	}
@@ -53,7 +51,7 @@ void ept_unlock(struct ept *ept) __releases(&ept->lock)
 	if (ept->stale)
 		WRITE_ONCE(ept->generation, ept->generation + 1);
 	ept->stale = false;
-	for (unsigned int i = ept->shares; i--;) {
+	for (unsigned int i = min(ept->vcpus, EPT_SHARES); i--;) {
 		__acquire(&ept->share[i].lock);
 		spin_unlock(&ept->share[i].lock);
 	}
@@ -77,7 +75,6 @@ struct ept_share *ept_add_share(struct ept *ept)
 	/* whoever holds the lock as a whole holds it until there is one share more */
 	spin_lock(&ept->lock);
 	share = &ept->share[ept->vcpus++ % EPT_SHARES];
-	ept->shares = min(ept->vcpus, EPT_SHARES);
 	spin_unlock(&ept->lock);
 	return share;
 }
@@ -307,21 +304,14 @@ void ept_collapse_all(struct ept *ept)
 	ept_unlock(ept);
 }
 
-/* A processor that has it cached may not set it again for a while, which costs a fault at worst. */
-static bool was_used(u64 *entry)
-{
-	return test_and_clear_bit(__builtin_ctzll(EPT_ENTRY_ACCESSED), (unsigned long *)entry);
-}
-
 unsigned long ept_shrink(struct ept *ept, long *scan)
 {
 	const s64 *tables = &ept->share[0].count[EPT_TABLES];
 	struct ept_iter iter;
-	s64 all;
+	unsigned long freed = 0;
 
 	lockdep_assert_held(&ept->process->lock);
 	ept_lock(ept);
-	all = *tables;
 	for_each_ept_entry(&iter, ept->root, ept->hand, EPT_GFN_END) {
 		const s64 before = *tables;
 
@@ -329,16 +319,17 @@ unsigned long ept_shrink(struct ept *ept, long *scan)
 			break;
 		if (iter.level == EPT_LEVELS || !ept_entry_is_table(iter.value, iter.level))
 			continue;
-		if (!was_used(iter.entry))
+		/* who has it cached may not set it for a while, which costs a fault at worst */
+		if (!test_and_clear_bit(EPT_ENTRY_ACCESSED_BIT, (unsigned long *)iter.entry))
 			zap_entry(ept, &iter, 0);
+		freed += before - *tables;
 		*scan -= max(before - *tables, 1LL);
 		if (iter.level == 2)
 			ept_iter_skip(&iter);	/* nothing to see below */
 	}
 	ept->hand = iter.gfn < iter.end ? iter.gfn : 0;
-	all -= *tables;
 	ept_unlock(ept);
-	return all;
+	return freed;
 }
 
 void ept_get_mapped(struct ept *ept, struct vhm_mapped *mapped)

@@ -5,7 +5,6 @@
 #ifndef VHM_EPT_TABLE_H
 #define VHM_EPT_TABLE_H
 
-#include "ept/ept.h"
 #include "ept/iter.h"
 
 /**
