@@ -76,7 +76,7 @@ struct ept_share {
  * @vm: its VM, immutable
  * @lock: the tables as a whole, with those of each @share in use; raising of @generation; see
  *	ept_lock()
- * @share: parts of the lock, see ept_add_share(); as many are in use as there are vCPUs
+ * @share: parts of the lock, see ept_add_share(); in use: one for each vCPU, or all
  * @vcpus: how many ept_add_share() was called for; raised under @lock
  * @root: level-4 table, immutable between ept_init() and ept_uninit()
  * @generation: starts at 1; raised as @lock is dropped if an entry lost rights;

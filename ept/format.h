@@ -90,8 +90,7 @@ static inline bool ept_entry_present(u64 entry)
 
 static inline bool ept_entry_is_leaf(u64 entry, int level)
 {
-	return ept_entry_present(entry) &&
-	       (level == 1 || (level <= 3 && (entry & EPT_ENTRY_LARGE)));
+	return ept_entry_present(entry) && (level == 1 || (level <= 3 && entry & EPT_ENTRY_LARGE));
 }
 
 static inline bool ept_entry_is_table(u64 entry, int level)
@@ -120,9 +119,8 @@ static inline u64 ept_entry_make_table(u64 hpa)
  */
 static inline u64 ept_entry_make_leaf(u64 hpa, int level, u64 rights)
 {
-	return (hpa & EPT_ENTRY_ADDRESS) | (rights & EPT_ENTRY_RIGHTS) |
-	       (EPT_MEMORY_WRITE_BACK << 3) | EPT_ENTRY_IGNORE_PAT |
-	       (level > 1 ? EPT_ENTRY_LARGE : 0);
+	return (hpa & EPT_ENTRY_ADDRESS) | (rights & EPT_ENTRY_RIGHTS) | EPT_ENTRY_IGNORE_PAT |
+	       (EPT_MEMORY_WRITE_BACK << 3) | (level > 1 ? EPT_ENTRY_LARGE : 0);
 }
 
 /*

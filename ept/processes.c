@@ -119,38 +119,30 @@ static enum lru_status pick(struct list_head *item, struct list_lru_one *list, s
 	return LRU_ROTATE;
 }
 
-static unsigned long shrink(struct vhm_process *process, long *scan)
+static unsigned long scan_tables(struct shrinker *unused, struct shrink_control *control)
 {
-	unsigned long freed = 0;
+	struct vhm_process *process = NULL;
+	unsigned long one = 1, freed = 0;
+	long scan = control->nr_to_scan;
 	struct ept *ept;
 
+	list_lru_walk_one(&processes, control->nid, control->memcg, pick, &process, &one);
+	if (!process)
+		return SHRINK_STOP;
+	__acquire(&process->lock);
 	list_for_each_entry(ept, &process->epts, process_node) {
-		if (*scan <= 0) {
+		if (scan <= 0) {
 			/* its turn comes first next time */
 			list_rotate_to_front(&ept->process_node, &process->epts);
 			break;
 		}
 		/* one that is on its way out has no slots: the flush looks at its vCPUs */
 		if (ept->slots) {
-			freed += ept_shrink(ept, scan);
+			freed += ept_shrink(ept, &scan);
 			ept_flush(ept);
 		}
-		--*scan;
+		scan--;
 	}
-	return freed;
-}
-
-static unsigned long scan_tables(struct shrinker *unused, struct shrink_control *control)
-{
-	struct vhm_process *process = NULL;
-	long scan = control->nr_to_scan;
-	unsigned long one = 1, freed;
-
-	list_lru_walk_one(&processes, control->nid, control->memcg, pick, &process, &one);
-	if (!process)
-		return SHRINK_STOP;
-	__acquire(&process->lock);
-	freed = shrink(process, &scan);
 	spin_unlock(&process->lock);
 	/* there may be more of another process, or in another round */
 	control->nr_scanned = max(control->nr_to_scan - scan, 1UL);

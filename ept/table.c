@@ -375,11 +375,8 @@ void ept_flush(struct ept *ept)
 int ept_init(struct ept *ept, struct vhm_vm *vm, const struct ept_caps *caps)
 {
 	*ept = (struct ept) {
-		.vm = vm,
-		.caps = *caps,
-		.generation = 1,
-		.flushed_generation = ATOMIC64_INIT(1),
-		.share[0].count[EPT_TABLES] = 1,
+		.vm = vm, .caps = *caps, .share[0].count[EPT_TABLES] = 1,
+		.generation = 1, .flushed_generation = ATOMIC64_INIT(1),
 	};
 	spin_lock_init(&ept->lock);
 	for (int i = 0; i < EPT_SHARES; i++)
