@@ -62,7 +62,7 @@ static void start_swap(void)
 		give_up("swapon: %s", strerror(errno));
 }
 
-/* The host's own threads give way to everybody: among many others they would hardly ever run. */
+/* A thread of the host's that gives way to everybody: among many others it would hardly ever run. */
 static void prefer_thread(const char *name)
 {
 	char comm[16], path[64];
@@ -97,7 +97,6 @@ __attribute__((constructor)) static void prepare_host(void)
 	write_file(KHUGEPAGED "scan_sleep_millisecs", "10");
 	write_file(KHUGEPAGED "alloc_sleep_millisecs", "10");
 	prefer_thread("khugepaged");
-	prefer_thread("ksmd");
 	write_file(BALANCING "scan_delay_ms", "10");
 	write_file(BALANCING "scan_period_min_ms", "20");
 	write_file(BALANCING "scan_period_max_ms", "40");
