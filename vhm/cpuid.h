@@ -42,13 +42,12 @@ enum vhm_cpuid_feature {
  * struct vhm_cpuid_limits - what the backend can give to guests
  * @xcr0: XCR0 bits a guest may set; 0: no XSAVE
  * @tsc_khz: frequency of the guest's TSC
- * @pv_features: EAX of leaf 40000001H
  * @gpa_bits: width of a guest-physical address
  * @features: bits of enum vhm_cpuid_feature
  */
 struct vhm_cpuid_limits {
 	u64 xcr0;
-	u32 tsc_khz, pv_features, gpa_bits, features;
+	u32 tsc_khz, gpa_bits, features;
 };
 
 /**

@@ -287,7 +287,7 @@ static void add_paravirtual(struct builder *b)
 	entry->ebx = PV_SIGNATURE_EBX;
 	entry->ecx = PV_SIGNATURE_ECX;
 	entry->edx = PV_SIGNATURE_EDX;
-	add(b, KVM_CPUID_FEATURES, 0)->eax = b->limits->pv_features;
+	add(b, KVM_CPUID_FEATURES, 0)->eax = PV_FEATURES;
 }
 
 static void add_extended(struct builder *b)

@@ -8,25 +8,11 @@
  */
 #include "pv.h"
 
-#include <linux/sched/stat.h>
 #include <asm/tsc.h>
 
 #include "cpuid.h"
 #include "pv_internal.h"
 #include "vhm.h"
-
-/* Bits of CPUID leaf 40000001H, EAX: what a guest may be given. */
-u32 vhm_pv_supported(void)
-{
-	u32 features = BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
-		       BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_EOI) |
-		       BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |
-		       BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD);
-
-	if (sched_info_on())
-		features |= BIT(KVM_FEATURE_STEAL_TIME) | BIT(KVM_FEATURE_PV_TLB_FLUSH);
-	return features;
-}
 
 /**
  * vhm_pv_init() - state of a new vCPU
@@ -61,7 +47,7 @@ void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 	u32 features = 0;
 
 	if (name && entry && pv_is_signature(name->ebx, name->ecx, name->edx))
-		features = entry->eax & vhm_pv_supported();
+		features = entry->eax & PV_FEATURES;
 	vcpu->pv.features = features;
 	vcpu->pv.hypercalls =
 		(wakes && features & BIT(KVM_FEATURE_PV_UNHALT) ? BIT(KVM_HC_KICK_CPU) : 0) |

@@ -62,7 +62,6 @@ static inline bool vhm_pv_has_hypercall(const struct vhm_pv *pv, u64 number)
 }
 
 /* pv.c */
-u32 vhm_pv_supported(void);
 void vhm_pv_init(struct vhm_vcpu *vcpu, const struct vhm_vcpu *first);
 void vhm_pv_reset(struct vhm_vcpu *vcpu);
 void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu);

@@ -53,6 +53,16 @@ static inline bool pv_is_signature(u32 ebx, u32 ecx, u32 edx)
 	return ebx == PV_SIGNATURE_EBX && ecx == PV_SIGNATURE_ECX && edx == PV_SIGNATURE_EDX;
 }
 
+/*
+ * What a guest may be given; EAX of leaf 40000001H. Steal time needs SCHED_INFO, which every host
+ * has whose kernel can have preempt notifiers: KVM selects both.
+ */
+#define PV_FEATURES	(BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) | \
+			 BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_STEAL_TIME) | \
+			 BIT(KVM_FEATURE_PV_EOI) | BIT(KVM_FEATURE_PV_UNHALT) | \
+			 BIT(KVM_FEATURE_PV_TLB_FLUSH) | BIT(KVM_FEATURE_PV_SEND_IPI) | \
+			 BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD))
+
 /**
  * struct pv_msr - an MSR of the interface
  * @index: its number

@@ -28,15 +28,6 @@ static gpa_t preempted_gpa(const struct vhm_vcpu *vcpu)
 	return steal_gpa(vcpu) + offsetof(struct kvm_steal_time, preempted);
 }
 
-static u64 run_delay_ns(void)
-{
-#ifdef CONFIG_SCHED_INFO
-	return current->sched_info.run_delay;
-#else
-	return 0;	/* and the feature is not offered */
-#endif
-}
-
 /* The MSR was written. What the page says of before is not ours. */
 void vhm_pv_steal_changed(struct vhm_vcpu *vcpu)
 {
@@ -109,7 +100,7 @@ static void show_running(struct vhm_vcpu *vcpu)
 void vhm_pv_steal_update(struct vhm_vcpu *vcpu)
 {
 	struct vhm_pv *pv = &vcpu->pv;
-	u64 delay_ns = run_delay_ns(), gpa = steal_gpa(vcpu);
+	u64 delay_ns = current->sched_info.run_delay, gpa = steal_gpa(vcpu);
 	struct kvm_steal_time page;
 	int ret;
 

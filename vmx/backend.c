@@ -184,7 +184,6 @@ static void init_cpuid(void)
 	const struct vhm_cpuid_limits limits = {
 		.xcr0 = vmx_guest_xcr0(U64_MAX),
 		.tsc_khz = tsc_khz,
-		.pv_features = vhm_pv_supported(),
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
 		.features = (invariant_tsc ? VHM_CPUID_INVARIANT_TSC : 0) |
 			(secondary & SECONDARY_EXEC_ENABLE_RDTSCP ? VHM_CPUID_RDTSCP : 0) |
