@@ -13,29 +13,23 @@
 
 /**
  * enum vhm_cpuid_feature - what the backend may be able to give to guests
- * @VHM_CPUID_INVARIANT_TSC: the host's TSC runs at one rate in all power states
  * @VHM_CPUID_RDTSCP: RDTSCP and RDPID execute in guests
  * @VHM_CPUID_INVPCID: INVPCID executes in guests
  * @VHM_CPUID_PCID: a guest may set CR4.PCIDE
  * @VHM_CPUID_XSAVES: XSAVES and XRSTORS execute in guests
  * @VHM_CPUID_PKU: the host switches PKRU and a guest may set CR4.PKE
  * @VHM_CPUID_SPEC_CTRL: guests reach IA32_SPEC_CTRL and IA32_PRED_CMD
- * @VHM_CPUID_FLUSH_CMD: guests reach IA32_FLUSH_CMD
- * @VHM_CPUID_ARCH_CAPABILITIES: IA32_ARCH_CAPABILITIES is modelled
  *
  * It is still given only if the host's processor has it. What is modelled is given always: x2APIC
  * and the TSC deadline.
  */
 enum vhm_cpuid_feature {
-	VHM_CPUID_INVARIANT_TSC		= BIT(0),
-	VHM_CPUID_RDTSCP		= BIT(1),
-	VHM_CPUID_INVPCID		= BIT(2),
-	VHM_CPUID_PCID			= BIT(3),
-	VHM_CPUID_XSAVES		= BIT(4),
-	VHM_CPUID_PKU			= BIT(5),
-	VHM_CPUID_SPEC_CTRL		= BIT(6),
-	VHM_CPUID_FLUSH_CMD		= BIT(7),
-	VHM_CPUID_ARCH_CAPABILITIES	= BIT(8),
+	VHM_CPUID_RDTSCP	= BIT(0),
+	VHM_CPUID_INVPCID	= BIT(1),
+	VHM_CPUID_PCID		= BIT(2),
+	VHM_CPUID_XSAVES	= BIT(3),
+	VHM_CPUID_PKU		= BIT(4),
+	VHM_CPUID_SPEC_CTRL	= BIT(5),
 };
 
 /**

@@ -70,11 +70,10 @@ static const struct {
 	{ 7, 0, ECX, AVX512, ECX_7(AVX512VBMI) | ECX_7(AVX512_VBMI2) | ECX_7(AVX512_VNNI) |
 			     ECX_7(AVX512_BITALG) | ECX_7(AVX512_VPOPCNTDQ) },
 	{ 7, 0, EDX, 0, EDX_7(FSRM) | EDX_7(MD_CLEAR) | EDX_7(RTM_ALWAYS_ABORT) |
-			EDX_7(SERIALIZE) | EDX_7(TSXLDTRK) },
+			EDX_7(SERIALIZE) | EDX_7(TSXLDTRK) | EDX_7(FLUSH_L1D) |
+			EDX_7(ARCH_CAPABILITIES) },
 	{ 7, 0, EDX, VHM_CPUID_SPEC_CTRL,
 	  EDX_7(SPEC_CTRL) | EDX_7(INTEL_STIBP) | EDX_7(SPEC_CTRL_SSBD) },
-	{ 7, 0, EDX, VHM_CPUID_FLUSH_CMD, EDX_7(FLUSH_L1D) },
-	{ 7, 0, EDX, VHM_CPUID_ARCH_CAPABILITIES, EDX_7(ARCH_CAPABILITIES) },
 	{ 7, 0, EDX, AVX512, EDX_7(AVX512_VP2INTERSECT) | EDX_7(AVX512_FP16) },
 	{ 7, 0, EDX, TILES, EDX_7(AMX_BF16) | EDX_7(AMX_TILE) | EDX_7(AMX_INT8) },
 	/* fast zero-length and short REP MOVSB, STOSB, CMPSB */
@@ -96,7 +95,7 @@ static const struct {
 				   EDX_8_1(LM) },
 	{ EXTENDED + 1, 0, EDX, VHM_CPUID_RDTSCP, EDX_8_1(RDTSCP) },
 	{ EXTENDED + 6, 0, ECX, 0, U32_MAX },
-	{ EXTENDED + 7, 0, EDX, VHM_CPUID_INVARIANT_TSC, BIT(8) },
+	{ EXTENDED + 7, 0, EDX, 0, BIT(8) /* invariant TSC */ },
 };
 
 /* --------------------------------------------------------- what is supported -- */

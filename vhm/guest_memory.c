@@ -160,14 +160,12 @@ bool vhm_guest_wait(struct vhm_vm *vm, gpa_t gpa, u32 bytes)
 
 static int access(struct vhm_vcpu *vcpu, gpa_t gpa, void *data, u32 bytes, bool write)
 {
-	int i, ret;
+	int ret = -EAGAIN;
 
-	for (i = 0; i < TRIES; i++) {
+	for (int i = 0; i < TRIES && ret == -EAGAIN; i++) {
 		ret = access_nofault(vcpu->vm, gpa, data, bytes, write);
 		if (ret == -EFAULT)
 			ret = vhm_guest_fault_in(vcpu, gpa, bytes) ?: -EAGAIN;
-		if (ret != -EAGAIN)
-			break;
 	}
 	return ret;
 }

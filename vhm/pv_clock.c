@@ -63,17 +63,6 @@ void vhm_pv_clock_tsc_written(struct vhm_vcpu *vcpu, u64 delta)
 	vhm_pv_clock_changed(vcpu);
 }
 
-/* The TSC of this CPU has nothing to do with that of the last one. */
-static void draw_line_anew(struct vhm_vcpu *vcpu)
-{
-	struct vhm_pv *pv = &vcpu->pv;
-
-	preempt_disable();
-	WRITE_ONCE(pv->clock_tsc, vhm_guest_tsc(vcpu, vhm_host_tsc()));
-	WRITE_ONCE(pv->clock_ns, ktime_get_raw_ns() + pv->clock_raw_ns);
-	preempt_enable();
-}
-
 void vhm_pv_clock_update(struct vhm_vcpu *vcpu)
 {
 	struct pv_scale scale = pv_scale(vhm_vcpu_tsc_khz(vcpu));
@@ -90,7 +79,11 @@ void vhm_pv_clock_update(struct vhm_vcpu *vcpu)
 	if (!vhm_pv_enabled(vcpu, VHM_PV_SYSTEM_TIME))
 		return;
 	if (unlikely(check_tsc_unstable())) {
-		draw_line_anew(vcpu);
+		/* the TSC of this CPU has nothing to do with that of the last one */
+		preempt_disable();
+		WRITE_ONCE(pv->clock_tsc, vhm_guest_tsc(vcpu, vhm_host_tsc()));
+		WRITE_ONCE(pv->clock_ns, ktime_get_raw_ns() + pv->clock_raw_ns);
+		preempt_enable();
 		page.flags = 0;
 	}
 	page.tsc_timestamp = pv->clock_tsc;

@@ -79,14 +79,12 @@ static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_sl
 {
 	struct vhm_memory_slot *slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
 
-	if (slot) {
-		slot->vm = vm;
-		slot->first_gfn = arg->gpa >> PAGE_SHIFT;
-		slot->pages = arg->bytes >> PAGE_SHIFT;
-		slot->user_address = arg->user_address;
-		slot->id = arg->id;
-		slot->flags = arg->flags;
-	}
+	if (slot)
+		*slot = (struct vhm_memory_slot) {
+			.vm = vm, .first_gfn = arg->gpa >> PAGE_SHIFT,
+			.pages = arg->bytes >> PAGE_SHIFT, .user_address = arg->user_address,
+			.id = arg->id, .flags = arg->flags,
+		};
 	return slot;
 }
 
@@ -102,8 +100,7 @@ static struct vhm_memory_slot *alloc_slot(struct vhm_vm *vm, const struct vhm_sl
 struct edit {
 	DECLARE_BITMAP(goes, VHM_MAX_SLOTS);
 	DECLARE_BITMAP(used, VHM_MAX_SLOTS);
-	struct vhm_slot_table *old;
-	struct vhm_slot_table *new;
+	struct vhm_slot_table *old, *new;
 	struct vhm_memory_slot **come;
 	u32 comes;
 };
@@ -140,9 +137,8 @@ static int insert(struct edit *edit, struct vhm_memory_slot *slot)
 
 	if (__test_and_set_bit(slot->id, edit->used))
 		return -EEXIST;
-	if (index && place[-1]->first_gfn + place[-1]->pages > slot->first_gfn)
-		return -EEXIST;
-	if (index < new->count && slot->first_gfn + slot->pages > place[0]->first_gfn)
+	if ((index && place[-1]->first_gfn + place[-1]->pages > slot->first_gfn) ||
+	    (index < new->count && slot->first_gfn + slot->pages > place[0]->first_gfn))
 		return -EEXIST;
 	memmove(place + 1, place, (new->count++ - index) * sizeof(*place));
 	*place = slot;
@@ -152,7 +148,7 @@ static int insert(struct edit *edit, struct vhm_memory_slot *slot)
 /* The new table, and whether there can be such a one. Context: vm->lock held. */
 static int make_table(struct edit *edit)
 {
-	u32 there = edit->old ? edit->old->count : 0, i;
+	u32 there = edit->old ? edit->old->count : 0;
 	struct vhm_slot_table *new;
 	int ret = 0;
 
@@ -161,14 +157,14 @@ static int make_table(struct edit *edit)
 		return -ENOMEM;
 	edit->new = new;
 	new->count = 0;
-	for (i = 0; i < there; i++)
+	for (u32 i = 0; i < there; i++)
 		if (!goes(edit, i)) {
 			__set_bit(edit->old->slot[i]->id, edit->used);
 			new->slot[new->count++] = edit->old->slot[i];
 		}
 	if (there - new->count != bitmap_weight(edit->goes, VHM_MAX_SLOTS))
 		return -ENOENT;
-	for (i = 0; i < edit->comes && !ret; i++)
+	for (u32 i = 0; i < edit->comes && !ret; i++)
 		ret = insert(edit, edit->come[i]);
 	return ret;
 }
@@ -176,14 +172,12 @@ static int make_table(struct edit *edit)
 /* Slots that are not in the published table any more. Context: vm->lock held. */
 static void forget_gone(struct vhm_vm *vm, struct edit *edit)
 {
-	u32 i;
-
 	if (bitmap_empty(edit->goes, VHM_MAX_SLOTS))
 		return;
 	/* partner of the barriers in edit_locked() and behind the store: vhm_guest_pointer() */
 	if (READ_ONCE(vm->host_writes))
 		synchronize_rcu_expedited();
-	for (i = 0; i < edit->old->count; i++)
+	for (u32 i = 0; i < edit->old->count; i++)
 		if (goes(edit, i)) {
 			vhm_backend->slot_untrack(vm->ept, edit->old->slot[i]);
 			kfree_rcu(edit->old->slot[i], rcu);
@@ -238,7 +232,6 @@ int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count)
 {
 	struct edit *edit;
 	int ret = 0;
-	u32 i;
 
 	if (current->mm != vm->mm)
 		return -EPERM;
@@ -248,7 +241,7 @@ int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count)
 	edit->come = kvcalloc(count, sizeof(*edit->come), GFP_KERNEL_ACCOUNT);
 	if (!edit->come)
 		ret = -ENOMEM;
-	for (i = 0; i < count && !ret; i++)
+	for (u32 i = 0; i < count && !ret; i++)
 		ret = take_in(vm, edit, &args[i]);
 	if (!ret) {
 		mutex_lock(&vm->lock);
@@ -256,7 +249,7 @@ int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count)
 		mutex_unlock(&vm->lock);
 	}
 	/* what was not used */
-	for (i = 0; i < edit->comes; i++)
+	for (u32 i = 0; i < edit->comes; i++)
 		kfree(edit->come[i]);
 	kvfree(edit->new);
 	kvfree(edit->come);
@@ -271,13 +264,12 @@ int vhm_slots_edit(struct vhm_vm *vm, const struct vhm_slot *args, u32 count)
 void vhm_slots_free(struct vhm_vm *vm)
 {
 	struct vhm_slot_table *table = rcu_dereference_protected(vm->slots, true);
-	u32 i;
 
 	if (!table)
 		return;
 	RCU_INIT_POINTER(vm->slots, NULL);
 	atomic64_inc_return(&vm->slot_edits);
-	for (i = 0; i < table->count; i++) {
+	for (u32 i = 0; i < table->count; i++) {
 		vhm_backend->slot_untrack(vm->ept, table->slot[i]);
 		kfree(table->slot[i]);
 	}

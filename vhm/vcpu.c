@@ -456,9 +456,9 @@ static noinline int run_as_requested(struct vhm_vcpu *vcpu)
 		to_user(vcpu, VHM_EXIT_KICKED);
 	} else if (!ret) {
 		vhm_vcpu_note_thread(vcpu);
-		vhm_backend->run_begin(vcpu);
+		vhm_backend->swap_fpu(vcpu, true);
 		ret = run_loop(vcpu);
-		vhm_backend->run_end(vcpu);
+		vhm_backend->swap_fpu(vcpu, false);
 	}
 	report(vcpu, ret);
 	vhm_vcpu_unload(vcpu);

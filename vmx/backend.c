@@ -97,15 +97,9 @@ static void unkeep(void *kept)
 	vmx_put();
 }
 
-/* The guest's FPU state is in the registers for the whole of VHM_VCPU_RUN. */
-static void run_begin(struct vhm_vcpu *vcpu)
+static void swap_fpu(struct vhm_vcpu *vcpu, bool guest)
 {
-	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, true);
-}
-
-static void run_end(struct vhm_vcpu *vcpu)
-{
-	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, false);
+	fpu_swap_kvm_fpstate(&to_vmx(vcpu)->fpu, guest);
 }
 
 /* Without VPIDs every entry does. */
@@ -154,8 +148,7 @@ const struct vhm_backend_ops vmx_backend_ops = {
 	.vcpu_sipi		= vmx_vcpu_sipi,
 	.vcpu_load		= vmx_vcpu_load,
 	.vcpu_unload		= vmx_vcpu_unload,
-	.run_begin		= run_begin,
-	.run_end		= run_end,
+	.swap_fpu		= swap_fpu,
 	.run			= vmx_run,
 	.registers_changed	= vmx_registers_changed,
 	.registers_complete	= vmx_registers_complete,
@@ -178,23 +171,17 @@ const struct vhm_backend_ops vmx_backend_ops = {
 
 static void init_cpuid(void)
 {
-	bool invariant_tsc = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
-			     boot_cpu_has(X86_FEATURE_NONSTOP_TSC);
 	const u32 secondary = vmx_caps.secondary;
 	const struct vhm_cpuid_limits limits = {
 		.xcr0 = vmx_guest_xcr0(U64_MAX),
 		.tsc_khz = tsc_khz,
 		.gpa_bits = min_t(u32, boot_cpu_data.x86_phys_bits, EPT_GPA_BITS),
-		.features = (invariant_tsc ? VHM_CPUID_INVARIANT_TSC : 0) |
-			(secondary & SECONDARY_EXEC_ENABLE_RDTSCP ? VHM_CPUID_RDTSCP : 0) |
+		.features = (secondary & SECONDARY_EXEC_ENABLE_RDTSCP ? VHM_CPUID_RDTSCP : 0) |
 			(secondary & SECONDARY_EXEC_ENABLE_INVPCID ? VHM_CPUID_INVPCID : 0) |
 			(vmx_caps.cr4_fixed1 & X86_CR4_PCIDE ? VHM_CPUID_PCID : 0) |
 			(secondary & SECONDARY_EXEC_XSAVES ? VHM_CPUID_XSAVES : 0) |
 			(boot_cpu_has(X86_FEATURE_OSPKE) ? VHM_CPUID_PKU : 0) |
-			(boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ? VHM_CPUID_SPEC_CTRL : 0) |
-			(boot_cpu_has(X86_FEATURE_FLUSH_L1D) ? VHM_CPUID_FLUSH_CMD : 0) |
-			(boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES) ?
-			 VHM_CPUID_ARCH_CAPABILITIES : 0),
+			(boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) ? VHM_CPUID_SPEC_CTRL : 0),
 	};
 
 	vhm_cpuid_init(&limits);

@@ -407,7 +407,7 @@ void vmx_entry_state_load(struct vmx_vcpu *v)
 	write_host_control_registers(&v->host);
 	perf_counters_off(v);
 
-	/* a softirq may have used the FPU since run_begin */
+	/* a softirq may have used the FPU since swap_fpu() */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	load_xcr0_xss(v, v->xcr0, 0);

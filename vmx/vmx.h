@@ -122,7 +122,7 @@ extern u64 vmx_host_xcr0;
  * @args: for vmx_enter()
  * @facts: of the last exit
  * @host: displaced host state
- * @fpu: guest's FPU state, in the registers between run_begin and run_end
+ * @fpu: guest's FPU state, in the registers during VHM_VCPU_RUN
  * @xcr0: guest's XCR0
  * @xfd: guest's IA32_XFD
  * @xfd_err: guest's IA32_XFD_ERR while the host runs
