@@ -262,8 +262,16 @@ static u64 bsp_bit(const struct vhm_apic *apic)
 	return apic->vcpu->id ? 0 : MSR_IA32_APICBASE_BSP;
 }
 
-void lapic_reset_registers(struct vhm_apic *apic)
+/**
+ * vhm_apic_reset - what INIT does; mode and id stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1)
+ * @vcpu: its vCPU, whose backend is told by the caller
+ *
+ * Context: the vCPU's thread.
+ */
+void vhm_apic_reset(struct vhm_vcpu *vcpu)
 {
+	struct vhm_apic *apic = vcpu->apic;
+
 	memset(apic->regs, 0, PAGE_SIZE);
 	lapic_set(apic, APIC_LVR, LAPIC_VERSION);
 	lapic_set(apic, APIC_DFR, U32_MAX);
@@ -272,7 +280,7 @@ void lapic_reset_registers(struct vhm_apic *apic)
 	refresh_ids(apic);
 	lapic_timer_reset(apic);
 
-	vhm_request_test_clear(apic->vcpu, VHM_REQ_APIC);
+	vhm_request_test_clear(vcpu, VHM_REQ_APIC);
 	bitmap_zero(apic->posted.pending, LAPIC_VECTORS);
 	bitmap_zero(apic->pending_level, LAPIC_VECTORS);
 	atomic_set(&apic->errors, 0);
@@ -340,10 +348,8 @@ static int write_base(struct vhm_apic *apic, u64 base)
 		return -EINVAL;
 	lapic_set(apic, lapic_icr_high(apic), 0);
 	vhm_apic_set_base(apic, base);
-	if (to == VHM_APIC_DISABLED) {
-		lapic_reset_registers(apic);
-		vhm_backend->apic_state_changed(apic->vcpu);
-	}
+	if (to == VHM_APIC_DISABLED)
+		vhm_apic_reset(apic->vcpu);
 	return 0;
 }
 
@@ -569,7 +575,7 @@ int vhm_apic_create(struct vhm_vcpu *vcpu)
 		return -ENOMEM;
 	apic->vcpu = vcpu;
 	apic->base_msr = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | bsp_bit(apic);
-	lapic_reset_registers(apic);
+	vhm_apic_reset(vcpu);
 	return 0;
 }
 
@@ -578,17 +584,4 @@ void vhm_apic_free(struct vhm_vcpu *vcpu)
 	if (vcpu->apic)
 		free_page((unsigned long)vcpu->apic->regs);
 	kfree(vcpu->apic);
-}
-
-/**
- * vhm_apic_reset - what INIT does; mode and id stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1)
- * @vcpu: its vCPU
- *
- * Context: the vCPU's thread.
- */
-void vhm_apic_reset(struct vhm_vcpu *vcpu)
-{
-	lapic_reset_registers(vcpu->apic);
-	vhm_backend->apic_mode_changed(vcpu);
-	vhm_backend->apic_state_changed(vcpu);
 }

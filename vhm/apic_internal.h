@@ -182,7 +182,6 @@ static inline u64 lapic_periodic_remaining(s64 to_expiry, u64 period)
 /* apic.c */
 const struct lapic_register *lapic_find_register(u32 offset, u32 access);
 u32 lapic_load(struct vhm_apic *apic, u32 offset);
-void lapic_reset_registers(struct vhm_apic *apic);
 
 /* apic_timer.c; all in the vCPU's thread */
 void lapic_timer_reset(struct vhm_apic *apic);

@@ -121,7 +121,7 @@ int vhm_apic_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	struct vhm_apic *apic = vcpu->apic;
 	const struct vhm_apic_state *in = state;
 
-	lapic_reset_registers(apic);
+	vhm_apic_reset(vcpu);
 	for (u32 offset = 0; offset < LAPIC_BYTES; offset += 16)
 		if (lapic_find_register(offset, XAPIC_READ) && offset != APIC_TMCCT)
 			lapic_set(apic, offset, state_get(in, offset));
@@ -133,7 +133,6 @@ int vhm_apic_set_state(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	atomic_set(&apic->errors, state_get(in, LAPIC_STATE_ERRORS));
 	lapic_timer_reset(apic);
 	lapic_timer_load(apic, in->timer_deadline_tsc, in->timer_remaining_ns);
-	vhm_backend->apic_mode_changed(apic->vcpu);
-	vhm_backend->apic_state_changed(apic->vcpu);
+	vhm_backend->apic_mode_changed(vcpu);
 	return 0;
 }

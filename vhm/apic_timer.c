@@ -101,23 +101,17 @@ void lapic_timer_settle(struct vhm_apic *apic)
 		vhm_vcpu_request(apic->vcpu, VHM_REQ_APIC);
 }
 
-/* time to the end of the current count, 0 if it has ended */
-static u64 count_tsc(const struct vhm_apic *apic)
+/* Current count register: time to the end of the current count, 0 if it has ended */
+u32 lapic_timer_current(const struct vhm_apic *apic)
 {
-	s64 to_expiry;
+	s64 left;
 
 	if (apic->timer_target_tsc == VHM_TSC_NEVER || !counts(apic->timer_mode))
 		return 0;
-	to_expiry = apic->timer_target_tsc - vhm_host_tsc();
+	left = apic->timer_target_tsc - vhm_host_tsc();
 	if (apic->timer_period_tsc)
-		return lapic_periodic_remaining(to_expiry, period_tsc(apic));
-	return max_t(s64, to_expiry, 0);
-}
-
-/* Current count register */
-u32 lapic_timer_current(const struct vhm_apic *apic)
-{
-	return lapic_tsc_to_ticks(count_tsc(apic), apic->timer_divide_lg2, tsc_khz);
+		left = lapic_periodic_remaining(left, period_tsc(apic));
+	return lapic_tsc_to_ticks(max_t(s64, left, 0), apic->timer_divide_lg2, tsc_khz);
 }
 
 /* Initial count register: starts the count, or stops it with 0. */

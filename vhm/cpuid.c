@@ -199,7 +199,7 @@ static u64 xcr0_of(const struct vhm_cpuid_entry *entries, u32 count)
 int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, u32 count)
 {
 	struct vhm_cpuid_entry *table;
-	bool same;
+	int ret;
 
 	if (vhm_cpuid_check(entries, count, vhm_cpuid_supported()))
 		return -EINVAL;
@@ -207,21 +207,19 @@ int vhm_cpuid_set(struct vhm_vcpu *vcpu, const struct vhm_cpuid_entry *entries, 
 	if (!table)
 		return -ENOMEM;
 	if (vcpu->has_run) {
-		same = vcpu->cpuid_count == count &&
-		       (!count || !memcmp(vcpu->cpuid, table, count * sizeof(*table)));
-		kvfree(table);
-		return same ? 0 : -EBUSY;
+		ret = vcpu->cpuid_count != count ||
+		      memcmp(vcpu->cpuid, table, count * sizeof(*table)) ? -EBUSY : 0;
+	} else {
+		ret = vhm_backend->enable_xcr0(vcpu, xcr0_of(entries, count));
+		if (!ret) {
+			swap(vcpu->cpuid, table);
+			vcpu->cpuid_count = count;
+			vhm_pv_cpuid_changed(vcpu);
+			vhm_backend->cpuid_changed(vcpu);
+		}
 	}
-	if (vhm_backend->enable_xcr0(vcpu, xcr0_of(entries, count))) {
-		kvfree(table);
-		return -ENOMEM;
-	}
-	kvfree(vcpu->cpuid);
-	vcpu->cpuid = table;
-	vcpu->cpuid_count = count;
-	vhm_pv_cpuid_changed(vcpu);
-	vhm_backend->cpuid_changed(vcpu);
-	return 0;
+	kvfree(table);
+	return ret;
 }
 
 /* ---------------------------------------------------------------- answers -- */

@@ -11,9 +11,6 @@
 #include "vhm.h"
 
 #include <linux/pagemap.h>
-#include <linux/rcupdate.h>
-#include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 
 /* Memory may be on its way out again by the time it has come in. */
 #define TRIES	4

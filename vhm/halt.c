@@ -82,11 +82,8 @@ static void adapt_poll(struct vhm_vcpu *vcpu, u64 halted_tsc)
 {
 	u64 longest = longest_poll_tsc(vcpu);
 
-	if (halted_tsc > longest)
-		vcpu->poll_tsc = 0;
-	else
-		vcpu->poll_tsc = clamp(vcpu->poll_tsc * 2, min(ns_to_tsc(FIRST_POLL_NS), longest),
-				       longest);
+	vcpu->poll_tsc = halted_tsc > longest ? 0 :
+			 clamp(vcpu->poll_tsc * 2, min(ns_to_tsc(FIRST_POLL_NS), longest), longest);
 }
 
 /* When to begin to poll for an event whose time is known: a wake-up's latency before it. */

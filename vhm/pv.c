@@ -6,13 +6,11 @@
  * CPUID lacks is not there: its MSR raises #GP, its hypercall is unknown. Asynchronous page
  * faults and what serves encrypted guests are not offered.
  */
-#include "pv.h"
 
 #include <asm/tsc.h>
 
 #include "cpuid.h"
 #include "pv_internal.h"
-#include "vhm.h"
 
 /**
  * vhm_pv_init() - state of a new vCPU
@@ -60,8 +58,7 @@ void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 /* Has the guest given the host a page by this MSR, an index of vhm_pv.msr? */
 bool vhm_pv_enabled(const struct vhm_vcpu *vcpu, u32 msr)
 {
-	return vcpu->pv.msr[msr] & KVM_MSR_ENABLED &&
-	       vcpu->pv.features & BIT(pv_msrs[msr].feature);
+	return vcpu->pv.msr[msr] & KVM_MSR_ENABLED && vcpu->pv.features & BIT(pv_msrs[msr].feature);
 }
 
 /* -------------------------------------------------------------------- MSRs -- */

@@ -8,14 +8,13 @@
  * it and when the line changes, not in between. Only on a host whose TSC is not to be relied on
  * the line is drawn anew whenever the thread has come to a CPU.
  */
-#include "pv.h"
 
-#include <linux/ktime.h>
+#include "vhm.h"
+
 #include <asm/pvclock-abi.h>
 #include <asm/tsc.h>
 
 #include "pv_internal.h"
-#include "vhm.h"
 
 static u64 clock_now(struct vhm_vcpu *vcpu)
 {

@@ -6,11 +6,9 @@
  * The bit is set while the guest runs, and never outside of it: it is offered on the way into the
  * guest and settled on the way out, before anybody looks at the local APIC.
  */
-#include "pv.h"
 
 #include "apic.h"
 #include "pv_internal.h"
-#include "vhm.h"
 
 static gpa_t eoi_gpa(const struct vhm_vcpu *vcpu)
 {

@@ -6,9 +6,6 @@
  * They change other vCPUs by what is there for it: messages between local APICs, a flag that ends
  * HLT, a directed yield.
  */
-#include "pv.h"
-
-#include <asm/apicdef.h>
 
 #include "apic.h"
 #include "pv_internal.h"

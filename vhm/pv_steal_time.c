@@ -6,14 +6,12 @@
  * The page is brought up to date when the thread has come to a CPU, before the guest runs. That the
  * thread leaves its CPU is written there and then, in the scheduler, if the page is mapped.
  */
-#include "pv.h"
 
-#include <linux/rcupdate.h>
-#include <linux/sched.h>
+#include "vhm.h"
+
 #include <linux/uaccess.h>
 
 #include "pv_internal.h"
-#include "vhm.h"
 
 /* The byte may change under us; after this often nobody plays by the rules. */
 #define TRIES	4

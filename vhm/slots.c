@@ -10,9 +10,6 @@
 #include "vhm/vhm.h"
 
 #include <linux/mm.h>
-#include <linux/overflow.h>
-#include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/apicdef.h>

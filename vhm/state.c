@@ -32,8 +32,7 @@ static u32 cpuid_bytes(struct vhm_vcpu *vcpu)
 
 static void cpuid_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 {
-	if (bytes)
-		memcpy(out, vcpu->cpuid, bytes);
+	memcpy(out, vcpu->cpuid, bytes);
 }
 
 static int cpuid_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
@@ -41,7 +40,7 @@ static int cpuid_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 	u32 count = bytes / sizeof(struct vhm_cpuid_entry);
 
 	/* what it already has may be loaded again at any time */
-	if (count == vcpu->cpuid_count && (!count || !memcmp(in, vcpu->cpuid, bytes)))
+	if (count == vcpu->cpuid_count && !memcmp(in, vcpu->cpuid, bytes))
 		return 0;
 	return vhm_cpuid_set(vcpu, in, count);
 }

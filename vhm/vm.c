@@ -8,9 +8,7 @@
  */
 #include "vhm.h"
 
-#include <linux/cpumask.h>
 #include <linux/sched/mm.h>
-#include <linux/smp.h>
 
 /**
  * vhm_vm_create() - a VM on the caller's address space
