@@ -92,15 +92,10 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 }
 
 static const struct file_operations device_fops = {
-	.owner = THIS_MODULE,
-	.release = device_release,
-	.unlocked_ioctl = device_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
+	.owner = THIS_MODULE, .release = device_release,
+	.unlocked_ioctl = device_ioctl, .compat_ioctl = compat_ptr_ioctl,
 };
 
 struct miscdevice vhm_device = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "vhm",
-	.fops = &device_fops,
-	.mode = 0660,
+	.minor = MISC_DYNAMIC_MINOR, .name = "vhm", .fops = &device_fops, .mode = 0660,
 };

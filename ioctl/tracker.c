@@ -38,10 +38,8 @@ static int tracker_release(struct inode *inode, struct file *file)
 }
 
 static const struct file_operations tracker_fops = {
-	.owner = THIS_MODULE,
-	.unlocked_ioctl = tracker_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.release = tracker_release,
+	.owner = THIS_MODULE, .release = tracker_release,
+	.unlocked_ioctl = tracker_ioctl, .compat_ioctl = compat_ptr_ioctl,
 };
 
 /**

@@ -187,8 +187,8 @@ static long vcpu_apic_access(struct file *file, void *arg, void __user *user)
 	/* a register that does not exist reads as zero and ignores writes */
 	if (write)
 		vhm_apic_write(vcpu->apic, access->offset, access->value);
-	else if (!vhm_apic_read(vcpu->apic, access->offset, &access->value))
-		access->value = 0;
+	else
+		vhm_apic_read(vcpu->apic, access->offset, &access->value);
 	end(vcpu);
 	return write ? 0 : vhm_copy_back(user, access, sizeof(*access));
 }
@@ -232,8 +232,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vhm_vcpu *vcpu = file->private_data;
 
-	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE ||
-	    !(vma->vm_flags & VM_SHARED))
+	if (vma->vm_pgoff || vma_pages(vma) != 1 || !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EACCES;
@@ -252,11 +251,8 @@ static int vcpu_release(struct inode *inode, struct file *file)
 }
 
 static const struct file_operations vcpu_fops = {
-	.owner = THIS_MODULE,
-	.unlocked_ioctl = vcpu_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.mmap = vcpu_mmap,
-	.release = vcpu_release,
+	.owner = THIS_MODULE, .mmap = vcpu_mmap, .release = vcpu_release,
+	.unlocked_ioctl = vcpu_ioctl, .compat_ioctl = compat_ptr_ioctl,
 };
 
 /**

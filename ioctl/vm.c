@@ -147,10 +147,8 @@ static int vm_release(struct inode *inode, struct file *file)
 }
 
 static const struct file_operations vm_fops = {
-	.owner = THIS_MODULE,
-	.unlocked_ioctl = vm_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.release = vm_release,
+	.owner = THIS_MODULE, .release = vm_release,
+	.unlocked_ioctl = vm_ioctl, .compat_ioctl = compat_ptr_ioctl,
 };
 
 /**
