@@ -147,7 +147,6 @@ int vmx_load_pdptes(struct vmx_vcpu *v)
 	u64 pdpte[4], reserved = GENMASK_ULL(63, boot_cpu_data.x86_phys_bits) | 0x1e6;
 	const struct vhm_memory_slot *slot;
 	unsigned long address = 0;
-	int i;
 
 	rcu_read_lock();
 	slot = vhm_slot_find(rcu_dereference(v->base.vm->slots), cr3 >> PAGE_SHIFT);
@@ -156,10 +155,10 @@ int vmx_load_pdptes(struct vmx_vcpu *v)
 	rcu_read_unlock();
 	if (!address || copy_from_user(pdpte, (void __user *)address, sizeof(pdpte)))
 		return -EINVAL;
-	for (i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++)
 		if (pdpte[i] & 1 && pdpte[i] & reserved)
 			return -EINVAL;
-	for (i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++)
 		vmwrite(GUEST_PDPTR0 + 2 * i, pdpte[i]);
 	return 0;
 }

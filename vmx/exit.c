@@ -117,11 +117,6 @@ static enum vmx_exit_outcome exit_pause(struct vmx_vcpu *v)
 	return vmx_skip_insn(v);
 }
 
-static enum vmx_exit_outcome exit_unhandled(struct vmx_vcpu *v)
-{
-	return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
-}
-
 struct exit_row {
 	vmx_exit_handler *handle;
 	enum vhm_stat stat;
@@ -264,6 +259,7 @@ static void read_idt_vectoring(struct vmx_vcpu *v, u16 reason)
 enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 {
 	u32 reason = v->facts.reason;
+	const struct exit_row *row;
 
 	if (trace_vhm_exit_enabled())
 		trace_vhm_exit(&v->base, reason, vmx_rip(v));
@@ -272,11 +268,9 @@ enum vmx_exit_outcome vmx_handle_exit(struct vmx_vcpu *v)
 
 	reason = (u16)reason;
 	read_idt_vectoring(v, reason);
-	if (unlikely(reason >= ARRAY_SIZE(exit_table)))
-		return exit_unhandled(v);
-	reason = array_index_nospec(reason, ARRAY_SIZE(exit_table));
-	if (unlikely(!exit_table[reason].handle))
-		return exit_unhandled(v);
-	v->base.stats[exit_table[reason].stat]++;
-	return exit_table[reason].handle(v);
+	row = &exit_table[array_index_nospec(reason, ARRAY_SIZE(exit_table))];
+	if (unlikely(reason >= ARRAY_SIZE(exit_table) || !row->handle))
+		return vmx_exit_to_user(v, VHM_EXIT_UNHANDLED);
+	v->base.stats[row->stat]++;
+	return row->handle(v);
 }

@@ -34,15 +34,6 @@ static enum vmx_exit_outcome exit_mmio(struct vmx_vcpu *v, const struct ept_faul
 	return vmx_mmio_to_user(v, exit_reason, fault->gpa, flags, linear_address);
 }
 
-static enum vmx_exit_outcome exit_memory_fault(struct vmx_vcpu *v, const struct ept_fault *fault,
-					       int error)
-{
-	v->base.run->memory_fault = (struct vhm_exit_memory_fault) {
-		.gpa = fault->gpa, .flags = fault->access, .error = error,
-	};
-	return vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
-}
-
 /* Under APIC virtualization EPT must map the page that the processor then intercepts. */
 static bool map_apic_access_page(struct vmx_vcpu *v, const struct ept_fault *fault)
 {
@@ -86,7 +77,10 @@ enum vmx_exit_outcome vmx_exit_ept_violation(struct vmx_vcpu *v)
 	case EPT_FAULT_ERROR:
 		break;
 	}
-	return exit_memory_fault(v, &fault, error);
+	v->base.run->memory_fault = (struct vhm_exit_memory_fault) {
+		.gpa = fault.gpa, .flags = fault.access, .error = error,
+	};
+	return vmx_exit_to_user(v, VHM_EXIT_MEMORY_FAULT);
 }
 
 /* What was in the log is with the trackers since this vCPU left the guest. */

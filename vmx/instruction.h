@@ -15,12 +15,16 @@
 
 void vmx_instruction_failed(const char *name, u64 operand);
 
-/* Body of a function that returns false on VMfail (CF or ZF) and on any fault. */
-#define VMX_TRY(instruction, operands...)				\
+/* Goes to failed on VMfail (CF or ZF) and on any fault. */
+#define VMX_ASM(instruction, operands...)				\
 	asm goto("1: " instruction "\n\t"				\
 		 "jna %l[failed]\n\t"					\
 		 _ASM_EXTABLE(1b, %l[failed])				\
-		 : : operands : "cc", "memory" : failed);		\
+		 : : operands : "cc", "memory" : failed)
+
+/* Body of a function that returns whether it worked */
+#define VMX_TRY(instruction, operands...)				\
+	VMX_ASM(instruction, operands);					\
 	return true;							\
 failed:									\
 	return false
@@ -72,40 +76,31 @@ static __always_inline u64 vmread(unsigned long field)
 
 static __always_inline void vmwrite(unsigned long field, u64 value)
 {
-	asm goto("1: vmwrite %[value], %[field]\n\t"
-		 "jna %l[failed]\n\t"
-		 _ASM_EXTABLE(1b, %l[failed])
-		 : : [field] "r" (field), [value] "rm" (value) : "cc", "memory" : failed);
+	VMX_ASM("vmwrite %[value], %[field]", [field] "r" (field), [value] "rm" (value));
 	return;
 failed:
 	vmx_instruction_failed("VMWRITE", field);
 }
 
 /* SDM vol. 3, 29.4.3.1, Operations that Invalidate Cached Mappings */
-static inline bool __invept(u64 type, u64 eptp)
+static inline void invept(u64 type, u64 eptp)
 {
 	const u64 descriptor[2] = { eptp };
 
-	VMX_TRY("invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
-}
-
-static inline void invept(u64 type, u64 eptp)
-{
-	if (!__invept(type, eptp))
-		vmx_instruction_failed("INVEPT", eptp);
-}
-
-static inline bool __invvpid(u64 type, u16 vpid)
-{
-	const u64 descriptor[2] = { vpid };	/* a linear address, not used */
-
-	VMX_TRY("invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
+	VMX_ASM("invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
+	return;
+failed:
+	vmx_instruction_failed("INVEPT", eptp);
 }
 
 static inline void invvpid(u64 type, u16 vpid)
 {
-	if (!__invvpid(type, vpid))
-		vmx_instruction_failed("INVVPID", vpid);
+	const u64 descriptor[2] = { vpid };	/* a linear address, not used */
+
+	VMX_ASM("invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
+	return;
+failed:
+	vmx_instruction_failed("INVVPID", vpid);
 }
 
 #endif /* VMX_INSTRUCTION_H */

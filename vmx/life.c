@@ -301,10 +301,7 @@ static void life_resume(void)
 		pr_err("VMX cannot be switched on again after suspend; vCPUs on CPU 0 do not run\n");
 }
 
-static struct syscore_ops life_syscore_ops = {
-	.suspend = life_suspend,
-	.resume = life_resume,
-};
+static struct syscore_ops life_syscore_ops = { .suspend = life_suspend, .resume = life_resume };
 
 /* INIT is blocked while VMX is on (SDM vol. 3, 24.8): a reboot would hang. */
 static int life_reboot(struct notifier_block *nb, unsigned long action, void *data)
@@ -314,9 +311,7 @@ static int life_reboot(struct notifier_block *nb, unsigned long action, void *da
 	return NOTIFY_OK;
 }
 
-static struct notifier_block life_reboot_notifier = {
-	.notifier_call = life_reboot,
-};
+static struct notifier_block life_reboot_notifier = { .notifier_call = life_reboot };
 
 /* Cannot fail: the chain refuses only a notifier that it has already. */
 void vmx_life_init(void)

@@ -105,17 +105,14 @@ void vmx_cpuid_changed(struct vhm_vcpu *vcpu)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 	bool ibpb = guest_has(v, X86_FEATURE_SPEC_CTRL) && boot_cpu_has(X86_FEATURE_IBPB);
 	bool flush = guest_has(v, X86_FEATURE_FLUSH_L1D) && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
-	u32 given = 0;
+	u32 given = (guest_has(v, X86_FEATURE_INVPCID) ? SECONDARY_EXEC_ENABLE_INVPCID : 0) |
+		    (vmx_guest_has_tsc_aux(v) ? SECONDARY_EXEC_ENABLE_RDTSCP : 0);
 
 	vmx_init_cr_masks(v);
 	vmx_msr_intercept(v, MSR_IA32_PRED_CMD, true, !ibpb);
 	vmx_msr_intercept(v, MSR_IA32_FLUSH_CMD, true, !flush);
 	/* #NM in the guest writes it: the processor knows, and v->xfd_err after the exit */
 	vmx_msr_intercept(v, MSR_IA32_XFD_ERR, !guest_has(v, X86_FEATURE_XFD), true);
-	if (guest_has(v, X86_FEATURE_INVPCID))
-		given |= SECONDARY_EXEC_ENABLE_INVPCID;
-	if (vmx_guest_has_tsc_aux(v))
-		given |= SECONDARY_EXEC_ENABLE_RDTSCP;
 	v->secondary &= ~(SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENABLE_RDTSCP);
 	v->secondary |= given & vmx_caps.secondary;
 	vmwrite(SECONDARY_VM_EXEC_CONTROL, v->secondary);
@@ -189,6 +186,8 @@ static int set_tsc(struct vmx_vcpu *v, u64 value)
  * @offset: else where struct vmx_vcpu has it, or 0: its value is 0
  * @more: so many more MSRs with the numbers behind it are the same, their values behind its own
  * @lazy: it is one of enum vmx_lazy_msr
+ * @constant: a guest may read it and never change it; it is no state
+ * @value: which then is this
  * @needs: X86_FEATURE_*; a guest whose CPUID has none of them does not have it; none: all do
  * @types: it is eight memory types, of these; 0: it is not
  * @reserved: bits that must be 0
@@ -198,7 +197,8 @@ static int set_tsc(struct vmx_vcpu *v, u64 value)
  */
 struct msr_model {
 	u32 index, field, offset, more;
-	bool lazy;
+	bool lazy, constant;
+	u64 value;
 	u32 needs[3];
 	u32 types;
 	u64 reserved;
@@ -210,6 +210,7 @@ struct msr_model {
 #define IN_VCPU(member)	.offset = offsetof(struct vmx_vcpu, member)
 #define LAZY(name)	MSR_##name, IN_VCPU(lazy_msrs[VMX_LAZY_##name]), .lazy = true
 #define MTRR(n)		IN_VCPU(mtrrs[n]), .types = MTRR_TYPES
+#define CONSTANT(index, is)	{ index, .constant = true, .value = (is) }
 #define HIGH_HALF	GENMASK_ULL(63, 32)
 
 static const struct msr_model msrs[] = {
@@ -249,9 +250,16 @@ static const struct msr_model msrs[] = {
 	{ MSR_GS_BASE, GUEST_GS_BASE, .valid = canonical },
 	{ MSR_EFER, GUEST_IA32_EFER, .set = set_efer },
 	{ MSR_IA32_TSC, .get = guest_tsc, .set = set_tsc },
+	CONSTANT(MSR_IA32_UCODE_REV, 1ull << 32),
+	CONSTANT(MSR_IA32_PLATFORM_ID, 0),
+	CONSTANT(MSR_IA32_MCG_CAP, 0),
+	CONSTANT(MSR_PLATFORM_INFO, 0),
+	CONSTANT(MSR_IA32_FEAT_CTL, FEAT_CTL_LOCKED),
+	CONSTANT(MSR_MTRR_CAP, MTRRCAP_VALUE),
+	{ MSR_IA32_ARCH_CAPABILITIES, .constant = true, .get = vmx_guest_arch_capabilities },
 };
 
-#define SAVED_MSRS	(ARRAY_SIZE(msrs) - 4)
+#define SAVED_MSRS	(ARRAY_SIZE(msrs) - 11)
 
 static const struct msr_model *find_msr(u32 index)
 {
@@ -274,7 +282,7 @@ static u64 get_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index)
 		return msr->get(v);
 	if (msr->field)
 		return vmread(msr->field);
-	return msr->offset ? *place(v, msr, index) : 0;
+	return msr->offset ? *place(v, msr, index) : msr->value;
 }
 
 static int set_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index, u64 value)
@@ -293,45 +301,24 @@ static int set_msr(struct vmx_vcpu *v, const struct msr_model *msr, u32 index, u
 	return 0;
 }
 
-/* Registers that a guest may read and never change. */
-static const struct {
-	u32 index;
-	u64 value;
-} constants[] = {
-	{ MSR_IA32_UCODE_REV, 1ull << 32 },
-	{ MSR_IA32_PLATFORM_ID, 0 },
-	{ MSR_IA32_MCG_CAP, 0 },
-	{ MSR_PLATFORM_INFO, 0 },
-	{ MSR_IA32_FEAT_CTL, FEAT_CTL_LOCKED },
-	{ MSR_MTRR_CAP, MTRRCAP_VALUE },
-};
-
-static bool constant_msr(struct vmx_vcpu *v, u32 index, u64 *value)
-{
-	if (index == MSR_IA32_ARCH_CAPABILITIES) {
-		*value = vmx_guest_arch_capabilities();
-		return guest_has(v, X86_FEATURE_ARCH_CAPABILITIES);
-	}
-	for (u32 i = 0; i < ARRAY_SIZE(constants); i++) {
-		*value = constants[i].value;
-		if (constants[i].index == index)
-			return true;
-	}
-	return false;
-}
-
 static bool is_apic_msr(u32 index)
 {
 	return (index >= 0x800 && index <= 0x8ff) || index == MSR_IA32_APICBASE ||
 	       index == MSR_IA32_TSC_DEADLINE;
 }
 
-static bool hidden_by_cpuid(struct vmx_vcpu *v, const struct msr_model *msr)
+/* One that this guest has, or ERR_PTR(). Without its CPUID bit ARCH_CAPABILITIES is unknown. */
+static const struct msr_model *find_guests_msr(struct vmx_vcpu *v, u32 index)
 {
+	const struct msr_model *msr = find_msr(index);
+
+	if (!msr || (index == MSR_IA32_ARCH_CAPABILITIES &&
+		     !guest_has(v, X86_FEATURE_ARCH_CAPABILITIES)))
+		return ERR_PTR(-ENOENT);
 	for (u32 i = 0; i < ARRAY_SIZE(msr->needs) && msr->needs[i]; i++)
 		if (guest_has(v, msr->needs[i]))
-			return false;
-	return msr->needs[0];
+			return msr;
+	return msr->needs[0] ? ERR_PTR(-EINVAL) : msr;
 }
 
 int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
@@ -342,13 +329,9 @@ int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
 		return vhm_apic_msr_read(v->base.apic, index, value);
 	if (vhm_pv_is_msr(index))
 		return vhm_pv_msr_read(&v->base, index, value);
-	if (constant_msr(v, index, value))
-		return 0;
-	msr = find_msr(index);
-	if (!msr)
-		return -ENOENT;
-	if (hidden_by_cpuid(v, msr))
-		return -EINVAL;
+	msr = find_guests_msr(v, index);
+	if (IS_ERR(msr))
+		return PTR_ERR(msr);
 	*value = get_msr(v, msr, index);
 	return 0;
 }
@@ -356,7 +339,6 @@ int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value)
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 {
 	const struct msr_model *msr;
-	u64 unused;
 
 	if (is_apic_msr(index))
 		return vhm_apic_msr_write(v->base.apic, index, value);
@@ -364,12 +346,10 @@ int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value)
 		return vhm_pv_msr_write(&v->base, index, value);
 	if (index == MSR_IA32_UCODE_REV || index == MSR_IA32_UCODE_WRITE)
 		return 0;	/* guests clear the one to read it; microcode is the host's */
-	if (constant_msr(v, index, &unused))
-		return -EINVAL;
-	msr = find_msr(index);
-	if (!msr)
-		return -ENOENT;
-	if (hidden_by_cpuid(v, msr))
+	msr = find_guests_msr(v, index);
+	if (IS_ERR(msr))
+		return PTR_ERR(msr);
+	if (msr->constant)
 		return -EINVAL;
 	if (index == MSR_IA32_TSC_ADJUST) {	/* the guest's write moves its TSC as well */
 		vhm_pv_clock_tsc_written(&v->base, value - v->tsc_adjust);
@@ -394,21 +374,23 @@ void vmx_msrs_get(struct vhm_vcpu *vcpu, void *state, u32 bytes)
 	const struct msr_model *msr;
 	struct vhm_msr_value *out = state;
 
-	for (msr = msrs; msr < msrs + SAVED_MSRS; msr++) {
+	for (msr = msrs; msr < msrs + SAVED_MSRS; msr++)
 		for (u32 i = 0; i <= msr->more; i++, out++) {
 			out->index = msr->index + i;
 			out->value = get_msr(to_vmx(vcpu), msr, out->index);
 		}
-	}
 }
 
 int vmx_msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	const struct vhm_msr_value *msr;
+	const struct msr_model *model;
 
-	for (msr = in; msr < (struct vhm_msr_value *)(in + bytes); msr++)
-		if (msr->reserved || !find_msr(msr->index))
+	for (msr = in; msr < (struct vhm_msr_value *)(in + bytes); msr++) {
+		model = find_msr(msr->index);
+		if (msr->reserved || !model || model->constant)
 			return -EINVAL;
+	}
 	return 0;
 }
 

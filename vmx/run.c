@@ -143,18 +143,15 @@ static void serve_host_events(struct vmx_vcpu *v)
 		info = (u32)vmread(VM_EXIT_INTR_INFO);
 		if (info & INTR_INFO_VALID_MASK)
 			vmx_call_interrupt(vmx_host_interrupt(info & INTR_INFO_VECTOR_MASK));
-		return;
-	}
-	if (v->facts.reason == (EXIT_REASON_MCE_DURING_VMENTRY | VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+	} else if (v->facts.reason == EXIT_REASON_EXCEPTION_NMI) {
+		info = (u32)vmread(VM_EXIT_INTR_INFO);
+		if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
+		    (INTR_TYPE_HARD_EXCEPTION | X86_TRAP_MC))
+			serve_machine_check();
+	} else if (v->facts.reason ==
+		   (EXIT_REASON_MCE_DURING_VMENTRY | VMX_EXIT_REASONS_FAILED_VMENTRY)) {
 		serve_machine_check();
-		return;
 	}
-	if (v->facts.reason != EXIT_REASON_EXCEPTION_NMI)
-		return;
-	info = (u32)vmread(VM_EXIT_INTR_INFO);
-	if ((info & (INTR_INFO_INTR_TYPE_MASK | INTR_INFO_VECTOR_MASK)) ==
-		 (INTR_TYPE_HARD_EXCEPTION | 18))
-		serve_machine_check();
 }
 
 static unsigned int entry_flags(struct vmx_vcpu *v)
@@ -365,10 +362,8 @@ static enum vhm_run_outcome run_loop(struct vmx_vcpu *v)
 		int why;
 
 		/* what this thread alone changes; try_enter() looks at all else */
-		if (unlikely(vcpu->run_state != VHM_RUN_STATE_RUNNABLE))
-			return VHM_RUN_NOT_RUNNABLE;
-		if (unlikely(vcpu->deadline_tsc != VHM_TSC_NEVER &&
-			     vhm_host_tsc() >= vcpu->deadline_tsc))
+		if (unlikely(vcpu->run_state != VHM_RUN_STATE_RUNNABLE ||
+			     vhm_tsc_passed(vcpu->deadline_tsc)))
 			return VHM_RUN_NOT_RUNNABLE;
 		if (unlikely(vcpu->apic->level_eoi >= 0))
 			return report_level_eoi(v);

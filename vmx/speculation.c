@@ -106,7 +106,7 @@ void vmx_speculation_flush_l1d(struct vmx_vcpu *v)
 	 ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO | ARCH_CAP_GDS_NO | \
 	 ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR | ARCH_CAP_ITS_NO)
 
-u64 vmx_guest_arch_capabilities(void)
+u64 vmx_guest_arch_capabilities(struct vmx_vcpu *v)
 {
 	u64 value = 0;
 

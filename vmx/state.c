@@ -115,14 +115,10 @@ static int sregisters_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 /* The size of the host's standard-format area: CPUID.(EAX=0DH,ECX=0):EBX is for its XCR0. */
 static u32 xsave_bytes(struct vhm_vcpu *vcpu)
 {
-	u32 eax, ebx, ecx, edx;
-
 	if (!vmx_host_xcr0)
 		return sizeof(struct xregs_state);
-	if (vcpu)
-		return max_t(u32, to_vmx(vcpu)->fpu.uabi_size, sizeof(struct xregs_state));
-	cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
-	return max_t(u32, ecx, sizeof(struct xregs_state));
+	return max_t(u32, vcpu ? to_vmx(vcpu)->fpu.uabi_size : cpuid_ecx(0xd),
+		     sizeof(struct xregs_state));
 }
 
 static void xsave_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)

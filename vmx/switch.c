@@ -52,22 +52,6 @@ static const gate_desc *host_idt;
 static bool host_has_debugctl __ro_after_init;
 u64 vmx_host_xcr0;
 
-static bool lazy_msr_exists(int i)
-{
-	return i != VMX_LAZY_TSC_AUX || boot_cpu_has(X86_FEATURE_RDTSCP) ||
-	       boot_cpu_has(X86_FEATURE_RDPID);
-}
-
-static void lazy_msrs_restore(struct lazy_cpu *cpu)
-{
-	for (int i = 0; i < VMX_LAZY_COUNT; i++) {
-		if (cpu->current_value[i] == cpu->host[i])
-			continue;
-		if (!wrmsrl_safe(lazy_msr_index[i], cpu->host[i]))
-			cpu->current_value[i] = cpu->host[i];
-	}
-}
-
 static void lazy_on_user_return(struct user_return_notifier *notifier)
 {
 	struct lazy_cpu *cpu = container_of(notifier, struct lazy_cpu, notifier);
@@ -80,13 +64,16 @@ static void lazy_on_user_return(struct user_return_notifier *notifier)
 		user_return_notifier_unregister(notifier);
 	}
 	local_irq_restore(flags);
-	lazy_msrs_restore(cpu);
+	for (int i = 0; i < VMX_LAZY_COUNT; i++)
+		if (cpu->current_value[i] != cpu->host[i] &&
+		    !wrmsrl_safe(lazy_msr_index[i], cpu->host[i]))
+			cpu->current_value[i] = cpu->host[i];
 }
 
 static noinline void lazy_cpu_learn(struct lazy_cpu *cpu)
 {
 	for (int i = 0; i < VMX_LAZY_COUNT; i++) {
-		if (!lazy_msr_exists(i) || rdmsrl_safe(lazy_msr_index[i], &cpu->host[i]))
+		if (rdmsrl_safe(lazy_msr_index[i], &cpu->host[i]))	/* TSC_AUX may not exist */
 			cpu->host[i] = 0;
 		cpu->current_value[i] = cpu->host[i];
 	}
@@ -133,7 +120,7 @@ void vmx_lazy_msr_changed(struct vmx_vcpu *v, u64 efer)
 	unsigned long flags;
 
 	v->lazy_live = efer & EFER_SCE ? GENMASK(VMX_LAZY_SYSCALL_MASK, VMX_LAZY_STAR) : 0;
-	if (vmx_guest_has_tsc_aux(v) && lazy_msr_exists(VMX_LAZY_TSC_AUX))
+	if (vmx_guest_has_tsc_aux(v))
 		v->lazy_live |= BIT(VMX_LAZY_TSC_AUX);
 	local_irq_save(flags);
 	if (v->host.loaded)

@@ -439,7 +439,7 @@ void vmx_msrs_get(struct vhm_vcpu *vcpu, void *out, u32 bytes);
 int vmx_msrs_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 int vmx_msrs_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes);
 void vmx_cpuid_changed(struct vhm_vcpu *vcpu);
-u64 vmx_guest_arch_capabilities(void);		/* speculation.c */
+u64 vmx_guest_arch_capabilities(struct vmx_vcpu *v);		/* speculation.c */
 bool vmx_guest_has_tsc_aux(struct vmx_vcpu *v);
 int vmx_guest_rdmsr(struct vmx_vcpu *v, u32 index, u64 *value);
 int vmx_guest_wrmsr(struct vmx_vcpu *v, u32 index, u64 value);
