@@ -187,10 +187,9 @@ void vmx_hold_interrupts(struct vmx_vcpu *v)
 static int check_control(const struct vhm_vcpu_control *control)
 {
 	if (control->flags & ~(VHM_CONTROL_SINGLE_STEP | VHM_CONTROL_BREAKPOINTS) ||
-	    control->reserved || control->exceptions & HOST_VECTORS || control->dr7 & ~DR7_VMM)
-		return -EINVAL;
-	if (!(control->flags & VHM_CONTROL_BREAKPOINTS) &&
-	    (control->dr7 || memchr_inv(control->breakpoint, 0, sizeof(control->breakpoint))))
+	    control->reserved || control->exceptions & HOST_VECTORS || control->dr7 & ~DR7_VMM ||
+	    (!(control->flags & VHM_CONTROL_BREAKPOINTS) &&
+	     (control->dr7 || memchr_inv(control->breakpoint, 0, sizeof(control->breakpoint)))))
 		return -EINVAL;
 	return control->flags & VHM_CONTROL_SINGLE_STEP && !vmx_caps.single_step ? -EOPNOTSUPP : 0;
 }

@@ -167,19 +167,16 @@ static const struct exit_row exit_table[] = {
 /* SDM vol. 3, 27.8: the guest's state did not pass, or its MSRs did not load. */
 static enum vmx_exit_outcome exit_entry_failed(struct vmx_vcpu *v)
 {
-	struct vhm_exit_entry_failed *failed = &v->base.run->entry_failed;
+	bool instruction = v->facts.reason == ~0u;
 	u16 reason = (u16)v->facts.reason;
 
-	if (v->facts.reason == ~0u) {
-		failed->kind = VHM_ENTRY_FAILURE_INSTRUCTION;
-		failed->code = vmread(VM_INSTRUCTION_ERROR);
-	} else {
-		failed->kind = reason == EXIT_REASON_INVALID_STATE ? VHM_ENTRY_FAILURE_GUEST_STATE :
-			       reason == EXIT_REASON_MSR_LOAD_FAIL ? VHM_ENTRY_FAILURE_MSR_LOADING :
-			       VHM_ENTRY_FAILURE_MACHINE_CHECK;
-		failed->code = vmx_qualification(v);
-	}
-	failed->reserved = 0;
+	v->base.run->entry_failed = (struct vhm_exit_entry_failed) {
+		.kind = instruction ? VHM_ENTRY_FAILURE_INSTRUCTION :
+			reason == EXIT_REASON_INVALID_STATE ? VHM_ENTRY_FAILURE_GUEST_STATE :
+			reason == EXIT_REASON_MSR_LOAD_FAIL ? VHM_ENTRY_FAILURE_MSR_LOADING :
+			VHM_ENTRY_FAILURE_MACHINE_CHECK,
+		.code = instruction ? vmread(VM_INSTRUCTION_ERROR) : vmx_qualification(v),
+	};
 	vmx_cancel_injection(v);
 	return vmx_exit_to_user(v, VHM_EXIT_ENTRY_FAILED);
 }

@@ -361,12 +361,10 @@ bool vmx_has_deliverable_event(struct vhm_vcpu *vcpu)
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
 	/* enabled breakpoint, single step, RTM: B0-B3 alone may be of disabled ones (25.4.2) */
-	if (v->injected || v->exception.flags & VHM_EVENT_VALID ||
-	    vmread(GUEST_PENDING_DBG_EXCEPTIONS) & (BIT(12) | BIT(14) | BIT(16)))
-		return true;
-	if (atomic_read(&vcpu->nmi_pending) &&
-	    !(vmread(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI))
-		return true;
-	return vmx_rflags(v) & X86_EFLAGS_IF &&
-	       (v->parked || vhm_apic_deliverable(vcpu->apic) >= 0);
+	return v->injected || v->exception.flags & VHM_EVENT_VALID ||
+	       vmread(GUEST_PENDING_DBG_EXCEPTIONS) & (BIT(12) | BIT(14) | BIT(16)) ||
+	       (atomic_read(&vcpu->nmi_pending) &&
+		!(vmread(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI)) ||
+	       (vmx_rflags(v) & X86_EFLAGS_IF &&
+		(v->parked || vhm_apic_deliverable(vcpu->apic) >= 0));
 }

@@ -15,19 +15,21 @@
 
 void vmx_instruction_failed(const char *name, u64 operand);
 
-/* Goes to failed on VMfail (CF or ZF) and on any fault. */
-#define VMX_ASM(instruction, operands...)				\
+/* Body of a function that ends in @fail on VMfail (CF or ZF) and on any fault, else in @done */
+#define VMX_ASM(done, fail, instruction, operands...)			\
 	asm goto("1: " instruction "\n\t"				\
 		 "jna %l[failed]\n\t"					\
 		 _ASM_EXTABLE(1b, %l[failed])				\
-		 : : operands : "cc", "memory" : failed)
-
-/* Body of a function that returns whether it worked */
-#define VMX_TRY(instruction, operands...)				\
-	VMX_ASM(instruction, operands);					\
-	return true;							\
+		 : : operands : "cc", "memory" : failed);		\
+	done;								\
 failed:									\
-	return false
+	fail
+
+/* One that returns whether it worked, or that says in the log that it did not */
+#define VMX_TRY(instruction, operands...)				\
+	VMX_ASM(return true, return false, instruction, operands)
+#define VMX_DO(name, operand, instruction, operands...)			\
+	VMX_ASM(return, vmx_instruction_failed(name, operand), instruction, operands)
 
 static inline bool vmxon(u64 region)
 {
@@ -76,10 +78,8 @@ static __always_inline u64 vmread(unsigned long field)
 
 static __always_inline void vmwrite(unsigned long field, u64 value)
 {
-	VMX_ASM("vmwrite %[value], %[field]", [field] "r" (field), [value] "rm" (value));
-	return;
-failed:
-	vmx_instruction_failed("VMWRITE", field);
+	VMX_DO("VMWRITE", field, "vmwrite %[value], %[field]",
+	       [field] "r" (field), [value] "rm" (value));
 }
 
 /* SDM vol. 3, 29.4.3.1, Operations that Invalidate Cached Mappings */
@@ -87,20 +87,14 @@ static inline void invept(u64 type, u64 eptp)
 {
 	const u64 descriptor[2] = { eptp };
 
-	VMX_ASM("invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
-	return;
-failed:
-	vmx_instruction_failed("INVEPT", eptp);
+	VMX_DO("INVEPT", eptp, "invept %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
 }
 
 static inline void invvpid(u64 type, u16 vpid)
 {
 	const u64 descriptor[2] = { vpid };	/* a linear address, not used */
 
-	VMX_ASM("invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
-	return;
-failed:
-	vmx_instruction_failed("INVVPID", vpid);
+	VMX_DO("INVVPID", vpid, "invvpid %[d], %[type]", [d] "m" (descriptor), [type] "r" (type));
 }
 
 #endif /* VMX_INSTRUCTION_H */

@@ -180,11 +180,10 @@ static void xcr_get(struct vhm_vcpu *vcpu, void *out, u32 bytes)
 static int xcr_check(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
 {
 	u64 xcr0 = ((const struct vhm_xcr *)in)->xcr0;
-
 	/* without XSAVE in the host there is no XCR0, and its value means nothing */
-	if (!vmx_host_xcr0)
-		return xcr0 == XFEATURE_MASK_FP ? 0 : -EINVAL;
-	return vmx_xcr0_valid(to_vmx(vcpu), xcr0) ? 0 : -EINVAL;
+	bool valid = vmx_host_xcr0 ? vmx_xcr0_valid(to_vmx(vcpu), xcr0) : xcr0 == XFEATURE_MASK_FP;
+
+	return valid ? 0 : -EINVAL;
 }
 
 static int xcr_set(struct vhm_vcpu *vcpu, const void *in, u32 bytes)
@@ -295,11 +294,12 @@ static int events_check(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
 	    in->nmi_pending > 2 || in->interrupt_pending > 1 || in->interrupt_vector > 255 ||
 	    in->init_pending > 1 || in->sipi_pending > 1 || in->sipi_vector > 255 ||
 	    in->eoi_pending > 1 || in->eoi_vector > 255 || in->pending_debug & ~0x1500full ||
-	    (in->exception.flags && vmx_check_exception(&in->exception)))
+	    (in->exception.flags && vmx_check_exception(&in->exception)) ||
+	    /* 27.3.1.5: never both */
+	    (in->interruptibility & VHM_BLOCKED_BY_STI &&
+	     in->interruptibility & VHM_BLOCKED_BY_MOV_SS))
 		return -EINVAL;
-	/* 27.3.1.5: never both */
-	return in->interruptibility & VHM_BLOCKED_BY_STI &&
-	       in->interruptibility & VHM_BLOCKED_BY_MOV_SS ? -EINVAL : 0;
+	return 0;
 }
 
 static int events_set(struct vhm_vcpu *vcpu, const void *state, u32 bytes)
