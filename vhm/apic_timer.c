@@ -210,12 +210,10 @@ int lapic_timer_check(u32 lvtt, u32 initial, u32 divide, u64 deadline_tsc, u64 r
 {
 	u32 mode = lvtt & LAPIC_TIMER_MODE;
 
-	if (!counts(mode) && (initial || remaining_ns))
-		return -EINVAL;
-	if (mode != APIC_LVT_TIMER_TSCDEADLINE && deadline_tsc)
-		return -EINVAL;
-	if (remaining_ns && (!initial || remaining_ns > NSEC_PER_USEC +
-			     lapic_tsc_to_ns(most_tsc(initial, divide), tsc_khz)))
+	if ((!counts(mode) && (initial || remaining_ns)) ||
+	    (mode != APIC_LVT_TIMER_TSCDEADLINE && deadline_tsc) ||
+	    (remaining_ns && (!initial || remaining_ns > NSEC_PER_USEC +
+			      lapic_tsc_to_ns(most_tsc(initial, divide), tsc_khz))))
 		return -EINVAL;
 	return 0;
 }

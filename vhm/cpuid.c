@@ -47,14 +47,21 @@ static const struct rule {
 	{ EXTENDED + 8, 0, 0, BIT(EBX) | BIT(ECX) | BIT(EDX), 0 },
 };
 
-static const struct rule *find_rule(const struct vhm_cpuid_entry *supported)
+static bool obeys(const struct rule *rule, const struct vhm_cpuid_entry *entry,
+		  const struct vhm_cpuid_entry *supported)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i].leaf == supported->leaf &&
-		    supported->subleaf >= rules[i].first_subleaf &&
-		    supported->subleaf <= rules[i].last_subleaf)
-			return &rules[i];
-	return NULL;
+	if (rule->leaf != supported->leaf || supported->subleaf < rule->first_subleaf ||
+	    supported->subleaf > rule->last_subleaf)
+		return true;
+	for (u32 i = 0; i < 4; i++) {
+		u32 given = (&entry->eax)[i] & ~(i == ECX ? rule->dynamic_ecx : 0);
+		u32 able = (&supported->eax)[i];
+
+		if ((rule->features & BIT(i) && given & ~able) ||
+		    (rule->fixed & BIT(i) && given != able))
+			return false;
+	}
+	return true;
 }
 
 static bool same_question(const struct vhm_cpuid_entry *a, const struct vhm_cpuid_entry *b)
@@ -66,23 +73,14 @@ static bool same_question(const struct vhm_cpuid_entry *a, const struct vhm_cpui
 static int check_registers(const struct vhm_cpuid_entry *entry,
 			   const struct vhm_cpuid_entry *supported)
 {
-	const struct rule *rule = find_rule(supported);
-
 	/* widths of addresses may shrink */
 	if (entry->leaf == EXTENDED + 8 &&
 	    (entry->eax >> 16 || (entry->eax & 0xff) > (supported->eax & 0xff) ||
 	     (entry->eax >> 8 & 0xff) > (supported->eax >> 8 & 0xff)))
 		return -EINVAL;
-	if (!rule)
-		return 0;
-	for (u32 i = 0; i < 4; i++) {
-		u32 given = (&entry->eax)[i] & ~(i == ECX ? rule->dynamic_ecx : 0);
-		u32 able = (&supported->eax)[i];
-
-		if ((rule->features & BIT(i) && given & ~able) ||
-		    (rule->fixed & BIT(i) && given != able))
+	for (u32 i = 0; i < ARRAY_SIZE(rules); i++)
+		if (!obeys(&rules[i], entry, supported))
 			return -EINVAL;
-	}
 	return 0;
 }
 

@@ -42,10 +42,9 @@ void vhm_pv_cpuid_changed(struct vhm_vcpu *vcpu)
 	const struct vhm_cpuid_entry *entry = vhm_cpuid_find(vcpu, KVM_CPUID_FEATURES, 0);
 	/* a VMM that carries out HLT itself has to wake its vCPUs itself */
 	bool wakes = !(vcpu->vm->flags & VHM_VM_EXIT_HLT);
-	u32 features = 0;
+	bool known = name && entry && pv_is_signature(name->ebx, name->ecx, name->edx);
+	u32 features = known ? entry->eax & PV_FEATURES : 0;
 
-	if (name && entry && pv_is_signature(name->ebx, name->ecx, name->edx))
-		features = entry->eax & PV_FEATURES;
 	vcpu->pv.features = features;
 	vcpu->pv.hypercalls =
 		(wakes && features & BIT(KVM_FEATURE_PV_UNHALT) ? BIT(KVM_HC_KICK_CPU) : 0) |
@@ -109,16 +108,12 @@ int vhm_pv_msr_write(struct vhm_vcpu *vcpu, u32 index, u64 value)
 	if (n < 0 || value & pv_msrs[n].reserved)
 		return -EINVAL;
 	vcpu->pv.msr[n] = value;
-	switch (n) {
-	case VHM_PV_WALL_CLOCK:
+	if (n == VHM_PV_WALL_CLOCK)
 		return vhm_pv_clock_write_wall(vcpu);
-	case VHM_PV_SYSTEM_TIME:
+	if (n == VHM_PV_SYSTEM_TIME)
 		vhm_pv_clock_changed(vcpu);
-		break;
-	case VHM_PV_STEAL_TIME:
+	if (n == VHM_PV_STEAL_TIME)
 		vhm_pv_steal_changed(vcpu);
-		break;
-	}
 	return 0;
 }
 

@@ -48,15 +48,14 @@ s64 vhm_pv_hypercall(struct vhm_vcpu *vcpu, const struct vhm_registers *regs, bo
 			WRITE_ONCE(other->pv.unhalted, true);
 			rcuwait_wake_up(&other->wait);
 		}
-		return 0;
+		break;
 	case KVM_HC_SEND_IPI:
 		return send_ipi(vcpu, regs, bits64);
 	case KVM_HC_SCHED_YIELD:
 		other = vhm_vcpu_find(vcpu->vm, (u32)regs->rbx);
 		if (other && other != vcpu && READ_ONCE(other->preempted))
 			vhm_vcpu_yield_to(other);
-		return 0;
-	default:
-		return -KVM_ENOSYS;
+		break;
 	}
+	return 0;
 }

@@ -430,7 +430,7 @@ struct vhm_backend_ops {
 	void (*vcpu_load)(struct vhm_vcpu *vcpu, int cpu);
 	void (*vcpu_unload)(struct vhm_vcpu *vcpu);
 
-	/* guest: its FPU state into the registers, for the whole of VHM_VCPU_RUN; or the thread's */
+	/* the guest's FPU state into the registers, for all of VHM_VCPU_RUN, or the thread's */
 	void (*swap_fpu)(struct vhm_vcpu *vcpu, bool guest);
 	/* the inner loop: enter, exit, handle, enter again */
 	enum vhm_run_outcome (*run)(struct vhm_vcpu *vcpu);
