@@ -105,11 +105,9 @@ static long get_state(struct vhm_vcpu *vcpu, struct vhm_state *state, void __use
 	long ret;
 
 	state->buffer_bytes = bytes;
-	ret = vhm_copy_back(user, state, sizeof(*state));
+	ret = vhm_copy_back(user, state, sizeof(*state)) ?: room < bytes ? -ENOSPC : 0;
 	if (ret)
 		return ret;
-	if (room < bytes)
-		return -ENOSPC;
 	buffer = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return -ENOMEM;
