@@ -127,8 +127,9 @@ int vhm_halt(struct vhm_vcpu *vcpu)
 	learn_wake_latency(vcpu, wake, vhm_host_tsc());
 	if (wake != VHM_TSC_NEVER)
 		vhm_vcpu_arm_wake_timer(vcpu, VHM_TSC_NEVER);
-	vcpu->stats[VHM_STAT_HALT_NS] += mul_u64_u32_div(vhm_host_tsc() - asleep, NSEC_PER_MSEC,
-							 tsc_khz);
+	/* the TSC of another CPU may be behind, and a quotient too large traps */
+	vcpu->stats[VHM_STAT_HALT_NS] +=
+		mul_u64_u32_div(max_t(s64, vhm_host_tsc() - asleep, 0), NSEC_PER_MSEC, tsc_khz);
 out:
 	if (halted)
 		adapt_poll(vcpu, vhm_host_tsc() - start);
