@@ -96,6 +96,8 @@ __attribute__((constructor)) static void prepare_host(void)
 		write_file(KSM "smart_scan", "0");
 	write_file(KHUGEPAGED "scan_sleep_millisecs", "10");
 	write_file(KHUGEPAGED "alloc_sleep_millisecs", "10");
+	/* what it swaps in is charged beside the large page: where there is a limit that kills */
+	write_file(KHUGEPAGED "max_ptes_swap", "0");
 	prefer_thread("khugepaged");
 	write_file(BALANCING "scan_delay_ms", "10");
 	write_file(BALANCING "scan_period_min_ms", "20");
@@ -723,18 +725,21 @@ bool happen(const struct event *event, struct pattern *pattern, uint32_t rounds,
 		   volatile uint32_t *waiting)
 {
 	long before[2], after[2];
+	uint64_t start, took_us;
 	uint32_t round = 0;
 	bool good = true;
 
 	read_counters(event, before);
 	while (good && (round < rounds || (waiting && *waiting) ||
 			(round < PERSISTENCE * rounds && !has_happened(event, before)))) {
+		start = now_ns();
 		good = event->act(pattern, round) && !pattern->failed;
+		took_us = (now_ns() - start) / 1000;
 		if (++round == rounds && waiting)
 			__atomic_fetch_sub(waiting, 1, __ATOMIC_RELAXED);
-		/* the guest needs time, too */
+		/* the guest needs time, too, and so do those for whom it takes longer */
 		if (round >= rounds && waiting)
-			sleep_us(PAUSE_US);
+			sleep_us(took_us > PAUSE_US / 4 ? 4 * took_us : PAUSE_US);
 	}
 	/* the others need not wait for what will not come */
 	if (round < rounds && waiting)
